@@ -1,0 +1,81 @@
+use actix::{Actor as _, Addr, ArbiterHandle};
+
+use super::connection::{Connection, Superior};
+use crate::{
+    error::InvalidSpec,
+    event::Subscription,
+    lifecycle::ConnectionId,
+    policy::AccessPolicy,
+    spec::{Kind, Settings, check_id},
+};
+
+/// Builds a connection that is used alone, without a supervisor: nothing reconnects by itself.
+#[derive(Clone, Debug)]
+pub struct ConnectionBuilder {
+    pub(super) id: ConnectionId,
+    pub(super) kind: Kind,
+    pub(super) policy: AccessPolicy,
+    pub(super) settings: Settings,
+    pub(super) subscriptions: Vec<Subscription>,
+}
+
+impl Connection {
+    /// A connection whose messages are JSON.
+    pub fn json(id: impl Into<ConnectionId>) -> ConnectionBuilder {
+        ConnectionBuilder::new(id.into(), Kind::Json)
+    }
+
+    /// A connection whose messages are text, or bytes, as they come.
+    pub fn string(id: impl Into<ConnectionId>) -> ConnectionBuilder {
+        ConnectionBuilder::new(id.into(), Kind::String)
+    }
+}
+
+impl ConnectionBuilder {
+    fn new(id: ConnectionId, kind: Kind) -> Self {
+        Self {
+            id,
+            kind,
+            policy: AccessPolicy::deny_all(),
+            settings: Settings::default(),
+            subscriptions: Vec::new(),
+        }
+    }
+
+    /// Sets which URLs may be dialled. Default: none.
+    #[must_use]
+    pub fn policy(mut self, policy: AccessPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets limits of time and size, and trust.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Tells a recipient of [`Lifecycle`](crate::Lifecycle), [`Received`](crate::Received) or
+    /// [`ReceivedBatch`](crate::ReceivedBatch) what happens, from the first event on.
+    #[must_use]
+    pub fn subscribe(mut self, to: impl Into<Subscription>) -> Self {
+        self.subscriptions.push(to.into());
+        self
+    }
+
+    /// Starts the actor on the current arbiter. It connects when it is told to
+    /// ([`Connect`](crate::Connect)), and closes its session when its last address is dropped.
+    ///
+    /// # Errors
+    /// When the id or a setting cannot be.
+    pub fn start(self) -> Result<Addr<Connection>, InvalidSpec> {
+        check_id(&self.id)?;
+        self.settings.check()?;
+        Ok(Connection::new(self, None).start())
+    }
+
+    pub(super) fn start_on(self, arbiter: &ArbiterHandle, superior: Superior) -> Addr<Connection> {
+        Connection::start_in_arbiter(arbiter, move |_| Connection::new(self, Some(superior)))
+    }
+}

@@ -1,0 +1,162 @@
+//! What the connection's actor does with each command.
+
+use actix::{ActorContext as _, Context, Handler, Message, MessageResult, dev::MessageResponse};
+use tokio::sync::oneshot;
+
+use super::{connection::Connection, delivery::Enqueue};
+use crate::{
+    error::{ConnectError, Refusal},
+    event::SubscriptionId,
+    message::{
+        Connect, Connecting, Disconnect, GetStatus, MarkReady, Reconnect, SendBinary, SendJson,
+        SendString, Subscribe, Unsubscribe,
+    },
+    protocol::{CloseCode, CloseFrame, OwnedPayload},
+    spec::Kind,
+};
+
+impl Handler<Connect> for Connection {
+    type Result = Result<Connecting, ConnectError>;
+
+    fn handle(&mut self, connect: Connect, ctx: &mut Context<Self>) -> Self::Result {
+        self.connect(&connect, ctx).map(|epoch| Connecting { epoch })
+    }
+}
+
+impl Handler<Reconnect> for Connection {
+    type Result = Result<(), ConnectError>;
+
+    fn handle(&mut self, _: Reconnect, ctx: &mut Context<Self>) -> Self::Result {
+        self.reconnect(ctx)
+    }
+}
+
+impl Handler<Disconnect> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, disconnect: Disconnect, ctx: &mut Context<Self>) {
+        self.disconnect(disconnect.0, ctx);
+    }
+}
+
+impl Handler<MarkReady> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: MarkReady, ctx: &mut Context<Self>) {
+        self.mark_ready(ctx);
+    }
+}
+
+impl Handler<GetStatus> for Connection {
+    type Result = MessageResult<GetStatus>;
+
+    fn handle(&mut self, _: GetStatus, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.status())
+    }
+}
+
+impl Handler<Subscribe> for Connection {
+    type Result = MessageResult<Subscribe>;
+
+    fn handle(&mut self, Subscribe(subscription): Subscribe, _: &mut Context<Self>) -> Self::Result {
+        let id: SubscriptionId = subscription.id();
+        self.fanout.borrow_mut().subscribe(subscription);
+        MessageResult(id)
+    }
+}
+
+impl Handler<Unsubscribe> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut Context<Self>) {
+        self.fanout.borrow_mut().unsubscribe(id);
+    }
+}
+
+impl Handler<SendJson> for Connection {
+    type Result = Enqueue;
+
+    fn handle(&mut self, SendJson(text): SendJson, _: &mut Context<Self>) -> Enqueue {
+        self.enqueue(OwnedPayload::Text(text))
+    }
+}
+
+impl Handler<SendString> for Connection {
+    type Result = Enqueue;
+
+    fn handle(&mut self, SendString(text): SendString, _: &mut Context<Self>) -> Enqueue {
+        self.enqueue_as_is(OwnedPayload::Text(text))
+    }
+}
+
+impl Handler<SendBinary> for Connection {
+    type Result = Enqueue;
+
+    fn handle(&mut self, SendBinary(bytes): SendBinary, _: &mut Context<Self>) -> Enqueue {
+        self.enqueue_as_is(OwnedPayload::Binary(bytes))
+    }
+}
+
+impl Connection {
+    fn enqueue_as_is(&self, payload: OwnedPayload) -> Enqueue {
+        match self.kind {
+            Kind::String => self.enqueue(payload),
+            Kind::Json => Enqueue::Refused(Refusal::NotJson),
+        }
+    }
+
+    fn enqueue(&self, payload: OwnedPayload) -> Enqueue {
+        match self.open_link() {
+            Some(link) => Enqueue::On(link.clone(), payload),
+            None => Enqueue::Refused(Refusal::NotConnected),
+        }
+    }
+}
+
+/// The supervisor ends a connection: closed with 1001, answered when its socket is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Terminate;
+
+/// The supervisor has forgotten the connection: its actor stops, and its address is closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
+
+impl Handler<Terminate> for Connection {
+    type Result = AtRest;
+
+    fn handle(&mut self, _: Terminate, ctx: &mut Context<Self>) -> AtRest {
+        let frame = CloseFrame::bare(CloseCode::GOING_AWAY);
+        self.disconnect(frame, ctx);
+        let (told, wait) = oneshot::channel();
+        if self.is_at_rest() {
+            let _ = told.send(());
+        } else {
+            self.waiting_for_rest.push(told);
+        }
+        AtRest(wait)
+    }
+}
+
+impl Handler<Retire> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+/// Answers once the connection is at rest, without holding its mailbox.
+pub(super) struct AtRest(oneshot::Receiver<()>);
+
+impl MessageResponse<Connection, Terminate> for AtRest {
+    fn handle(self, _: &mut Context<Connection>, reply: Option<oneshot::Sender<()>>) {
+        if let Some(reply) = reply {
+            actix_rt::spawn(async move {
+                let _ = self.0.await;
+                let _ = reply.send(());
+            });
+        }
+    }
+}

@@ -1,0 +1,377 @@
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::{Instant, SystemTime},
+};
+
+use actix::{
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Message, SpawnHandle,
+    WeakRecipient, fut::ActorFuture,
+};
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+};
+
+use super::{
+    builder::ConnectionBuilder,
+    fanout::{EpochInbound, Fanout},
+};
+use crate::{
+    error::ConnectError,
+    lifecycle::{
+        Action, Busy, ConnectionId, Epoch, ExitReason, Input, LifecycleEvent, Machine, State,
+        Supervision,
+    },
+    message::{CheckedConnect, Connect, Status},
+    policy::AccessPolicy,
+    protocol::CloseFrame,
+    spec::{Kind, Settings},
+    transport::{Link, Opened, Route, Session, dial, with_entropy},
+};
+
+/// A WebSocket connection: the actor that is told what to do and outlives every socket.
+///
+/// It does no I/O itself. Each attempt runs as a task of its own, and so does each session; the
+/// actor awaits them, so that a panic in one is an exit like any other, and its address stays
+/// valid whatever happens to a socket.
+///
+/// | command | answer |
+/// | --- | --- |
+/// | [`Connect`](crate::Connect) | `Connecting`, or why not |
+/// | [`SendJson`](crate::SendJson), [`SendString`](crate::SendString), [`SendBinary`](crate::SendBinary) | the message's fate, once its bytes were handed to the socket |
+/// | [`Disconnect`](crate::Disconnect), [`Reconnect`](crate::Reconnect) | at once; the events follow |
+/// | [`Subscribe`](crate::Subscribe), [`Unsubscribe`](crate::Unsubscribe), [`MarkReady`](crate::MarkReady), [`GetStatus`](crate::GetStatus) | at once |
+pub struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) kind: Kind,
+    policy: AccessPolicy,
+    settings: Settings,
+    machine: Machine,
+    /// The last accepted parameters; absent until the first.
+    route: Option<Rc<Route>>,
+    pub(super) fanout: Rc<RefCell<Fanout>>,
+    attempt: Option<tokio::task::AbortHandle>,
+    /// Present while a session is up or closing.
+    link: Option<Rc<Link>>,
+    timer: Option<(Instant, SpawnHandle)>,
+    last_exit: Option<Box<ExitReason>>,
+    superior: Option<Superior>,
+    reported: (State, Epoch),
+    /// Told when the connection is at rest.
+    pub(super) waiting_for_rest: Vec<oneshot::Sender<()>>,
+}
+
+/// The supervisor, as its connections see it.
+pub(super) struct Superior {
+    pub(super) supervision: Arc<Supervision>,
+    pub(super) reports: WeakRecipient<Report>,
+    /// Tells this actor from an earlier one of the same id.
+    pub(super) serial: u64,
+    /// The attempt to make as soon as the actor runs.
+    pub(super) first: Option<CheckedConnect>,
+}
+
+/// A connection tells its supervisor where it is.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Report {
+    pub(super) id: ConnectionId,
+    pub(super) serial: u64,
+    pub(super) state: State,
+    pub(super) epoch: Epoch,
+}
+
+impl Connection {
+    pub(super) fn new(builder: ConnectionBuilder, superior: Option<Superior>) -> Self {
+        let ConnectionBuilder { id, kind, policy, settings, subscriptions } = builder;
+        let mut fanout = Fanout::new(id.clone(), kind);
+        for subscription in subscriptions {
+            fanout.subscribe(subscription);
+        }
+        Self {
+            machine: Machine::new(superior.as_ref().map(|s| Arc::clone(&s.supervision))),
+            fanout: Rc::new(RefCell::new(fanout)),
+            id,
+            kind,
+            policy,
+            settings,
+            route: None,
+            attempt: None,
+            link: None,
+            timer: None,
+            last_exit: None,
+            superior,
+            reported: (State::Idle, Epoch::NONE),
+            waiting_for_rest: Vec::new(),
+        }
+    }
+
+    /// The checks of `Connect`, in their order: state, URL, policy, subprotocols, headers.
+    pub(super) fn connect(
+        &mut self,
+        connect: &Connect,
+        ctx: &mut Context<Self>,
+    ) -> Result<Epoch, ConnectError> {
+        self.machine.can_connect().map_err(refused)?;
+        let checked = connect.check(&self.policy)?;
+        self.connect_checked(checked, ctx)
+    }
+
+    fn connect_checked(
+        &mut self,
+        checked: CheckedConnect,
+        ctx: &mut Context<Self>,
+    ) -> Result<Epoch, ConnectError> {
+        self.route = Some(Rc::new(Route {
+            allowed: checked.allowed,
+            policy: self.policy.clone(),
+            headers: checked.headers,
+            subprotocols: checked.subprotocols,
+            tls: self.settings.tls.clone(),
+            timeouts: self.settings.timeouts,
+        }));
+        self.step(Input::Connect, ctx).map_err(refused)?;
+        Ok(self.machine.epoch())
+    }
+
+    pub(super) fn reconnect(&mut self, ctx: &mut Context<Self>) -> Result<(), ConnectError> {
+        self.step(Input::Reconnect, ctx).map_err(refused)
+    }
+
+    pub(super) fn disconnect(&mut self, frame: CloseFrame, ctx: &mut Context<Self>) {
+        // The machine refuses no Disconnect.
+        let _ = self.step(Input::Disconnect(frame), ctx);
+    }
+
+    pub(super) fn mark_ready(&mut self, ctx: &mut Context<Self>) {
+        let _ = self.step(Input::MarkReady, ctx);
+    }
+
+    /// The way to the socket, where a message may take it now.
+    pub(super) fn open_link(&self) -> Option<&Rc<Link>> {
+        self.link.as_ref().filter(|_| self.machine.state() == State::Connected)
+    }
+
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.machine.state(), State::Idle | State::Disconnected | State::Failed)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let fanout = self.fanout.borrow();
+        let next_attempt_in = match self.machine.state() {
+            State::BackingOff => {
+                self.machine.due().map(|due| due.saturating_duration_since(now()))
+            }
+            _ => None,
+        };
+        Status {
+            id: self.id.clone(),
+            state: self.machine.state(),
+            epoch: self.machine.epoch(),
+            attempt: self.machine.attempt(),
+            stable: self.machine.is_stable(),
+            next_attempt_in,
+            last_exit: self.last_exit.as_deref().cloned(),
+            queued: self.link.as_ref().map_or((0, 0), |link| link.queued()),
+            received: fanout.received,
+            unheard: fanout.unheard,
+            not_json: fanout.not_json,
+        }
+    }
+
+    /// Asks the state machine, and does what it says.
+    fn step(&mut self, input: Input, ctx: &mut Context<Self>) -> Result<(), Busy> {
+        let actions = with_entropy(|rng| {
+            self.machine.step(input, now(), SystemTime::now(), rng)
+        })?;
+        for action in actions {
+            match action {
+                Action::Dial(epoch) => self.dial(epoch, ctx),
+                Action::Abort => {
+                    if let Some(attempt) = &self.attempt {
+                        attempt.abort();
+                    }
+                }
+                Action::Close(frame) => {
+                    if let Some(link) = &self.link {
+                        link.request_close(frame);
+                    }
+                }
+                Action::Emit(event) => self.emit(&event),
+            }
+        }
+        self.arm_timer(ctx);
+        self.report();
+        Ok(())
+    }
+
+    fn emit(&mut self, event: &LifecycleEvent) {
+        let epoch = self.machine.epoch();
+        tracing::debug!(connection = %self.id, %epoch, ?event, "lifecycle");
+        if let LifecycleEvent::ConnectionError { reason, .. }
+        | LifecycleEvent::Disconnected { reason, .. } = event
+        {
+            self.last_exit = Some(Box::new(reason.clone()));
+        }
+        self.fanout.borrow_mut().emit(epoch, event);
+    }
+
+    fn dial(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+        // The machine dials only after an accepted `Connect`, which set the route.
+        let Some(route) = self.route.clone() else { return };
+        let task = actix_rt::spawn(dial(route));
+        self.attempt = Some(task.abort_handle());
+        ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
+            connection.attempt = None;
+            match ended {
+                Ok(Ok(opened)) => connection.opened(epoch, opened, ctx),
+                Ok(Err(reason)) => connection.attempt_failed(epoch, reason, ctx),
+                Err(error) => connection.attempt_failed(epoch, crash_or_cancel(error), ctx),
+            }
+        }));
+    }
+
+    fn attempt_failed(&mut self, epoch: Epoch, reason: ExitReason, ctx: &mut Context<Self>) {
+        // An attempt that failed while it was being cancelled was cancelled.
+        let cancelled = self.machine.state() == State::Closing;
+        let reason = if cancelled { ExitReason::Cancelled } else { reason };
+        let _ = self.step(Input::Exited { epoch, reason }, ctx);
+    }
+
+    fn opened(&mut self, epoch: Epoch, opened: Opened, ctx: &mut Context<Self>) {
+        if self.machine.state() != State::Connecting {
+            drop(opened);
+            return self.attempt_failed(epoch, ExitReason::Cancelled, ctx);
+        }
+        let link = Link::new(self.settings.outbox);
+        self.link = Some(Rc::clone(&link));
+        // Subscribers hear of the session before its task can deliver a message of it.
+        let subprotocol = opened.subprotocol.clone();
+        let _ = self.step(Input::Opened { epoch, subprotocol }, ctx);
+
+        let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout) };
+        let Settings { limits, timeouts, .. } = &self.settings;
+        let task =
+            actix_rt::spawn(Session::new(opened, *limits, timeouts.close, link, inbound));
+        ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
+            let reason = ended.unwrap_or_else(crash_or_cancel);
+            if let Some(link) = connection.link.take() {
+                link.settle(&reason);
+            }
+            let _ = connection.step(Input::Exited { epoch, reason }, ctx);
+        }));
+    }
+
+    /// One timer at most, for when the machine wants to be asked again.
+    fn arm_timer(&mut self, ctx: &mut Context<Self>) {
+        let due = self.machine.due();
+        if self.timer.map(|(at, _)| at) == due {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        if let Some(due) = due {
+            let wait = due.saturating_duration_since(now());
+            let timer = ctx.run_later(wait, |connection, ctx| {
+                connection.timer = None;
+                if ctx.connected() {
+                    let _ = connection.step(Input::Tick, ctx);
+                } else {
+                    connection.abandon(ctx);
+                }
+            });
+            self.timer = Some((due, timer));
+        }
+    }
+
+    fn report(&mut self) {
+        let now = (self.machine.state(), self.machine.epoch());
+        if now == self.reported {
+            return;
+        }
+        self.reported = now;
+        if let Some(superior) = &self.superior {
+            let (state, epoch) = now;
+            let report = Report { id: self.id.clone(), serial: superior.serial, state, epoch };
+            if let Some(supervisor) = superior.reports.upgrade() {
+                supervisor.do_send(report);
+            }
+        }
+        if self.is_at_rest() {
+            for waiting in self.waiting_for_rest.drain(..) {
+                let _ = waiting.send(());
+            }
+        }
+    }
+
+    /// Nobody has this connection's address any more.
+    fn abandon(&mut self, ctx: &mut Context<Self>) {
+        self.disconnect(CloseFrame::normal(), ctx);
+    }
+}
+
+impl Actor for Connection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(superior) = &mut self.superior
+            && let Some(first) = superior.first.take()
+        {
+            let _ = self.connect_checked(first, ctx);
+        }
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.abort();
+        }
+    }
+}
+
+/// Awaits a task for the connection, and notices when nobody can command it any more.
+struct Watch<T>(JoinHandle<T>);
+
+impl<T> ActorFuture<Connection> for Watch<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        connection: &mut Connection,
+        ctx: &mut Context<Connection>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<Self::Output> {
+        if !ctx.connected() {
+            connection.abandon(ctx);
+        }
+        Pin::new(&mut self.0).poll(task)
+    }
+}
+
+/// tokio's clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+const fn refused(busy: Busy) -> ConnectError {
+    match busy {
+        Busy::InProgress => ConnectError::ConnectionInProgress,
+        Busy::NeverConnected => ConnectError::Failed("Reconnect needs a Connect before it"),
+    }
+}
+
+fn crash_or_cancel(error: JoinError) -> ExitReason {
+    match error.try_into_panic() {
+        Ok(panic) => ExitReason::Crashed(panic_text(&*panic).into()),
+        Err(_) => ExitReason::Cancelled,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,39 @@
+use std::rc::Rc;
+
+use actix::{Context, Message, dev::MessageResponse};
+use tokio::sync::oneshot;
+
+use super::connection::Connection;
+use crate::{
+    error::{Delivery, Refusal, SendError},
+    protocol::OwnedPayload,
+    transport::{Link, Outgoing},
+};
+
+/// The answer to a send: it puts the message into the outbox together with the sender's reply, so
+/// that nothing is spawned and nothing is awaited between the two.
+pub(super) enum Enqueue {
+    On(Rc<Link>, OwnedPayload),
+    Refused(Refusal),
+}
+
+impl<M> MessageResponse<Connection, M> for Enqueue
+where
+    M: Message<Result = Result<Delivery, SendError>>,
+{
+    fn handle(self, _: &mut Context<Connection>, reply: Option<oneshot::Sender<M::Result>>) {
+        let (refusal, reply) = match self {
+            Self::Refused(refusal) => (refusal, reply),
+            Self::On(link, payload) => match link.push(Outgoing { payload, reply }) {
+                Ok(()) => return,
+                Err((_, message)) => {
+                    let (messages, bytes) = link.queued();
+                    (Refusal::OutboxFull { messages, bytes }, message.reply)
+                }
+            },
+        };
+        if let Some(reply) = reply {
+            let _ = reply.send(Err(refusal.into()));
+        }
+    }
+}

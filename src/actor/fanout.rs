@@ -1,0 +1,202 @@
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix::{Message, Recipient};
+use serde::de::IgnoredAny;
+
+use crate::{
+    event::{Lane, Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId, Subscriber},
+    lifecycle::{ConnectionId, Epoch, LifecycleEvent},
+    protocol::{Batch, BatchBuilder, Payload},
+    spec::Kind,
+    transport::Inbound,
+};
+
+/// Who hears of one connection, and the one order of all that it tells.
+///
+/// The connection's actor and its session's task both speak through it, so that a sequence number
+/// is a place in that order whoever took it.
+pub(super) struct Fanout {
+    connection: ConnectionId,
+    kind: Kind,
+    next_seq: u64,
+    lifecycle: Vec<Outlet<Lifecycle>>,
+    each: Vec<Outlet<Received>>,
+    batches: Vec<Outlet<ReceivedBatch>>,
+    pub(super) received: u64,
+    pub(super) unheard: u64,
+    pub(super) not_json: u64,
+}
+
+/// One subscriber, and what is on its way to it.
+struct Outlet<M>
+where
+    M: Message + Send,
+    M::Result: Send,
+{
+    id: SubscriptionId,
+    recipient: Recipient<M>,
+    lane: Arc<Lane>,
+    lost: Lost,
+}
+
+/// Lifecycle events that a subscriber had no room for.
+#[derive(Default)]
+struct Lost {
+    count: u64,
+    last_seq: u64,
+}
+
+impl Fanout {
+    pub(super) fn new(connection: ConnectionId, kind: Kind) -> Self {
+        Self {
+            connection,
+            kind,
+            next_seq: 1,
+            lifecycle: Vec::new(),
+            each: Vec::new(),
+            batches: Vec::new(),
+            received: 0,
+            unheard: 0,
+            not_json: 0,
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, subscription: Subscription) {
+        let id = subscription.id();
+        let connection = self.connection.clone();
+        match subscription.to {
+            Subscriber::Lifecycle(to) => self.lifecycle.push(Outlet::new(id, to, connection)),
+            Subscriber::Each(to) => self.each.push(Outlet::new(id, to, connection)),
+            Subscriber::Batches(to) => self.batches.push(Outlet::new(id, to, connection)),
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
+        self.lifecycle.retain(|outlet| outlet.id != id);
+        self.each.retain(|outlet| outlet.id != id);
+        self.batches.retain(|outlet| outlet.id != id);
+    }
+
+    pub(super) fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
+        let seq = self.take_seqs(1);
+        self.lifecycle.retain_mut(|outlet| outlet.tell(epoch, seq, event));
+    }
+
+    fn take_seqs(&mut self, count: usize) -> u64 {
+        let first = self.next_seq;
+        self.next_seq += count as u64;
+        first
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let lanes = self.each.iter().map(|outlet| &outlet.lane);
+        for lane in lanes.chain(self.batches.iter().map(|outlet| &outlet.lane)) {
+            if lane.poll_room(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn deliver(&mut self, epoch: Epoch, messages: &mut BatchBuilder) {
+        if self.each.is_empty() && self.batches.is_empty() {
+            self.unheard += messages.len() as u64;
+            messages.clear();
+            return;
+        }
+        if self.kind == Kind::Json {
+            let before = messages.len();
+            messages.retain(is_json);
+            let dropped = before - messages.len();
+            if dropped > 0 {
+                self.not_json += dropped as u64;
+                tracing::warn!(connection = %self.connection, %epoch, dropped, "messages that are not JSON were dropped");
+            }
+        }
+        if messages.is_empty() {
+            return;
+        }
+        self.received += messages.len() as u64;
+        let first_seq = self.take_seqs(messages.len());
+        let batch = Arc::new(messages.freeze());
+        self.each.retain(|outlet| outlet.each(epoch, first_seq, &batch));
+        self.batches.retain(|outlet| outlet.batch(epoch, first_seq, &batch));
+    }
+}
+
+fn is_json(payload: Payload<'_>) -> bool {
+    payload.as_text().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
+impl<M> Outlet<M>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    fn new(id: SubscriptionId, recipient: Recipient<M>, connection: ConnectionId) -> Self {
+        Self { id, recipient, lane: Lane::new(connection), lost: Lost::default() }
+    }
+
+    /// Whether the subscriber still lives. The lane is the bound on what is in flight; the mailbox
+    /// has none that can be relied on, so it is not asked.
+    fn send(&self, message: M) -> bool {
+        self.recipient.do_send(message);
+        self.recipient.connected()
+    }
+}
+
+impl Outlet<Lifecycle> {
+    fn tell(&mut self, epoch: Epoch, seq: u64, event: &LifecycleEvent) -> bool {
+        if !self.lane.has_room() {
+            self.lost.count += 1;
+            self.lost.last_seq = seq;
+            return self.recipient.connected();
+        }
+        let lost = std::mem::take(&mut self.lost);
+        if lost.count > 0 {
+            let event = LifecycleEvent::Lagged { dropped: lost.count };
+            self.send(Lifecycle { epoch, seq: lost.last_seq, event, lease: self.lane.lease(0) });
+        }
+        self.send(Lifecycle { epoch, seq, event: event.clone(), lease: self.lane.lease(0) })
+    }
+}
+
+impl Outlet<Received> {
+    fn each(&self, epoch: Epoch, first_seq: u64, batch: &Batch) -> bool {
+        for (index, seq) in (0..batch.len()).zip(first_seq..) {
+            if let Some(payload) = batch.get_owned(index) {
+                let lease = self.lane.lease(payload.len());
+                self.recipient.do_send(Received { epoch, seq, payload, lease });
+            }
+        }
+        self.recipient.connected()
+    }
+}
+
+impl Outlet<ReceivedBatch> {
+    fn batch(&self, epoch: Epoch, first_seq: u64, batch: &Arc<Batch>) -> bool {
+        let lease = self.lane.lease(batch.payload_bytes());
+        self.send(ReceivedBatch { epoch, first_seq, batch: Arc::clone(batch), lease })
+    }
+}
+
+/// The way from one epoch's session to the subscribers.
+pub(super) struct EpochInbound {
+    pub(super) epoch: Epoch,
+    pub(super) fanout: Rc<RefCell<Fanout>>,
+}
+
+impl Inbound for EpochInbound {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.fanout.borrow().poll_room(cx)
+    }
+
+    fn deliver(&mut self, messages: &mut BatchBuilder) {
+        self.fanout.borrow_mut().deliver(self.epoch, messages);
+    }
+}

@@ -1,0 +1,13 @@
+//! The actors: mailbox in, events out. They carry out what the pure rooms decide and own what
+//! lives longer than a socket: timers, subscribers, the fate of each message.
+
+mod builder;
+mod commands;
+mod connection;
+mod delivery;
+mod fanout;
+mod supervisor;
+
+pub use builder::ConnectionBuilder;
+pub use connection::Connection;
+pub use supervisor::{Supervisor, SupervisorBuilder};

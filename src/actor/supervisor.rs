@@ -1,0 +1,401 @@
+use std::{collections::HashMap, sync::Arc};
+
+use actix::{
+    Actor, ActorContext as _, ActorFutureExt as _, Addr, Arbiter, ArbiterHandle, AsyncContext as _,
+    Context, Handler, MessageResult, ResponseActFuture, ResponseFuture, WrapFuture as _,
+};
+use futures_util::future::join_all;
+
+use super::{
+    builder::ConnectionBuilder,
+    commands::{Retire, Terminate},
+    connection::{Connection, Report, Superior},
+};
+use crate::{
+    error::{ChildError, StartError},
+    event::Subscription,
+    lifecycle::{ConnectionId, Epoch, RestartPolicy, State},
+    message::{
+        ConnectionInfo, CountConnections, Counts, DeleteConnection, RestartConnection, Shutdown,
+        StartConnection, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
+    },
+    policy::AccessPolicy,
+    spec::ConnectionSpec,
+    supervision::{Operation, Refused, Standing},
+};
+
+/// Keeps connections alive: starts them, knows them by id, and brings them back when they end, as
+/// each one's restart type and backoff say.
+///
+/// A connection that fails or panics does not touch the others. When the supervisor stops, by
+/// [`Shutdown`] or because its last address is dropped, its connections are closed.
+///
+/// ```no_run
+/// # use actix::prelude::*;
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use wsvisor::{AccessPolicy, ConnectionSpec, StartConnection, Supervisor};
+///
+/// let supervisor = Supervisor::builder()
+///     .policy(AccessPolicy::from_rules(["allow wss://*.example.com"])?)
+///     .start();
+/// let ticker = supervisor
+///     .send(StartConnection(ConnectionSpec::json("ticker", "wss://stream.example.com/v1")))
+///     .await??;
+/// # Ok(()) }
+/// ```
+pub struct Supervisor {
+    policy: AccessPolicy,
+    arbiters: Vec<Arbiter>,
+    children: HashMap<ConnectionId, Child>,
+    counts: Counts,
+    subscriptions: Vec<Subscription>,
+    next_serial: u64,
+    shutting_down: bool,
+}
+
+struct Child {
+    address: Addr<Connection>,
+    spec: ConnectionSpec,
+    /// Rises with each start, so that it also tells the order of starts.
+    serial: u64,
+    state: State,
+    epoch: Epoch,
+}
+
+/// Builds a [`Supervisor`].
+#[derive(Clone, Debug, Default)]
+pub struct SupervisorBuilder {
+    policy: AccessPolicy,
+    arbiters: usize,
+    subscriptions: Vec<Subscription>,
+}
+
+impl SupervisorBuilder {
+    /// Sets which URLs its connections may dial. Default: none.
+    #[must_use]
+    pub fn policy(mut self, policy: AccessPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Runs the connections on so many threads of their own, in turn. Default: 0, the arbiter that
+    /// the supervisor is started on.
+    #[must_use]
+    pub const fn arbiters(mut self, arbiters: usize) -> Self {
+        self.arbiters = arbiters;
+        self
+    }
+
+    /// Tells a recipient of [`Lifecycle`](crate::Lifecycle), [`Received`](crate::Received) or
+    /// [`ReceivedBatch`](crate::ReceivedBatch) what happens to all connections.
+    #[must_use]
+    pub fn subscribe(mut self, to: impl Into<Subscription>) -> Self {
+        self.subscriptions.push(to.into());
+        self
+    }
+
+    /// Starts the supervisor on the current arbiter.
+    pub fn start(self) -> Addr<Supervisor> {
+        Supervisor {
+            policy: self.policy,
+            arbiters: (0..self.arbiters).map(|_| Arbiter::new()).collect(),
+            children: HashMap::new(),
+            counts: Counts::default(),
+            subscriptions: self.subscriptions,
+            next_serial: 0,
+            shutting_down: false,
+        }
+        .start()
+    }
+}
+
+impl Supervisor {
+    /// Builds a supervisor.
+    #[must_use]
+    pub fn builder() -> SupervisorBuilder {
+        SupervisorBuilder::default()
+    }
+
+    fn start_connection(
+        &mut self,
+        spec: ConnectionSpec,
+        ctx: &Context<Self>,
+    ) -> Result<Addr<Connection>, StartError> {
+        let id = spec.id.clone();
+        if self.shutting_down {
+            return Err(StartError::ShuttingDown);
+        }
+        if let Err(refused) = Operation::Start.on(self.standing(&id)) {
+            return Err(match refused {
+                Refused::AlreadyStarted => StartError::AlreadyStarted(id),
+                _ => StartError::AlreadyPresent(id),
+            });
+        }
+        spec.check().map_err(|source| StartError::Spec { id: id.clone(), source })?;
+        let first = spec
+            .connect
+            .check(&self.policy)
+            .map_err(|source| StartError::Connect { id: id.clone(), source })?;
+
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let builder = ConnectionBuilder {
+            id: id.clone(),
+            kind: spec.kind,
+            policy: self.policy.clone(),
+            settings: spec.settings.clone(),
+            subscriptions: [self.subscriptions.as_slice(), &spec.subscriptions].concat(),
+        };
+        let superior = Superior {
+            supervision: Arc::new(spec.supervision.clone()),
+            reports: ctx.address().downgrade().recipient(),
+            serial,
+            first: Some(first),
+        };
+        let address = builder.start_on(&self.arbiter(serial), superior);
+        if !address.connected() {
+            return Err(StartError::ArbiterGone);
+        }
+        let child = Child {
+            address: address.clone(),
+            spec,
+            serial,
+            state: State::Connecting,
+            epoch: Epoch::NONE,
+        };
+        self.counts.specs += 1;
+        *self.counts.of(child.state) += 1;
+        self.children.insert(id, child);
+        Ok(address)
+    }
+
+    fn arbiter(&self, serial: u64) -> ArbiterHandle {
+        let count = self.arbiters.len() as u64;
+        let chosen = serial.checked_rem(count).and_then(|index| usize::try_from(index).ok());
+        match chosen.and_then(|index| self.arbiters.get(index)) {
+            Some(arbiter) => arbiter.handle(),
+            None => Arbiter::current(),
+        }
+    }
+
+    fn standing(&self, id: &ConnectionId) -> Option<Standing> {
+        self.children.get(id).map(|child| Standing::of(child.state))
+    }
+
+    /// The child on which an operation may go on.
+    fn child(&self, operation: Operation, id: &ConnectionId) -> Result<&Child, ChildError> {
+        let refused = match operation.on(self.standing(id)) {
+            Ok(()) => Refused::NotFound,
+            Err(refused) => refused,
+        };
+        match (self.children.get(id), refused) {
+            (_, Refused::Running) => Err(ChildError::Running(id.clone())),
+            (_, Refused::Restarting) => Err(ChildError::Restarting(id.clone())),
+            (Some(child), _) => Ok(child),
+            (None, _) => Err(ChildError::NotFound(id.clone())),
+        }
+    }
+
+    fn forget(&mut self, id: &ConnectionId) -> Option<Child> {
+        let child = self.children.remove(id)?;
+        self.counts.specs -= 1;
+        *self.counts.of(child.state) -= 1;
+        Some(child)
+    }
+
+    fn report(&mut self, report: &Report) {
+        let Some(child) = self.children.get_mut(&report.id) else { return };
+        if child.serial != report.serial {
+            return;
+        }
+        *self.counts.of(child.state) -= 1;
+        child.state = report.state;
+        child.epoch = report.epoch;
+        *self.counts.of(child.state) += 1;
+        let ended = Standing::of(child.state) == Standing::Stopped;
+        if ended && child.spec.supervision.restart == RestartPolicy::Temporary {
+            self.forget(&report.id);
+        }
+    }
+
+    /// Closes all connections, waits until their sockets are gone, and stops their actors.
+    fn wind_down(&mut self) -> impl Future<Output = ()> + use<> {
+        self.shutting_down = true;
+        let addresses: Vec<_> =
+            self.children.drain().map(|(_, child)| child.address).collect();
+        self.counts = Counts::default();
+        async move {
+            join_all(addresses.iter().map(|address| address.send(Terminate))).await;
+            for address in addresses {
+                address.do_send(Retire);
+            }
+        }
+    }
+}
+
+impl Counts {
+    pub(super) const fn of(&mut self, state: State) -> &mut usize {
+        match state {
+            State::Connecting => &mut self.connecting,
+            State::Connected => &mut self.connected,
+            State::Closing => &mut self.closing,
+            State::BackingOff => &mut self.backing_off,
+            State::Idle | State::Disconnected => &mut self.disconnected,
+            State::Failed => &mut self.failed,
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        let wound_down = self.wind_down();
+        let arbiters = std::mem::take(&mut self.arbiters);
+        actix_rt::spawn(async move {
+            wound_down.await;
+            for arbiter in arbiters {
+                arbiter.stop();
+            }
+        });
+    }
+}
+
+impl Handler<Report> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, report: Report, _: &mut Context<Self>) {
+        self.report(&report);
+    }
+}
+
+impl Handler<StartConnection> for Supervisor {
+    type Result = Result<Addr<Connection>, StartError>;
+
+    fn handle(
+        &mut self,
+        StartConnection(spec): StartConnection,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
+        self.start_connection(spec, ctx)
+    }
+}
+
+impl Handler<TerminateConnection> for Supervisor {
+    type Result = ResponseFuture<Result<(), ChildError>>;
+
+    fn handle(
+        &mut self,
+        TerminateConnection(id): TerminateConnection,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let address = self.child(Operation::Terminate, &id).map(|child| child.address.clone());
+        Box::pin(async move {
+            // An actor that is gone has no socket.
+            let _ = address?.send(Terminate).await;
+            Ok(())
+        })
+    }
+}
+
+impl Handler<RestartConnection> for Supervisor {
+    type Result = ResponseFuture<Result<(), ChildError>>;
+
+    fn handle(
+        &mut self,
+        RestartConnection(id): RestartConnection,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        if self.shutting_down {
+            return Box::pin(async { Err(ChildError::ShuttingDown) });
+        }
+        let child = self
+            .child(Operation::Restart, &id)
+            .map(|child| (child.address.clone(), child.spec.connect.clone()));
+        Box::pin(async move {
+            let (address, connect) = child?;
+            match address.send(connect).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(source)) => Err(ChildError::Connect { id, source }),
+                Err(_) => Err(ChildError::NotFound(id)),
+            }
+        })
+    }
+}
+
+impl Handler<DeleteConnection> for Supervisor {
+    type Result = Result<(), ChildError>;
+
+    fn handle(
+        &mut self,
+        DeleteConnection(id): DeleteConnection,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        self.child(Operation::Delete, &id)?;
+        if let Some(child) = self.forget(&id) {
+            child.address.do_send(Retire);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<WhichConnections> for Supervisor {
+    type Result = MessageResult<WhichConnections>;
+
+    fn handle(&mut self, _: WhichConnections, _: &mut Context<Self>) -> Self::Result {
+        let mut children: Vec<_> = self.children.iter().collect();
+        children.sort_unstable_by_key(|(_, child)| child.serial);
+        let info = |(id, child): (&ConnectionId, &Child)| ConnectionInfo {
+            id: id.clone(),
+            state: child.state,
+            epoch: child.epoch,
+            address: child.address.clone(),
+        };
+        MessageResult(children.into_iter().map(info).collect())
+    }
+}
+
+impl Handler<CountConnections> for Supervisor {
+    type Result = MessageResult<CountConnections>;
+
+    fn handle(&mut self, _: CountConnections, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.counts)
+    }
+}
+
+impl Handler<Subscribe> for Supervisor {
+    type Result = MessageResult<Subscribe>;
+
+    fn handle(
+        &mut self,
+        Subscribe(subscription): Subscribe,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let id = subscription.id();
+        for child in self.children.values() {
+            child.address.do_send(Subscribe(subscription.clone()));
+        }
+        self.subscriptions.push(subscription);
+        MessageResult(id)
+    }
+}
+
+impl Handler<Unsubscribe> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut Context<Self>) {
+        for child in self.children.values() {
+            child.address.do_send(Unsubscribe(id));
+        }
+        self.subscriptions.retain(|subscription| subscription.id() != id);
+    }
+}
+
+impl Handler<Shutdown> for Supervisor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Shutdown, _: &mut Context<Self>) -> Self::Result {
+        let wound_down = self.wind_down().into_actor(self);
+        Box::pin(wound_down.map(|(), _, ctx: &mut Context<Self>| ctx.stop()))
+    }
+}

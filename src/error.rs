@@ -1,0 +1,206 @@
+//! What a command can fail with.
+
+use crate::{
+    lifecycle::{ConnectionId, ExitReason},
+    policy::{Denied, InvalidUrl},
+};
+
+/// Why `Connect` or `Reconnect` did not start an attempt. Nothing was dialled, and no event
+/// follows.
+///
+/// The checks are made in this order, and the first that fails is reported: the connection's
+/// state, the URL, the access policy, subprotocols, headers.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// A connection exists, or is being made or closed. It is not harmed, and the parameters of
+    /// this command are forgotten.
+    #[error("a connection is in progress; disconnect first")]
+    ConnectionInProgress,
+    /// The URL is not a WebSocket URL that can be dialled.
+    #[error("invalid URL: {0}")]
+    InvalidUrl(#[source] InvalidUrl),
+    /// The access policy does not allow the URL.
+    #[error("the URL is blocked: {0}")]
+    UrlBlocked(#[source] Denied),
+    /// A header or subprotocol cannot be sent.
+    #[error("invalid headers: {0}")]
+    InvalidHeaders(#[source] InvalidHeader),
+    /// The attempt cannot start, for a reason that is not in its parameters.
+    #[error("cannot start connecting: {0}")]
+    Failed(&'static str),
+}
+
+impl From<Denied> for ConnectError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::InvalidUrl(error) => Self::InvalidUrl(error),
+            denied => Self::UrlBlocked(denied),
+        }
+    }
+}
+
+/// Why a header or subprotocol cannot be part of the handshake. Values are never shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidHeader {
+    /// The name is not an RFC 9110 token.
+    #[error("header name {0:?} is not a token: use letters, digits and !#$%&'*+-.^_`|~")]
+    Name(String),
+    /// The value holds a control character or is not ASCII.
+    #[error("the value of header {name} has a byte that is not printable ASCII at position {at}")]
+    Value {
+        /// The header's name.
+        name: String,
+        /// Index of the first offending byte.
+        at: usize,
+    },
+    /// The header is written by the handshake itself.
+    #[error("header {0} is written by the WebSocket handshake and cannot be set")]
+    Reserved(String),
+    /// The same header twice, ignoring case.
+    #[error("header {0} is given twice")]
+    Repeated(String),
+    /// All headers together are too long.
+    #[error("the headers take {len} bytes, and at most {limit} are sent")]
+    TooLong {
+        /// Bytes of all names and values.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A subprotocol is not an RFC 9110 token. Its text is not shown: some servers take a token
+    /// of access there.
+    #[error("subprotocol {number} is not a token: use letters, digits and !#$%&'*+-.^_`|~")]
+    Subprotocol {
+        /// Which one, from 1.
+        number: usize,
+    },
+    /// The same subprotocol twice.
+    #[error("subprotocol {number} is offered twice")]
+    RepeatedSubprotocol {
+        /// Which one, from 1.
+        number: usize,
+    },
+}
+
+/// What became of a message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// All its bytes were handed to the socket. Whether the peer received them is not known.
+    Written,
+}
+
+/// Why a message was not sent, or may not have been.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// It was never accepted.
+    #[error("the message was refused: {0}")]
+    Refused(#[from] Refusal),
+    /// It was accepted, and the session ended before any of its bytes reached the socket: it is
+    /// safe to send it again.
+    #[error("the message was not written, because the session ended: {0}")]
+    NotWritten(#[source] ExitReason),
+    /// The session ended after some of its bytes were handed to the socket: the peer may have
+    /// received it or not.
+    #[error("the message was written in part, and the session ended: {0}")]
+    WrittenUnknown(#[source] ExitReason),
+}
+
+/// Why a message was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is no session, or it is being closed.
+    #[error("the connection is not connected; wait for Connected")]
+    NotConnected,
+    /// The outbox is full in messages or bytes.
+    #[error("the outbox is full ({messages} messages, {bytes} bytes wait); wait for earlier sends to resolve")]
+    OutboxFull {
+        /// Messages that wait.
+        messages: usize,
+        /// Payload bytes that wait.
+        bytes: usize,
+    },
+    /// A JSON connection sends JSON only.
+    #[error("this is a JSON connection: send SendJson")]
+    NotJson,
+}
+
+/// Why a supervisor did not start a connection.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A connection with this id runs. OTP: `already_started`.
+    #[error("connection {0} is already started")]
+    AlreadyStarted(ConnectionId),
+    /// A connection with this id is known and does not run: restart or delete it. OTP:
+    /// `already_present`.
+    #[error("connection {0} is already present; restart it, or delete it first")]
+    AlreadyPresent(ConnectionId),
+    /// The connection could not be told to connect: its URL, headers or policy refuse it.
+    #[error("connection {id} cannot start: {source}")]
+    Connect {
+        /// The connection.
+        id: ConnectionId,
+        /// What refused it.
+        source: ConnectError,
+    },
+    /// The spec contradicts itself.
+    #[error("the spec of connection {id} is wrong: {source}")]
+    Spec {
+        /// The connection.
+        id: ConnectionId,
+        /// Which part is wrong.
+        source: InvalidSpec,
+    },
+    /// The supervisor is shutting down.
+    #[error("the supervisor is shutting down")]
+    ShuttingDown,
+    /// The connection's arbiter is gone.
+    #[error("the connection's actor could not start: its arbiter has stopped")]
+    ArbiterGone,
+}
+
+/// Which part of a spec is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidSpec {
+    /// The id is empty, too long, or has a control character.
+    #[error("id: {0}")]
+    Id(&'static str),
+    /// A time limit is zero.
+    #[error("{0} is zero: nothing could finish in time")]
+    ZeroTimeout(&'static str),
+    /// The outbox or a message could hold nothing.
+    #[error("{0} is zero: nothing could be sent or received")]
+    ZeroLimit(&'static str),
+}
+
+/// Why a supervisor's administration refused a command: OTP's error names.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// No connection has this id.
+    #[error("connection {0} is not known")]
+    NotFound(ConnectionId),
+    /// The connection runs: terminate it first.
+    #[error("connection {0} is running; terminate it first")]
+    Running(ConnectionId),
+    /// The connection waits for its next attempt: terminate it first.
+    #[error("connection {0} is restarting; terminate it first")]
+    Restarting(ConnectionId),
+    /// The connection was found and could not be started again.
+    #[error("connection {id} cannot start: {source}")]
+    Connect {
+        /// The connection.
+        id: ConnectionId,
+        /// What refused it.
+        source: ConnectError,
+    },
+    /// The supervisor is shutting down.
+    #[error("the supervisor is shutting down")]
+    ShuttingDown,
+}

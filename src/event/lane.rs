@@ -1,0 +1,137 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::task::AtomicWaker;
+
+use crate::lifecycle::ConnectionId;
+
+/// What is on its way from one connection to one subscriber.
+///
+/// actix's mailbox capacity bounds neither `do_send` nor a fresh clone of a recipient, so the bound
+/// is kept here: each event takes a [`Lease`], and the lease comes back when the subscriber drops
+/// the event. The subscriber may run on another thread.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    connection: ConnectionId,
+    /// Events in the upper 24 bits, bytes in the lower 40: one atomic operation an event.
+    load: AtomicU64,
+    reader: AtomicWaker,
+}
+
+/// One event's share of a lane.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    lane: Arc<Lane>,
+    weight: u64,
+}
+
+/// Events that a subscriber may have in flight from one connection.
+const MAX_EVENTS: u64 = 1_024;
+/// Bytes that a subscriber may have in flight from one connection.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+const ONE_EVENT: u64 = 1 << 40;
+const BYTES: u64 = ONE_EVENT - 1;
+
+impl Lane {
+    pub(crate) fn new(connection: ConnectionId) -> Arc<Self> {
+        Arc::new(Self { connection, load: AtomicU64::new(0), reader: AtomicWaker::new() })
+    }
+
+    /// Takes a share for one event of `bytes` bytes. It is not refused: whoever delivers looks at
+    /// [`has_room`](Self::has_room) first, and may exceed the bound by what one read held.
+    pub(crate) fn lease(self: &Arc<Self>, bytes: usize) -> Lease {
+        let weight = ONE_EVENT | (bytes as u64).min(BYTES);
+        self.load.fetch_add(weight, Ordering::Relaxed);
+        Lease { lane: Arc::clone(self), weight }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        is_below(self.load.load(Ordering::Acquire), 1)
+    }
+
+    /// Ready when there is room; else wakes the task when half of the load has come back.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_room() {
+            return Poll::Ready(());
+        }
+        self.reader.register(cx.waker());
+        // The load may have come back between the look and the registration.
+        if self.has_room() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Lease {
+    pub(crate) fn connection(&self) -> &ConnectionId {
+        &self.lane.connection
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let before = self.lane.load.fetch_sub(self.weight, Ordering::AcqRel);
+        // Whoever waits saw a full lane, so the load passes the half on its way down.
+        if !is_below(before, 2) && is_below(before - self.weight, 2) {
+            self.lane.reader.wake();
+        }
+    }
+}
+
+/// Whether `load` is below the bounds divided by `part`.
+const fn is_below(load: u64, part: u64) -> bool {
+    load / ONE_EVENT < MAX_EVENTS / part && load & BYTES < MAX_BYTES / part
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::task::noop_waker_ref;
+
+    use super::*;
+
+    fn poll(lane: &Lane) -> Poll<()> {
+        lane.poll_room(&mut Context::from_waker(noop_waker_ref()))
+    }
+
+    #[test]
+    fn is_full_by_events_or_by_bytes() {
+        for (events, bytes) in [(1_024, 0), (4, 1024 * 1024), (1, 5 * 1024 * 1024)] {
+            let lane = Lane::new("a".into());
+            let mut leases: Vec<_> = (1..events).map(|_| lane.lease(bytes)).collect();
+            assert_eq!(poll(&lane), Poll::Ready(()), "{events} x {bytes}");
+            leases.push(lane.lease(bytes));
+            assert_eq!(poll(&lane), Poll::Pending, "{events} x {bytes}");
+            drop(leases);
+            assert_eq!(lane.load.load(Ordering::Relaxed), 0);
+            assert_eq!(poll(&lane), Poll::Ready(()));
+        }
+    }
+
+    #[test]
+    fn wakes_the_reader_when_half_came_back() {
+        use std::sync::atomic::AtomicUsize;
+
+        struct Count(AtomicUsize);
+        impl futures_util::task::ArcWake for Count {
+            fn wake_by_ref(count: &Arc<Self>) {
+                count.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = futures_util::task::waker(Arc::clone(&count));
+
+        let lane = Lane::new("a".into());
+        let mut leases: Vec<_> = (0..MAX_EVENTS).map(|_| lane.lease(1)).collect();
+        assert!(lane.poll_room(&mut Context::from_waker(&waker)).is_pending());
+        leases.truncate(MAX_EVENTS as usize / 2);
+        assert_eq!(count.0.load(Ordering::Relaxed), 0, "not before half is back");
+        leases.pop();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        drop(leases);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "once");
+    }
+}

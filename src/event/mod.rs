@@ -1,0 +1,21 @@
+//! What subscribers receive: lifecycle events and messages, as actor messages.
+//!
+//! | event | sent for | a subscriber gets it by |
+//! | --- | --- | --- |
+//! | [`Lifecycle`] | each change of the connection's life | `Recipient<Lifecycle>` |
+//! | [`ReceivedBatch`] | all messages of one read from the socket | `Recipient<ReceivedBatch>` |
+//! | [`Received`] | each message | `Recipient<Received>` |
+//!
+//! Each carries the connection's id, its epoch and a sequence number that rises by one with each
+//! event of the connection, messages included. A batch takes one number for each of its messages.
+
+mod lane;
+mod lifecycle;
+mod received;
+mod subscription;
+
+pub(crate) use lane::{Lane, Lease};
+pub use lifecycle::Lifecycle;
+pub use received::{Received, ReceivedBatch};
+pub(crate) use subscription::Subscriber;
+pub use subscription::{Subscription, SubscriptionId};

@@ -1,0 +1,133 @@
+use std::sync::Arc;
+
+use actix::Message;
+use serde::Deserialize;
+
+use super::Lease;
+use crate::{
+    lifecycle::{ConnectionId, Epoch},
+    protocol::{Batch, OwnedPayload, Payload},
+};
+
+/// One WebSocket message.
+///
+/// It counts against what its subscriber may have in flight until it is dropped or turned into
+/// its payload: a subscriber that keeps many of them makes the connection stop reading. Keep the
+/// payload ([`into_payload`](Self::into_payload)) instead.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Received {
+    /// The session that received it.
+    pub epoch: Epoch,
+    /// Place in the order of all events of the connection.
+    pub seq: u64,
+    pub(crate) payload: OwnedPayload,
+    pub(crate) lease: Lease,
+}
+
+/// All messages that were completed by one read from the socket, in order.
+///
+/// This is the fast form: one actor message for as many WebSocket messages as had arrived, which
+/// share one buffer. It counts against what its subscriber may have in flight until it is dropped.
+///
+/// ```
+/// use wsvisor::{Payload, ReceivedBatch};
+///
+/// fn total_text(batch: &ReceivedBatch) -> usize {
+///     batch.iter().filter_map(|message| message.as_text()).map(str::len).sum()
+/// }
+/// ```
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ReceivedBatch {
+    /// The session that received them.
+    pub epoch: Epoch,
+    /// The first message's place in the order of all events of the connection; the following
+    /// messages take the following numbers.
+    pub first_seq: u64,
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) lease: Lease,
+}
+
+impl Received {
+    /// The connection that received it.
+    #[must_use]
+    pub fn connection(&self) -> &ConnectionId {
+        self.lease.connection()
+    }
+
+    /// The message, borrowed.
+    #[must_use]
+    pub fn payload(&self) -> Payload<'_> {
+        self.payload.as_payload()
+    }
+
+    /// The text, where it is a text message. On a JSON connection it is valid JSON.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.payload().as_text()
+    }
+
+    /// The message as a value of yours.
+    ///
+    /// # Errors
+    /// When it does not have the shape of `T`, or is not JSON.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> serde_json::Result<T> {
+        json(self.payload())
+    }
+
+    /// The message, owned and without a copy. It no longer counts as in flight.
+    #[must_use]
+    pub fn into_payload(self) -> OwnedPayload {
+        self.payload
+    }
+}
+
+impl ReceivedBatch {
+    /// The connection that received them.
+    #[must_use]
+    pub fn connection(&self) -> &ConnectionId {
+        self.lease.connection()
+    }
+
+    /// How many messages there are; at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    pub fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// The messages, borrowed, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Payload<'_>> + DoubleEndedIterator {
+        self.batch.iter()
+    }
+
+    /// The messages as values of yours, in order, each with its own result.
+    pub fn json<'a, T: Deserialize<'a>>(
+        &'a self,
+    ) -> impl ExactSizeIterator<Item = serde_json::Result<T>> {
+        self.batch.iter().map(json)
+    }
+
+    /// The messages, owned and without a copy. They share the batch's buffer, which lives as long
+    /// as any of them. They do not count as in flight once the batch is dropped.
+    pub fn owned(&self) -> impl Iterator<Item = OwnedPayload> {
+        (0..self.batch.len()).filter_map(|index| self.batch.get_owned(index))
+    }
+}
+
+impl<'a> IntoIterator for &'a ReceivedBatch {
+    type Item = Payload<'a>;
+    type IntoIter = crate::protocol::BatchIter<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.batch.iter()
+    }
+}
+
+fn json<'a, T: Deserialize<'a>>(payload: Payload<'a>) -> serde_json::Result<T> {
+    match payload {
+        Payload::Text(text) => serde_json::from_str(text),
+        Payload::Binary(bytes) => serde_json::from_slice(bytes),
+    }
+}

@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod actor;
+mod error;
+mod event;
+mod lifecycle;
+mod message;
+mod policy;
+mod protocol;
+mod spec;
+mod supervision;
+mod transport;
+
+pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
+pub use error::{
+    ChildError, ConnectError, Delivery, InvalidHeader, InvalidSpec, Refusal, SendError, StartError,
+};
+pub use event::{Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId};
+pub use lifecycle::{
+    Backoff, ConnectionId, DialError, DialPhase, Epoch, ExitClass, ExitReason, Floor,
+    InvalidBackoff, Jitter, LifecycleEvent, OutboxLimits, RestartPolicy, StableAfter, State,
+};
+pub use message::{
+    Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
+    GetStatus, MarkReady, Reconnect, RestartConnection, SendBinary, SendJson, SendString, Shutdown,
+    StartConnection, Status, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
+};
+pub use policy::{
+    AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, Denied, Effect, InvalidUrl, PolicyError,
+    Rule,
+};
+pub use protocol::{
+    CloseCode, CloseFrame, HandshakeError, InvalidClose, Limits, OwnedPayload, Payload,
+    ProtocolError, RetryAfter,
+};
+pub use spec::{ConnectionSpec, Kind, Settings, Timeouts};
+pub use transport::{InvalidTls, Tls};

@@ -1,0 +1,216 @@
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use super::{DialError, ExitReason};
+use crate::protocol::{CloseCode, CloseFrame, HandshakeError, RetryAfter};
+
+/// What an exit means for the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitClass {
+    /// The peer ended the session as intended (close 1000).
+    Normal,
+    /// We were told to end it.
+    Shutdown,
+    /// Abnormal and likely to pass.
+    Retry {
+        /// The server asked not to be dialled before this.
+        floor: Option<Floor>,
+    },
+    /// Abnormal and unlikely to pass soon: the next attempt waits near the backoff's maximum.
+    RetrySlow {
+        /// The server asked not to be dialled before this.
+        floor: Option<Floor>,
+    },
+    /// Abnormal, and the same attempt would fail again.
+    Fatal,
+    /// A fault in this process: a panic.
+    Crash,
+}
+
+/// The least time before the next attempt, as a server asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// No attempt before this.
+    pub at_least: Duration,
+    /// A random time up to this is added, so that all who were told the same do not return at
+    /// the same instant.
+    pub jitter: Duration,
+}
+
+/// A server cannot put a connection to sleep for longer than this.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+/// What is added at random to a `Retry-After`.
+const RETRY_AFTER_JITTER: Duration = Duration::from_secs(5);
+
+const RETRY: ExitClass = ExitClass::Retry { floor: None };
+const RETRY_SLOW: ExitClass = ExitClass::RetrySlow { floor: None };
+
+impl ExitClass {
+    /// The class of `reason` by the default table. `wall` is the wall clock's time: a
+    /// `Retry-After` may be given as a date.
+    #[must_use]
+    pub fn of(reason: &ExitReason, wall: SystemTime) -> Self {
+        match reason {
+            ExitReason::ClosedByUs(_)
+            | ExitReason::CloseUnanswered
+            | ExitReason::Cancelled => Self::Shutdown,
+            ExitReason::ClosedByPeer(frame) => {
+                Self::of_close(frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code))
+            }
+            ExitReason::Eof { .. } | ExitReason::Io(_) => RETRY,
+            ExitReason::Protocol(_) => Self::Fatal,
+            ExitReason::Dial(error) => Self::of_dial(error),
+            ExitReason::Handshake(error) => Self::of_handshake(error, wall),
+            ExitReason::Crashed(_) => Self::Crash,
+        }
+    }
+
+    /// Close codes of the peer (RFC 6455 §7.4.1 and the IANA registry).
+    fn of_close(code: CloseCode) -> Self {
+        match code.get() {
+            1000 => Self::Normal,
+            // 1002 protocol error, 1003 unsupported data, 1007 invalid data, 1008 policy,
+            // 1009 too big, 1010 mandatory extension: what we send is not what it takes.
+            1002 | 1003 | 1007..=1010 => Self::Fatal,
+            // Service restart: 5 to 30 seconds, at random.
+            1012 => Self::Retry {
+                floor: Some(Floor {
+                    at_least: Duration::from_secs(5),
+                    jitter: Duration::from_secs(25),
+                }),
+            },
+            1013 => RETRY_SLOW,
+            // 1001, 1005, 1006, 1011, 1014 and whatever the application means by 3000–4999.
+            _ => RETRY,
+        }
+    }
+
+    fn of_dial(error: &DialError) -> Self {
+        match error {
+            // Only an operator or a renewed certificate mends a refused certificate; a socket
+            // that broke during the TLS handshake is like any other broken socket.
+            DialError::Tls { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                RETRY_SLOW
+            }
+            DialError::TlsUnavailable(_) | DialError::AddressBlocked { .. } => Self::Fatal,
+            _ => RETRY,
+        }
+    }
+
+    fn of_handshake(error: &HandshakeError, wall: SystemTime) -> Self {
+        let HandshakeError::Status { code, retry_after, .. } = error else {
+            return Self::Fatal;
+        };
+        let floor = retry_after.as_ref().map(|hint| Floor::of_retry_after(hint, wall));
+        match code {
+            408 | 425 | 500 | 502 | 503 | 504 => Self::Retry { floor },
+            429 => Self::RetrySlow { floor },
+            _ => Self::Fatal,
+        }
+    }
+}
+
+impl Floor {
+    fn of_retry_after(hint: &RetryAfter, wall: SystemTime) -> Self {
+        Self { at_least: hint.delay_from(wall).min(MAX_RETRY_AFTER), jitter: RETRY_AFTER_JITTER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::lifecycle::DialPhase;
+
+    fn closed(code: u16) -> ExitReason {
+        ExitReason::ClosedByPeer(Some(CloseFrame::bare(code.into())))
+    }
+
+    fn status(code: u16, retry_after: Option<&str>) -> ExitReason {
+        ExitReason::Handshake(HandshakeError::Status {
+            code,
+            retry_after: retry_after.and_then(RetryAfter::parse),
+        })
+    }
+
+    fn io(kind: io::ErrorKind) -> Arc<io::Error> {
+        Arc::new(kind.into())
+    }
+
+    fn class(reason: &ExitReason) -> ExitClass {
+        ExitClass::of(reason, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn close_codes() {
+        let restart = Floor { at_least: Duration::from_secs(5), jitter: Duration::from_secs(25) };
+        let table: &[(&[u16], ExitClass)] = &[
+            (&[1000], ExitClass::Normal),
+            (&[1001, 1011, 1014], RETRY),
+            (&[1012], ExitClass::Retry { floor: Some(restart) }),
+            (&[1013], RETRY_SLOW),
+            (&[1002, 1003, 1007, 1008, 1009, 1010], ExitClass::Fatal),
+            (&[3000, 3999, 4000, 4401, 4999], RETRY),
+        ];
+        for (codes, expected) in table {
+            for code in *codes {
+                assert_eq!(class(&closed(*code)), *expected, "close {code}");
+            }
+        }
+        assert_eq!(class(&ExitReason::ClosedByPeer(None)), RETRY, "close without a code (1005)");
+    }
+
+    #[test]
+    fn http_statuses() {
+        let table: &[(&[u16], ExitClass)] = &[
+            (&[408, 425, 500, 502, 503, 504], RETRY),
+            (&[429], RETRY_SLOW),
+            (&[200, 204, 301, 302, 400, 401, 403, 404, 410, 426, 501, 505], ExitClass::Fatal),
+        ];
+        for (codes, expected) in table {
+            for code in *codes {
+                assert_eq!(class(&status(*code, None)), *expected, "status {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_is_a_floor_and_is_bounded() {
+        let floor = |text| match class(&status(503, Some(text))) {
+            ExitClass::Retry { floor: Some(floor) } => floor.at_least.as_secs(),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(floor("7"), 7);
+        assert_eq!(floor("86400"), 600);
+        assert_eq!(floor("Thu, 01 Jan 1970 00:01:30 GMT"), 90);
+    }
+
+    #[test]
+    fn everything_else() {
+        let host = || "example.com".to_owned();
+        let address = "127.0.0.1:1".parse().unwrap();
+        #[rustfmt::skip]
+        let table = [
+            (ExitReason::ClosedByUs(None), ExitClass::Shutdown),
+            (ExitReason::CloseUnanswered, ExitClass::Shutdown),
+            (ExitReason::Cancelled, ExitClass::Shutdown),
+            (ExitReason::Eof { mid_message: false }, RETRY),
+            (ExitReason::Io(io(io::ErrorKind::ConnectionReset)), RETRY),
+            (DialError::Resolve { host: host(), source: io(io::ErrorKind::Other) }.into(), RETRY),
+            (DialError::NoAddress { host: host() }.into(), RETRY),
+            (DialError::Tcp { address, source: io(io::ErrorKind::ConnectionRefused) }.into(), RETRY),
+            (DialError::Timeout { phase: DialPhase::Tls, limit: Duration::ZERO }.into(), RETRY),
+            (DialError::Tls { host: host(), source: io(io::ErrorKind::InvalidData) }.into(), RETRY_SLOW),
+            (DialError::Tls { host: host(), source: io(io::ErrorKind::UnexpectedEof) }.into(), RETRY),
+            (DialError::TlsUnavailable(host()).into(), ExitClass::Fatal),
+            (DialError::Upgrade(io(io::ErrorKind::ConnectionReset)).into(), RETRY),
+            (ExitReason::Crashed("boom".into()), ExitClass::Crash),
+        ];
+        for (reason, expected) in table {
+            assert_eq!(class(&reason), expected, "{reason}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    policy::AddressBlocked,
+    protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError},
+};
+
+/// Why an attempt to connect failed or a session ended.
+///
+/// Every attempt ends with exactly one of these. Its text says what failed and where; the cause
+/// is kept as [`source`](std::error::Error::source). No text holds a credential, a header's value
+/// or a URL's query.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// We closed the session and the peer answered the closing handshake.
+    #[error("closed by us, and the peer answered{}", CloseText(.0.as_ref()))]
+    ClosedByUs(Option<CloseFrame>),
+    /// We closed the session, and the peer did not finish the closing handshake in time or
+    /// dropped the connection instead.
+    #[error("closed by us, and the peer did not answer the close frame")]
+    CloseUnanswered,
+    /// `Disconnect` came before the connection was up.
+    #[error("the attempt was cancelled before it was connected")]
+    Cancelled,
+    /// The peer closed the session with a close frame, or with one that had no status code.
+    #[error("closed by the peer{}", CloseText(.0.as_ref()))]
+    ClosedByPeer(Option<CloseFrame>),
+    /// The stream ended without a close frame (RFC 6455 §7.1.5 calls this 1006).
+    #[error("the peer ended the connection without a close frame{}", if *.mid_message { ", inside a message" } else { "" })]
+    Eof {
+        /// The stream ended inside a message, whose beginning is lost.
+        mid_message: bool,
+    },
+    /// The socket failed.
+    #[error("the connection was lost: {0}")]
+    Io(#[source] Arc<io::Error>),
+    /// The peer broke the WebSocket protocol or a limit; we closed with the error's close code.
+    #[error("the peer's bytes were refused: {0}")]
+    Protocol(#[source] ProtocolError),
+    /// No connection could be made.
+    #[error("cannot connect: {0}")]
+    Dial(#[from] DialError),
+    /// The server answered the opening handshake wrongly or refused it.
+    #[error("the opening handshake failed: {0}")]
+    Handshake(#[source] HandshakeError),
+    /// The session's task panicked.
+    #[error("the session's task panicked: {0}")]
+    Crashed(Arc<str>),
+}
+
+/// The stages of an attempt that have a time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DialPhase {
+    /// Name resolution and the TCP connection, together.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The HTTP upgrade and the WebSocket opening handshake.
+    Handshake,
+}
+
+impl fmt::Display for DialPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "resolving and connecting",
+            Self::Tls => "the TLS handshake",
+            Self::Handshake => "the opening handshake",
+        })
+    }
+}
+
+/// Why no byte stream to the server could be made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The host's name could not be resolved.
+    #[error("cannot resolve {host}: {source}")]
+    Resolve {
+        /// The name that was looked up.
+        host: String,
+        /// What the resolver said.
+        source: Arc<io::Error>,
+    },
+    /// The name resolved to no address.
+    #[error("{host} has no address")]
+    NoAddress {
+        /// The name that was looked up.
+        host: String,
+    },
+    /// The access policy allows none of the name's addresses; the last one is told.
+    #[error("{host} is blocked: {blocked}")]
+    AddressBlocked {
+        /// The name that was looked up.
+        host: String,
+        /// Which address, and why.
+        blocked: AddressBlocked,
+    },
+    /// No address accepted the TCP connection; the last failure is kept.
+    #[error("cannot connect to {address}: {source}")]
+    Tcp {
+        /// The address that was tried last.
+        address: SocketAddr,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS with {host} failed: {source}")]
+    Tls {
+        /// The name or address that the certificate must be for.
+        host: String,
+        /// What rustls or the socket said.
+        source: Arc<io::Error>,
+    },
+    /// The URL needs TLS, and no TLS is configured or compiled in.
+    #[error("wss needs TLS: {0}")]
+    TlsUnavailable(String),
+    /// A stage took longer than its limit.
+    #[error("{phase} took longer than {limit:?}")]
+    Timeout {
+        /// The stage that was too slow.
+        phase: DialPhase,
+        /// Its limit.
+        limit: Duration,
+    },
+    /// The socket failed while the upgrade request or its answer was under way.
+    #[error("the connection failed during the opening handshake: {0}")]
+    Upgrade(#[source] Arc<io::Error>),
+}
+
+impl ExitReason {
+    pub(crate) fn io(error: io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+
+    /// The WebSocket close code that stands for this end: what the peer sent, else what we sent
+    /// when we refused its bytes, else 1005 (a close frame without a code) or 1006 (no close
+    /// frame), as RFC 6455 §7.1.5 and §7.4.1 define them.
+    #[must_use]
+    pub fn close_code(&self) -> CloseCode {
+        match self {
+            Self::ClosedByUs(frame) | Self::ClosedByPeer(frame) => {
+                frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code)
+            }
+            Self::Protocol(error) => error.close_code(),
+            _ => CloseCode::ABNORMAL,
+        }
+    }
+
+    /// The reason text of the peer's close frame; empty where there is none.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        match self {
+            Self::ClosedByUs(Some(frame)) | Self::ClosedByPeer(Some(frame)) => frame.reason(),
+            _ => "",
+        }
+    }
+
+    /// Whether both sides finished the closing handshake (RFC 6455 §7.1.4).
+    #[must_use]
+    pub const fn was_clean(&self) -> bool {
+        matches!(self, Self::ClosedByUs(_) | Self::ClosedByPeer(_))
+    }
+}
+
+struct CloseText<'a>(Option<&'a CloseFrame>);
+
+impl fmt::Display for CloseText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(frame) => write!(f, " with {frame}"),
+            None => f.write_str(" without a status code"),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+use std::{fmt, sync::Arc};
+
+/// The name of a connection: unique within its supervisor, and shown in events, logs and errors.
+///
+/// Choose one that holds no secret. Cloning it is cheap.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(Arc<str>);
+
+impl ConnectionId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: AsRef<str>> From<T> for ConnectionId {
+    fn from(text: T) -> Self {
+        Self(Arc::from(text.as_ref()))
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}

@@ -1,0 +1,440 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use rand::Rng;
+
+use super::{Backoff, Epoch, ExitClass, ExitReason, RestartPolicy, StableAfter};
+use crate::protocol::{CloseCode, CloseFrame};
+
+/// The state machine of one connection.
+///
+/// It holds all that decides what happens next and does nothing itself: [`Machine::step`] takes
+/// one input and returns what to do, in order. The one timer it may want is a value too,
+/// [`Machine::due`]; since that value is part of the state, a timer of an older epoch cannot fire
+/// into a newer one.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    phase: Phase,
+    epoch: Epoch,
+    /// Attempts in a row that failed or did not become stable.
+    attempt: u32,
+    supervision: Option<Arc<Supervision>>,
+}
+
+/// How a supervised connection comes back. A connection without it never reconnects by itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Supervision {
+    pub(crate) restart: RestartPolicy,
+    pub(crate) backoff: Backoff,
+    pub(crate) stable_after: StableAfter,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Connecting,
+    Connected { stability: Stability },
+    Closing { was_connected: bool, stable: bool, then: Then },
+    BackingOff { due: Instant },
+    Disconnected,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stability {
+    /// Becomes stable at this time, or by `MarkReady` where there is none.
+    Pending(Option<Instant>),
+    Stable,
+}
+
+/// What follows once the session that is being closed has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Stop,
+    Redial,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A user's `Connect`, whose parameters were found good.
+    Connect,
+    /// A user's `Reconnect`.
+    Reconnect,
+    /// A user's `Disconnect` or the supervisor's end, with the close frame to send.
+    Disconnect(CloseFrame),
+    /// The application says that the session is ready.
+    MarkReady,
+    /// The session of this epoch finished its opening handshake.
+    Opened { epoch: Epoch, subprotocol: Option<Arc<str>> },
+    /// The attempt or session of this epoch ended; its socket is gone.
+    Exited { epoch: Epoch, reason: ExitReason },
+    /// Time passed.
+    Tick,
+}
+
+/// What to do about it.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Start the session task of this epoch.
+    Dial(Epoch),
+    /// Drop the attempt that is under way; its `Exited` will come.
+    Abort,
+    /// Begin the closing handshake of the session; its `Exited` will come.
+    Close(CloseFrame),
+    /// Tell the subscribers.
+    Emit(LifecycleEvent),
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// A connection exists or is being made or closed.
+    InProgress,
+    /// `Reconnect` without a `Connect` before it.
+    NeverConnected,
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Never told to connect.
+    Idle,
+    /// An attempt is under way.
+    Connecting,
+    /// The opening handshake is done.
+    Connected,
+    /// A closing handshake or a cancelled attempt is under way.
+    Closing,
+    /// Waiting for the time of the next attempt; OTP calls this `restarting`.
+    BackingOff,
+    /// Ended, and nothing happens until a command comes.
+    Disconnected,
+    /// Ended by a reason that another attempt would meet again.
+    Failed,
+}
+
+/// What a connection tells its lifecycle subscribers.
+///
+/// For each accepted `Connect` and each later attempt, exactly one of [`Connected`] and
+/// [`ConnectionError`] follows, and [`Disconnected`] follows each `Connected` exactly once. Under a
+/// supervisor, each end is followed by exactly one of [`BackoffScheduled`], [`Restarted`],
+/// [`Stopped`] and [`GaveUp`].
+///
+/// [`Connected`]: Self::Connected
+/// [`ConnectionError`]: Self::ConnectionError
+/// [`Disconnected`]: Self::Disconnected
+/// [`BackoffScheduled`]: Self::BackoffScheduled
+/// [`Restarted`]: Self::Restarted
+/// [`Stopped`]: Self::Stopped
+/// [`GaveUp`]: Self::GaveUp
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LifecycleEvent {
+    /// The opening handshake is done; messages may be sent and will come.
+    Connected {
+        /// The subprotocol that the server chose from those offered.
+        subprotocol: Option<Arc<str>>,
+    },
+    /// The attempt failed or was cancelled. There was no session.
+    ConnectionError {
+        /// What failed.
+        reason: ExitReason,
+        /// What it means for the next attempt.
+        class: ExitClass,
+    },
+    /// The session ended.
+    Disconnected {
+        /// The close code: the peer's, or the one we refused its bytes with, or 1005 or 1006.
+        code: CloseCode,
+        /// Whether both sides finished the closing handshake.
+        was_clean: bool,
+        /// Why it ended.
+        reason: ExitReason,
+        /// What it means for the next attempt.
+        class: ExitClass,
+    },
+    /// The next attempt starts after `delay`.
+    BackoffScheduled {
+        /// Attempts in a row that failed or did not become stable; 0 after a stable session.
+        attempt: u32,
+        /// From now until the attempt starts.
+        delay: Duration,
+    },
+    /// The next attempt starts at once, because it was asked for.
+    Restarted,
+    /// No further attempt: the connection was told to end, or its restart type lets it rest.
+    Stopped,
+    /// No further attempt, although the restart type asks for one: it would fail again.
+    GaveUp {
+        /// The exit that is fatal.
+        reason: ExitReason,
+    },
+    /// This subscriber was too slow, and so many events were not delivered to it.
+    Lagged {
+        /// Events lost since the last one that was delivered.
+        dropped: u64,
+    },
+}
+
+type Actions = Vec<Action>;
+
+impl Machine {
+    pub(crate) const fn new(supervision: Option<Arc<Supervision>>) -> Self {
+        Self { phase: Phase::Idle, epoch: Epoch::NONE, attempt: 0, supervision }
+    }
+
+    pub(crate) const fn state(&self) -> State {
+        match self.phase {
+            Phase::Idle => State::Idle,
+            Phase::Connecting => State::Connecting,
+            Phase::Connected { .. } => State::Connected,
+            Phase::Closing { .. } => State::Closing,
+            Phase::BackingOff { .. } => State::BackingOff,
+            Phase::Disconnected => State::Disconnected,
+            Phase::Failed => State::Failed,
+        }
+    }
+
+    /// The epoch of the latest attempt.
+    pub(crate) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(crate) const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether the session that is up counts as stable.
+    pub(crate) const fn is_stable(&self) -> bool {
+        matches!(self.phase, Phase::Connected { stability: Stability::Stable })
+    }
+
+    /// When [`Input::Tick`] is wanted next.
+    pub(crate) const fn due(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::BackingOff { due } => Some(due),
+            Phase::Connected { stability: Stability::Pending(due) } => due,
+            _ => None,
+        }
+    }
+
+    /// Whether `Connect` would be accepted now.
+    pub(crate) const fn can_connect(&self) -> Result<(), Busy> {
+        match self.phase {
+            Phase::Idle | Phase::Disconnected | Phase::Failed => Ok(()),
+            _ => Err(Busy::InProgress),
+        }
+    }
+
+    /// Decides what `input` leads to. A refused command changes nothing.
+    pub(crate) fn step(
+        &mut self,
+        input: Input,
+        now: Instant,
+        wall: SystemTime,
+        rng: &mut dyn Rng,
+    ) -> Result<Actions, Busy> {
+        Ok(match input {
+            Input::Connect => {
+                self.can_connect()?;
+                self.attempt = 0;
+                vec![self.dial()]
+            }
+            Input::Reconnect => self.reconnect()?,
+            Input::Disconnect(frame) => self.disconnect(frame),
+            Input::MarkReady => {
+                self.mark_ready();
+                vec![]
+            }
+            Input::Opened { epoch, subprotocol } if epoch == self.epoch => {
+                self.opened(subprotocol, now)
+            }
+            Input::Exited { epoch, reason } if epoch == self.epoch => {
+                self.exited(reason, now, wall, rng)
+            }
+            // A session of an older epoch has nothing to say any more.
+            Input::Opened { .. } | Input::Exited { .. } => vec![],
+            Input::Tick => self.tick(now),
+        })
+    }
+
+    fn dial(&mut self) -> Action {
+        self.epoch = self.epoch.next();
+        self.phase = Phase::Connecting;
+        Action::Dial(self.epoch)
+    }
+
+    fn reconnect(&mut self) -> Result<Actions, Busy> {
+        match self.phase {
+            Phase::Idle => Err(Busy::NeverConnected),
+            Phase::Disconnected | Phase::Failed => Ok(vec![self.dial()]),
+            Phase::BackingOff { .. } => {
+                Ok(vec![Action::Emit(LifecycleEvent::Restarted), self.dial()])
+            }
+            Phase::Connected { stability } if self.supervision.is_some() => {
+                let stable = stability == Stability::Stable;
+                self.phase = Phase::Closing { was_connected: true, stable, then: Then::Redial };
+                Ok(vec![Action::Close(CloseFrame::normal())])
+            }
+            Phase::Connecting | Phase::Connected { .. } | Phase::Closing { .. } => {
+                Err(Busy::InProgress)
+            }
+        }
+    }
+
+    fn disconnect(&mut self, frame: CloseFrame) -> Actions {
+        match &mut self.phase {
+            Phase::Idle | Phase::Disconnected | Phase::Failed => vec![],
+            Phase::Connecting => {
+                self.phase =
+                    Phase::Closing { was_connected: false, stable: false, then: Then::Stop };
+                vec![Action::Abort]
+            }
+            Phase::Connected { stability } => {
+                let stable = *stability == Stability::Stable;
+                self.phase = Phase::Closing { was_connected: true, stable, then: Then::Stop };
+                vec![Action::Close(frame)]
+            }
+            Phase::Closing { then, .. } => {
+                *then = Then::Stop;
+                vec![]
+            }
+            Phase::BackingOff { .. } => {
+                self.phase = Phase::Disconnected;
+                vec![Action::Emit(LifecycleEvent::Stopped)]
+            }
+        }
+    }
+
+    fn mark_ready(&mut self) {
+        let waits_for_it =
+            self.supervision.as_ref().is_some_and(|s| s.stable_after == StableAfter::Ready);
+        if let Phase::Connected { stability } = &mut self.phase
+            && waits_for_it
+        {
+            *stability = Stability::Stable;
+            self.attempt = 0;
+        }
+    }
+
+    fn opened(&mut self, subprotocol: Option<Arc<str>>, now: Instant) -> Actions {
+        if !matches!(self.phase, Phase::Connecting) {
+            // Cancelled at the same moment: `Exited` follows.
+            return vec![];
+        }
+        let stable_at = match self.supervision.as_ref().map(|s| s.stable_after) {
+            Some(StableAfter::Uptime(uptime)) => now.checked_add(uptime),
+            Some(StableAfter::Ready) | None => None,
+        };
+        self.phase = Phase::Connected { stability: Stability::Pending(stable_at) };
+        vec![Action::Emit(LifecycleEvent::Connected { subprotocol })]
+    }
+
+    fn tick(&mut self, now: Instant) -> Actions {
+        if self.due().is_none_or(|due| now < due) {
+            return vec![];
+        }
+        match &mut self.phase {
+            Phase::BackingOff { .. } => vec![self.dial()],
+            Phase::Connected { stability } => {
+                *stability = Stability::Stable;
+                self.attempt = 0;
+                vec![]
+            }
+            _ => vec![],
+        }
+    }
+
+    fn exited(
+        &mut self,
+        reason: ExitReason,
+        now: Instant,
+        wall: SystemTime,
+        rng: &mut dyn Rng,
+    ) -> Actions {
+        let (was_connected, stable, then) = match self.phase {
+            Phase::Connecting => (false, false, None),
+            Phase::Connected { stability } => (true, stability == Stability::Stable, None),
+            Phase::Closing { was_connected, stable, then } => (was_connected, stable, Some(then)),
+            // This epoch's end was already told.
+            Phase::Idle | Phase::BackingOff { .. } | Phase::Disconnected | Phase::Failed => {
+                return vec![];
+            }
+        };
+        let class = match then {
+            Some(_) => ExitClass::Shutdown,
+            None => ExitClass::of(&reason, wall),
+        };
+        let ended = Action::Emit(if was_connected {
+            LifecycleEvent::Disconnected {
+                code: reason.close_code(),
+                was_clean: reason.was_clean(),
+                reason: reason.clone(),
+                class,
+            }
+        } else {
+            LifecycleEvent::ConnectionError { reason: reason.clone(), class }
+        });
+        let mut actions = vec![ended];
+        match then {
+            Some(Then::Redial) => {
+                actions.push(Action::Emit(LifecycleEvent::Restarted));
+                actions.push(self.dial());
+            }
+            Some(Then::Stop) => self.stop(&mut actions),
+            None => self.after_exit(reason, class, stable, now, rng, &mut actions),
+        }
+        actions
+    }
+
+    fn stop(&mut self, actions: &mut Actions) {
+        self.phase = Phase::Disconnected;
+        if self.supervision.is_some() {
+            actions.push(Action::Emit(LifecycleEvent::Stopped));
+        }
+    }
+
+    fn after_exit(
+        &mut self,
+        reason: ExitReason,
+        class: ExitClass,
+        stable: bool,
+        now: Instant,
+        rng: &mut dyn Rng,
+        actions: &mut Actions,
+    ) {
+        let Some(supervision) = self.supervision.clone() else {
+            self.phase =
+                if class == ExitClass::Fatal { Phase::Failed } else { Phase::Disconnected };
+            return;
+        };
+        if !supervision.restart.restarts_after(&class) {
+            if class == ExitClass::Fatal {
+                self.phase = Phase::Failed;
+                actions.push(Action::Emit(LifecycleEvent::GaveUp { reason }));
+            } else {
+                self.stop(actions);
+            }
+            return;
+        }
+        self.attempt = if stable { 0 } else { self.attempt.saturating_add(1) };
+        let delay = match class {
+            ExitClass::RetrySlow { floor } => supervision.backoff.slow_delay(floor, rng),
+            ExitClass::Retry { floor } => supervision.backoff.delay(self.attempt, floor, rng),
+            _ => supervision.backoff.delay(self.attempt, None, rng),
+        };
+        self.phase = Phase::BackingOff { due: now + delay };
+        actions.push(Action::Emit(LifecycleEvent::BackoffScheduled {
+            attempt: self.attempt,
+            delay,
+        }));
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

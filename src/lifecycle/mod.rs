@@ -1,0 +1,27 @@
+//! One connection, as pure decisions: its state machine, why a session ends, what that end
+//! means, and how long to wait before the next attempt.
+//!
+//! Nothing here reads a clock, draws a random number or touches a socket. Time and randomness
+//! are arguments, and what should happen is a value that the actor carries out.
+
+mod backoff;
+mod class;
+mod epoch;
+mod exit;
+mod id;
+mod machine;
+mod outbox;
+mod restart;
+mod stable;
+
+pub use backoff::{Backoff, InvalidBackoff, Jitter};
+pub use class::{ExitClass, Floor};
+pub use epoch::Epoch;
+pub use exit::{DialError, DialPhase, ExitReason};
+pub use id::ConnectionId;
+pub(crate) use machine::{Action, Busy, Input, Machine, Supervision};
+pub use machine::{LifecycleEvent, State};
+pub use outbox::OutboxLimits;
+pub(crate) use outbox::{Outbox, OutboxFull};
+pub use restart::RestartPolicy;
+pub use stable::StableAfter;

@@ -1,0 +1,164 @@
+use super::{BatchBuilder, ProtocolError, utf8::Utf8Text};
+
+/// A message in progress: fragmented, or cut by the end of what was received so far.
+#[derive(Debug)]
+pub(super) struct Message {
+    body: Body,
+    frames: u32,
+}
+
+#[derive(Debug)]
+enum Body {
+    Text(Utf8Text),
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    pub(super) fn text() -> Self {
+        Self { body: Body::Text(Utf8Text::default()), frames: 1 }
+    }
+
+    pub(super) const fn binary() -> Self {
+        Self { body: Body::Binary(Vec::new()), frames: 1 }
+    }
+
+    /// Counts one frame more.
+    pub(super) const fn count_frame(&mut self) {
+        self.frames = self.frames.saturating_add(1);
+    }
+
+    /// How many frames the message has come in so far.
+    pub(super) const fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    /// How many payload bytes are held.
+    pub(super) const fn len(&self) -> usize {
+        match &self.body {
+            Body::Text(text) => text.len(),
+            Body::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Appends received payload. `to_come` is how many bytes the message lacks after these, where
+    /// that is known.
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        to_come: Option<usize>,
+    ) -> Result<(), ProtocolError> {
+        let needed = self.len() + bytes.len();
+        let whole = to_come.map(|to_come| needed.saturating_add(to_come));
+        match &mut self.body {
+            Body::Text(text) => {
+                if needed > text.capacity() {
+                    text.grow_to(next_capacity(text.capacity(), needed, whole));
+                }
+                text.push(bytes).map_err(|_| ProtocolError::InvalidUtf8)
+            }
+            Body::Binary(buffer) => {
+                if needed > buffer.capacity() {
+                    let capacity = next_capacity(buffer.capacity(), needed, whole);
+                    buffer.reserve_exact(capacity - buffer.len());
+                }
+                buffer.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts the finished message into `out`, and says whether it was large enough to be handed over
+    /// uncopied.
+    pub(super) fn deliver(self, out: &mut BatchBuilder) -> Result<Delivered, ProtocolError> {
+        let large = self.len() >= ADOPT_FROM;
+        match self.body {
+            Body::Text(text) => {
+                let text = text.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
+                if large {
+                    out.adopt_text(text);
+                } else {
+                    out.push_text(&text);
+                }
+            }
+            Body::Binary(bytes) if large => out.adopt_binary(bytes),
+            Body::Binary(bytes) => out.push_binary(&bytes),
+        }
+        Ok(if large { Delivered::Adopted } else { Delivered::Copied })
+    }
+}
+
+/// How a finished message went into its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// Its bytes were copied beside the others'.
+    Copied,
+    /// Its buffer became the batch's, or was large to copy: the batch should leave now.
+    Adopted,
+}
+
+/// The capacity to grow to for `needed` bytes: twice the present one, so that a dribble costs
+/// linear time, but no more than the `whole` message where its length is known.
+///
+/// An announced length alone never allocates more than [`FIRST_CAPACITY`]: a peer gets memory for
+/// what it sends.
+fn next_capacity(present: usize, needed: usize, whole: Option<usize>) -> usize {
+    let amortised = present.saturating_mul(2).max(FIRST_CAPACITY);
+    whole.map_or(amortised, |whole| amortised.min(whole)).max(needed)
+}
+
+/// Messages from this size on, in bytes, are handed over and not copied.
+const ADOPT_FROM: usize = 64 * 1024;
+
+/// The first allocation for a message in progress, in bytes, unless it is known to be smaller.
+const FIRST_CAPACITY: usize = 4 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_follows_what_was_received_not_what_was_announced() {
+        let mut message = Message::binary();
+        message.push(&[1], Some(1 << 30)).unwrap();
+        let Body::Binary(buffer) = &message.body else { unreachable!() };
+        assert_eq!(buffer.capacity(), FIRST_CAPACITY);
+    }
+
+    #[test]
+    fn a_dribble_grows_in_doublings_and_ends_exact() {
+        let whole = 60_000;
+        let mut message = Message::binary();
+        let mut capacities = Vec::new();
+        for received in 1..=whole {
+            message.push(&[0], Some(whole - received)).unwrap();
+            let Body::Binary(buffer) = &message.body else { unreachable!() };
+            if capacities.last() != Some(&buffer.capacity()) {
+                capacities.push(buffer.capacity());
+            }
+        }
+        assert_eq!(capacities, [4096, 8192, 16384, 32768, 60_000]);
+    }
+
+    #[test]
+    fn fragments_of_unknown_number_grow_in_doublings_too() {
+        assert_eq!(next_capacity(0, 1, None), FIRST_CAPACITY);
+        assert_eq!(next_capacity(4096, 4097, None), 8192);
+        assert_eq!(next_capacity(4096, 50_000, None), 50_000);
+        assert_eq!(next_capacity(4096, 4097, Some(4097)), 4097);
+        assert_eq!(next_capacity(usize::MAX, usize::MAX, None), usize::MAX);
+    }
+
+    #[test]
+    fn large_messages_are_adopted() {
+        for (len, delivered) in
+            [(ADOPT_FROM - 1, Delivered::Copied), (ADOPT_FROM, Delivered::Adopted)]
+        {
+            for mut message in [Message::text(), Message::binary()] {
+                message.push(&vec![b'x'; len], Some(0)).unwrap();
+                let mut out = BatchBuilder::default();
+                assert_eq!(message.deliver(&mut out), Ok(delivered));
+                assert_eq!((out.len(), out.payload_bytes()), (1, len));
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+use std::{fmt, mem};
+
+use super::{
+    Batch, Payload,
+    payload::{Kind, Segment},
+};
+
+/// Gathers messages for a [`Batch`]. One is meant to be kept per thread and used again after each
+/// [`freeze`](Self::freeze).
+#[derive(Default)]
+pub struct BatchBuilder {
+    text: String,
+    binary: Vec<u8>,
+    segments: Vec<Segment>,
+    payload_bytes: usize,
+    /// How many messages the last batch had: the next one is likely to be of its size.
+    expected_len: usize,
+}
+
+impl BatchBuilder {
+    /// Appends a copy of a text message.
+    ///
+    /// # Panics
+    ///
+    /// If there is no [room](Self::has_room_for) for it.
+    #[inline]
+    pub fn push_text(&mut self, text: &str) {
+        let start = self.text.len();
+        self.push_segment(Kind::Text, start, text.len());
+        self.text.push_str(text);
+    }
+
+    /// Appends a copy of a binary message.
+    ///
+    /// # Panics
+    ///
+    /// If there is no [room](Self::has_room_for) for it.
+    #[inline]
+    pub fn push_binary(&mut self, bytes: &[u8]) {
+        let start = self.binary.len();
+        self.push_segment(Kind::Binary, start, bytes.len());
+        self.binary.extend_from_slice(bytes);
+    }
+
+    /// Appends a text message, without copying it if it is the first text.
+    ///
+    /// # Panics
+    ///
+    /// If there is no [room](Self::has_room_for) for it.
+    pub fn adopt_text(&mut self, text: String) {
+        if self.text.is_empty() {
+            self.push_segment(Kind::Text, 0, text.len());
+            self.text = text;
+        } else {
+            self.push_text(&text);
+        }
+    }
+
+    /// Appends a binary message, without copying it if it is the first binary.
+    ///
+    /// # Panics
+    ///
+    /// If there is no [room](Self::has_room_for) for it.
+    pub fn adopt_binary(&mut self, bytes: Vec<u8>) {
+        if self.binary.is_empty() {
+            self.push_segment(Kind::Binary, 0, bytes.len());
+            self.binary = bytes;
+        } else {
+            self.push_binary(&bytes);
+        }
+    }
+
+    /// How many messages there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// The sum of the messages' lengths in bytes.
+    #[must_use]
+    pub const fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
+    /// Whether `bytes` more bytes of either kind fit. A batch holds 4 GiB of each; an empty one has
+    /// room for any message within [`Limits`](super::Limits).
+    #[must_use]
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        let used = self.text.len().max(self.binary.len());
+        u32::try_from(used.saturating_add(bytes)).is_ok()
+    }
+
+    /// Makes room for `bytes` more bytes of text, to save growing step by step.
+    pub fn reserve_text(&mut self, bytes: usize) {
+        self.text.reserve(bytes);
+    }
+
+    /// Makes room for `bytes` more bytes of binary, to save growing step by step.
+    pub fn reserve_binary(&mut self, bytes: usize) {
+        self.binary.reserve(bytes);
+    }
+
+    /// Drops all messages.
+    pub fn clear(&mut self) {
+        self.freeze();
+    }
+
+    /// Drops the messages for which `keep` says no. Costs no copy while most of the bytes stay.
+    pub fn retain(&mut self, mut keep: impl FnMut(Payload<'_>) -> bool) {
+        let (text, binary) = (&*self.text, &*self.binary);
+        let payload_bytes = &mut self.payload_bytes;
+        self.segments.retain(|segment| {
+            let kept = keep(segment.payload(text, binary));
+            if !kept {
+                *payload_bytes -= segment.len();
+            }
+            kept
+        });
+        let held = self.text.len() + self.binary.len();
+        let dropped = held - self.payload_bytes;
+        if dropped > held / 2 {
+            self.compact();
+        }
+    }
+
+    /// Makes the batch of what was gathered, and leaves the builder empty.
+    pub fn freeze(&mut self) -> Batch {
+        self.expected_len = self.segments.len();
+        let mut text = mem::take(&mut self.text);
+        let mut binary = mem::take(&mut self.binary);
+        let mut segments = mem::take(&mut self.segments);
+        // A batch may wait long for its reader: it must not hold much more memory than its content
+        // needs.
+        if text.capacity() / 2 > text.len() {
+            text.shrink_to_fit();
+        }
+        if binary.capacity() / 2 > binary.len() {
+            binary.shrink_to_fit();
+        }
+        if segments.capacity() / 2 > segments.len() {
+            segments.shrink_to_fit();
+        }
+        let payload_bytes = mem::take(&mut self.payload_bytes);
+        Batch { text: text.into(), binary: binary.into(), segments, payload_bytes }
+    }
+
+    #[inline]
+    fn push_segment(&mut self, kind: Kind, start: usize, len: usize) {
+        let segment = Segment::new(kind, start, len)
+            .expect("a batch holds at most 4 GiB: ask has_room_for first");
+        if self.segments.capacity() == 0 {
+            self.segments.reserve(self.expected_len);
+        }
+        self.segments.push(segment);
+        self.payload_bytes += len;
+    }
+
+    /// Moves the messages together, over the bytes of those that were dropped.
+    fn compact(&mut self) {
+        let text = mem::take(&mut self.text);
+        let binary = mem::take(&mut self.binary);
+        let segments = mem::take(&mut self.segments);
+        self.segments.reserve(segments.len());
+        self.payload_bytes = 0;
+        for segment in segments {
+            match segment.payload(&text, &binary) {
+                Payload::Text(text) => self.push_text(text),
+                Payload::Binary(bytes) => self.push_binary(bytes),
+            }
+        }
+    }
+}
+
+/// Shows how much there is, not what it says.
+impl fmt::Debug for BatchBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchBuilder")
+            .field("messages", &self.len())
+            .field("payload_bytes", &self.payload_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::protocol::OwnedPayload;
+
+    #[test]
+    fn adopts_without_a_copy_when_the_area_is_empty() {
+        let (text, bytes) = ("t".repeat(100), vec![7; 100]);
+        let addresses = [text.as_ptr(), bytes.as_ptr()];
+        let mut builder = BatchBuilder::default();
+        builder.adopt_text(text);
+        builder.adopt_binary(bytes);
+        let batch = builder.freeze();
+        assert!(batch.iter().map(|payload| payload.as_bytes().as_ptr()).eq(addresses));
+    }
+
+    #[test]
+    fn adopts_with_a_copy_when_the_area_is_not() {
+        let mut builder = BatchBuilder::default();
+        for text in ["one", "two"] {
+            builder.adopt_text(text.into());
+            builder.adopt_binary(text.into());
+        }
+        let (one, two) = ("one", "two");
+        let expected = [
+            Payload::Text(one),
+            Payload::Binary(one.as_bytes()),
+            Payload::Text(two),
+            Payload::Binary(two.as_bytes()),
+        ];
+        assert!(builder.freeze().iter().eq(expected));
+    }
+
+    #[test]
+    fn an_emptied_builder_starts_again() {
+        let mut builder = BatchBuilder::default();
+        builder.push_text("one");
+        assert_eq!(builder.freeze().len(), 1);
+        assert_eq!((builder.len(), builder.is_empty(), builder.payload_bytes()), (0, true, 0));
+        builder.push_binary(b"two");
+        let batch = builder.freeze();
+        assert_eq!(batch.iter().collect::<Vec<_>>(), [Payload::Binary(b"two")]);
+    }
+
+    #[test]
+    fn a_batch_does_not_pin_what_was_reserved_in_vain() {
+        let mut builder = BatchBuilder::default();
+        builder.reserve_text(1 << 20);
+        builder.reserve_binary(1 << 20);
+        builder.push_text("small");
+        let batch = builder.freeze();
+        let text = Vec::from(batch.text.into_bytes());
+        assert!(text.capacity() < 1024, "{}", text.capacity());
+        assert!(batch.binary.is_empty());
+    }
+
+    #[test]
+    fn dropping_large_messages_frees_their_memory() {
+        let mut builder = BatchBuilder::default();
+        builder.push_text(&"x".repeat(100_000));
+        builder.push_text("kept");
+        builder.retain(|payload| payload.len() < 10);
+        assert_eq!(builder.payload_bytes(), 4);
+        assert!(builder.text.capacity() < 1000);
+        assert_eq!(builder.freeze().get(0), Some(Payload::Text("kept")));
+    }
+
+    #[test]
+    fn room_ends_at_32_bits() {
+        let mut builder = BatchBuilder::default();
+        assert!(builder.has_room_for(u32::MAX as usize));
+        builder.push_binary(b"x");
+        assert!(!builder.has_room_for(u32::MAX as usize));
+        assert!(!builder.has_room_for(usize::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn retain_keeps_the_chosen_in_order(
+            messages in vec((any::<bool>(), any::<bool>(), "[a-zé]{0,9}"), 0..40),
+        ) {
+            let mut builder = BatchBuilder::default();
+            let mut expected = Vec::new();
+            for (is_text, kept, content) in &messages {
+                let payload = if *is_text {
+                    builder.push_text(content);
+                    Payload::Text(content)
+                } else {
+                    builder.push_binary(content.as_bytes());
+                    Payload::Binary(content.as_bytes())
+                };
+                if *kept {
+                    expected.push(OwnedPayload::from(payload));
+                }
+            }
+            let mut decisions = messages.iter().map(|(_, kept, _)| *kept);
+            builder.retain(|_| decisions.next().unwrap());
+            builder.push_text("after");
+            expected.push(OwnedPayload::Text("after".into()));
+            let payload_bytes: usize = expected.iter().map(OwnedPayload::len).sum();
+            prop_assert_eq!(builder.payload_bytes(), payload_bytes);
+            let batch = builder.freeze();
+            prop_assert_eq!(batch.len(), expected.len());
+            prop_assert_eq!(batch.payload_bytes(), payload_bytes);
+            for (i, payload) in expected.iter().enumerate() {
+                let owned = batch.get_owned(i);
+                prop_assert_eq!(owned.as_ref(), Some(payload));
+            }
+        }
+    }
+}

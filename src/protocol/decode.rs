@@ -1,0 +1,316 @@
+use std::mem;
+
+use super::{
+    BatchBuilder, CloseFrame, ControlPayload, FrameHeader, Limits, OpCode, ProtocolError,
+    assemble::{Delivered, Message},
+    header::{FirstByte, is_masked},
+    unfinished::{ControlFrame, DataFrame, PartialHeader},
+};
+
+/// Turns the bytes that a server sends into messages: a client's side of RFC 6455 §5, with nothing
+/// negotiated.
+///
+/// Bytes may come in any pieces; messages, steps and errors are the same for every cut. Whole
+/// messages are decoded where they lie. Only what a read leaves unfinished is kept, so an idle
+/// decoder owns no buffer.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    header: PartialHeader,
+    /// A fragmented message between two of its frames.
+    fragmented: Option<Box<Message>>,
+    phase: Phase,
+}
+
+/// What the caller of [`Decoder::decode`] has to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The input is used up: read more.
+    NeedMore,
+    /// A ping came: answer with a pong of the same payload (§5.5.2), then call again.
+    Ping(ControlPayload),
+    /// A pong came: note it, then call again.
+    Pong(ControlPayload),
+    /// A Close came (§5.5.1): answer it. Whatever follows it is ignored.
+    Close(Option<CloseFrame>),
+    /// The batch has a large message, or no room for the next: deliver it, empty it, then call
+    /// again.
+    Flush,
+}
+
+impl Decoder {
+    /// A decoder for a connection that was just opened.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self { limits, header: PartialHeader::EMPTY, fragmented: None, phase: Phase::Header }
+    }
+
+    /// Decodes `input` from `*at` on, appends whole messages to `out` and stops where the caller
+    /// has to act.
+    ///
+    /// `*at` moves past what was used. Call again with the same input until the answer is
+    /// [`Step::NeedMore`]. Messages in `out` came before the step that is returned.
+    ///
+    /// # Errors
+    ///
+    /// The first breach of the protocol or of a limit, as soon as the bytes decide it. Messages
+    /// before it stay in `out`. The connection is to be failed: the input counts as used, and every
+    /// later call answers with the same error.
+    pub fn decode(
+        &mut self,
+        input: &[u8],
+        at: &mut usize,
+        out: &mut BatchBuilder,
+    ) -> Result<Step, ProtocolError> {
+        let mut rest = input.get(*at..).unwrap_or_default();
+        let result = self.advance(&mut rest, out);
+        match &result {
+            Ok(Step::Close(_)) => self.end(Phase::Closed),
+            Ok(_) => {}
+            Err(error) => {
+                rest = &[];
+                self.end(Phase::Failed(error.clone()));
+            }
+        }
+        *at = input.len() - rest.len();
+        result
+    }
+
+    /// Whether a frame or a message is unfinished: the peer owes bytes.
+    #[must_use]
+    pub const fn is_mid_message(&self) -> bool {
+        self.header.len() > 0
+            || self.fragmented.is_some()
+            || matches!(self.phase, Phase::Data(_) | Phase::Control(_))
+    }
+
+    /// How many received bytes are held for an unfinished frame or message.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        let in_phase = match &self.phase {
+            Phase::Data(frame) => frame.message.len(),
+            Phase::Control(frame) => frame.payload.as_slice().len(),
+            Phase::Header | Phase::Closed | Phase::Failed(_) => 0,
+        };
+        self.header.len() + in_phase + self.fragmented.as_ref().map_or(0, |message| message.len())
+    }
+
+    fn advance(&mut self, rest: &mut &[u8], out: &mut BatchBuilder) -> Result<Step, ProtocolError> {
+        loop {
+            match mem::replace(&mut self.phase, Phase::Header) {
+                Phase::Header => {
+                    if !self.is_mid_message() {
+                        self.take_whole_messages(rest, out)?;
+                    }
+                    let Some(header) = self.take_header(rest)? else {
+                        return Ok(Step::NeedMore);
+                    };
+                    self.phase = self.begin(header);
+                }
+                Phase::Data(mut frame) => {
+                    frame.take_payload(rest)?;
+                    if frame.missing > 0 {
+                        self.phase = Phase::Data(frame);
+                        return Ok(Step::NeedMore);
+                    }
+                    if !frame.fin {
+                        self.fragmented = Some(frame.message);
+                    } else if !out.has_room_for(frame.message.len()) {
+                        self.phase = Phase::Data(frame);
+                        return Ok(Step::Flush);
+                    } else if frame.message.deliver(out)? == Delivered::Adopted {
+                        return Ok(Step::Flush);
+                    }
+                }
+                Phase::Control(mut frame) => {
+                    frame.take_payload(rest);
+                    if frame.missing == 0 {
+                        return frame.into_step();
+                    }
+                    self.phase = Phase::Control(frame);
+                    return Ok(Step::NeedMore);
+                }
+                Phase::Closed => {
+                    *rest = &[];
+                    self.phase = Phase::Closed;
+                    return Ok(Step::NeedMore);
+                }
+                Phase::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The fast path: unfragmented messages that lie whole in `rest`. Stops before anything else,
+    /// and leaves it to the other paths to judge it.
+    fn take_whole_messages(
+        &self,
+        rest: &mut &[u8],
+        out: &mut BatchBuilder,
+    ) -> Result<(), ProtocolError> {
+        if !out.has_room_for(rest.len()) {
+            return Ok(());
+        }
+        // One reservation for all that may follow, instead of a growing area.
+        match rest.first() {
+            Some(&WHOLE_TEXT) if out.is_empty() => out.reserve_text(rest.len()),
+            Some(&WHOLE_BINARY) if out.is_empty() => out.reserve_binary(rest.len()),
+            _ => {}
+        }
+        let longest = self.limits.max_frame().min(self.limits.max_message());
+        while let Some((first, payload, next)) = split_whole_frame(rest, longest) {
+            match first {
+                WHOLE_TEXT => {
+                    let text = simdutf8::basic::from_utf8(payload)
+                        .map_err(|_| ProtocolError::InvalidUtf8)?;
+                    out.push_text(text);
+                }
+                WHOLE_BINARY => out.push_binary(payload),
+                _ => break,
+            }
+            *rest = next;
+        }
+        Ok(())
+    }
+
+    /// Takes header bytes one by one, for each may be the one that decides, until the header is
+    /// whole.
+    fn take_header(&mut self, rest: &mut &[u8]) -> Result<Option<FrameHeader>, ProtocolError> {
+        while let Some((&byte, next)) = rest.split_first() {
+            *rest = next;
+            self.header.push(byte);
+            if let Some(header) = self.judge_header()? {
+                self.header = PartialHeader::EMPTY;
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Holds the header's bytes so far against every rule, in the order of the bytes that decide
+    /// them.
+    fn judge_header(&self) -> Result<Option<FrameHeader>, ProtocolError> {
+        let bytes = self.header.as_slice();
+        if let Some(&first) = bytes.first() {
+            self.judge_first_byte(FirstByte::parse(first)?)?;
+        }
+        if bytes.get(1).is_some_and(|&second| is_masked(second)) {
+            return Err(ProtocolError::MaskedFrame);
+        }
+        let Some((header, _)) = FrameHeader::parse(bytes)? else {
+            return Ok(None);
+        };
+        if !header.opcode.is_control() {
+            self.judge_len(header.len)?;
+        }
+        Ok(Some(header))
+    }
+
+    fn judge_first_byte(
+        &self,
+        FirstByte { rsv, opcode, .. }: FirstByte,
+    ) -> Result<(), ProtocolError> {
+        if rsv != 0 {
+            return Err(ProtocolError::ReservedBits(rsv));
+        }
+        let limit = self.limits.max_fragments();
+        match (opcode, &self.fragmented) {
+            (OpCode::Continuation, None) => Err(ProtocolError::StrayContinuation),
+            (OpCode::Continuation, Some(message)) if message.frames() >= limit => {
+                Err(ProtocolError::TooManyFragments { limit })
+            }
+            (OpCode::Text | OpCode::Binary, Some(_)) => {
+                Err(ProtocolError::InterruptedMessage { opcode })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds a data frame's announced length against the limits, before any of it is stored.
+    fn judge_len(&self, len: u64) -> Result<(), ProtocolError> {
+        let limit = self.limits.max_frame();
+        if len > limit as u64 {
+            return Err(ProtocolError::FrameTooBig { announced: len, limit });
+        }
+        let held = self.fragmented.as_ref().map_or(0, |message| message.len());
+        let announced = len.saturating_add(held as u64);
+        let limit = self.limits.max_message();
+        if announced > limit as u64 {
+            return Err(ProtocolError::MessageTooBig { announced, limit });
+        }
+        Ok(())
+    }
+
+    /// The phase of receiving the payload of the frame that `header` opens.
+    fn begin(&mut self, header: FrameHeader) -> Phase {
+        let FrameHeader { fin, opcode, len, .. } = header;
+        // The limits are 32 bits wide: a length that passed them fits.
+        let missing = usize::try_from(len).unwrap_or(usize::MAX);
+        if opcode.is_control() {
+            return Phase::Control(Box::new(ControlFrame {
+                opcode,
+                payload: ControlPayload::EMPTY,
+                missing,
+            }));
+        }
+        let message = match self.fragmented.take() {
+            Some(mut message) => {
+                message.count_frame();
+                message
+            }
+            None if opcode == OpCode::Text => Box::new(Message::text()),
+            None => Box::new(Message::binary()),
+        };
+        Phase::Data(DataFrame { message, missing, fin })
+    }
+
+    /// Enters a last phase and lets go of all that is unfinished.
+    fn end(&mut self, phase: Phase) {
+        *self = Self { phase, ..Self::new(self.limits) };
+    }
+}
+
+/// What the next byte is.
+#[derive(Debug)]
+enum Phase {
+    /// Part of a frame's header.
+    Header,
+    /// Payload of a data frame.
+    Data(DataFrame),
+    /// Payload of a control frame. Boxed because it is large and rare.
+    Control(Box<ControlFrame>),
+    /// Of no interest: it comes after a Close.
+    Closed,
+    /// Of no interest: it comes after this error.
+    Failed(ProtocolError),
+}
+
+/// Splits the first byte and the payload of an unmasked frame of at most `longest` bytes off the
+/// front of `bytes`. `None` if it is not whole, or if anything about its length needs a closer
+/// look.
+#[inline]
+fn split_whole_frame(bytes: &[u8], longest: usize) -> Option<(u8, &[u8], &[u8])> {
+    let [first, second, rest @ ..] = bytes else {
+        return None;
+    };
+    let (len, rest) = match second {
+        0..=125 => (usize::from(*second), rest),
+        126 => {
+            let (len, rest) = rest.split_first_chunk()?;
+            (usize::from(u16::from_be_bytes(*len)), rest)
+        }
+        // Masked, or so large that it is better handed over than copied.
+        _ => return None,
+    };
+    let is_shortest_form = *second < 126 || len >= 126;
+    if len > longest || !is_shortest_form {
+        return None;
+    }
+    let (payload, next) = rest.split_at_checked(len)?;
+    Some((*first, payload, next))
+}
+
+/// The first byte of an unfragmented text message.
+const WHOLE_TEXT: u8 = 0x81;
+
+/// The first byte of an unfragmented binary message.
+const WHOLE_BINARY: u8 = 0x82;

@@ -1,0 +1,93 @@
+use super::{CloseFrame, FrameHeader, OpCode, apply_mask};
+
+/// Appends one whole client frame to `out`: final, unfragmented and masked with `mask` (RFC 6455
+/// §5.2).
+///
+/// The key must be fresh and unpredictable for every frame (§5.3). A control frame's payload must
+/// not be longer than 125 bytes; hold it in a [`ControlPayload`](super::ControlPayload) and it is
+/// not.
+pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: [u8; 4]) {
+    debug_assert!(
+        !opcode.is_control() || payload.len() <= 125,
+        "{opcode} frame of {} bytes",
+        payload.len()
+    );
+    out.reserve(encoded_len(payload.len()));
+    let header =
+        FrameHeader { fin: true, rsv: 0, opcode, mask: Some(mask), len: payload.len() as u64 };
+    header.write(out);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    apply_mask(&mut out[start..], mask);
+}
+
+/// Appends a Close frame to `out`, with a code and a reason or with neither (RFC 6455 §5.5.1).
+pub fn encode_close(out: &mut Vec<u8>, close: Option<&CloseFrame>, mask: [u8; 4]) {
+    let payload = close.map(CloseFrame::payload).unwrap_or_default();
+    encode_frame(out, OpCode::Close, &payload, mask);
+}
+
+/// How many bytes [`encode_frame`] appends for a payload of `payload_len` bytes.
+#[must_use]
+pub const fn encoded_len(payload_len: usize) -> usize {
+    let header = match payload_len {
+        0..=125 => 6,
+        126..=0xFFFF => 8,
+        _ => FrameHeader::MAX_LEN,
+    };
+    payload_len.saturating_add(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::protocol::CloseCode;
+
+    #[test]
+    fn example_of_rfc_6455_section_5_7() {
+        let mut out = Vec::new();
+        encode_frame(&mut out, OpCode::Text, b"Hello", [0x37, 0xFA, 0x21, 0x3D]);
+        assert_eq!(out, [0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]);
+    }
+
+    #[test]
+    fn close_with_and_without_a_code() {
+        let mut out = Vec::new();
+        encode_close(&mut out, None, [1, 2, 3, 4]);
+        assert_eq!(out, [0x88, 0x80, 1, 2, 3, 4]);
+        out.clear();
+        encode_close(&mut out, Some(&CloseFrame::new(CloseCode::NORMAL, "ok").unwrap()), [0; 4]);
+        assert_eq!(out, [0x88, 0x84, 0, 0, 0, 0, 0x03, 0xE8, b'o', b'k']);
+    }
+
+    #[test]
+    fn lengths_at_the_borders_of_each_form() {
+        for len in [0, 1, 125, 126, 127, 65535, 65536, 100_000] {
+            let mut out = vec![0xAA; 3];
+            encode_frame(&mut out, OpCode::Binary, &vec![1; len], [9, 8, 7, 6]);
+            assert_eq!(out.len() - 3, encoded_len(len), "payload of {len}");
+        }
+        assert_eq!(encoded_len(usize::MAX), usize::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_appends_a_frame_that_parses_and_unmasks_to_the_payload(
+            before: Vec<u8>,
+            payload in prop::collection::vec(any::<u8>(), 0..300),
+            mask: [u8; 4],
+        ) {
+            let mut out = before.clone();
+            encode_frame(&mut out, OpCode::Binary, &payload, mask);
+            let (kept, frame) = out.split_at_mut(before.len());
+            prop_assert_eq!(&*kept, &*before);
+            let (header, used) = FrameHeader::parse(frame).unwrap().unwrap();
+            prop_assert_eq!(header.mask, Some(mask));
+            prop_assert_eq!(header.len, payload.len() as u64);
+            apply_mask(&mut frame[used..], mask);
+            prop_assert_eq!(&frame[used..], &*payload);
+        }
+    }
+}

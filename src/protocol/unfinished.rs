@@ -1,0 +1,75 @@
+//! What the end of a read leaves for the next one to finish.
+
+use super::{
+    CloseFrame, ControlPayload, FrameHeader, OpCode, ProtocolError, Step, assemble::Message,
+};
+
+/// A data frame whose payload is being received.
+#[derive(Debug)]
+pub(super) struct DataFrame {
+    pub(super) message: Box<Message>,
+    pub(super) missing: usize,
+    pub(super) fin: bool,
+}
+
+impl DataFrame {
+    /// Moves as much of `rest` as belongs to this frame into the message.
+    pub(super) fn take_payload(&mut self, rest: &mut &[u8]) -> Result<(), ProtocolError> {
+        let (bytes, next) = rest.split_at(self.missing.min(rest.len()));
+        *rest = next;
+        self.missing -= bytes.len();
+        self.message.push(bytes, self.fin.then_some(self.missing))
+    }
+}
+
+/// A control frame whose payload is being received.
+#[derive(Debug)]
+pub(super) struct ControlFrame {
+    pub(super) opcode: OpCode,
+    pub(super) payload: ControlPayload,
+    pub(super) missing: usize,
+}
+
+impl ControlFrame {
+    /// Moves as much of `rest` as belongs to this frame into its payload.
+    pub(super) fn take_payload(&mut self, rest: &mut &[u8]) {
+        let (bytes, next) = rest.split_at(self.missing.min(rest.len()));
+        *rest = next;
+        self.missing -= self.payload.append(bytes);
+    }
+
+    /// What the whole frame asks of the decoder's caller.
+    pub(super) fn into_step(self) -> Result<Step, ProtocolError> {
+        match self.opcode {
+            OpCode::Ping => Ok(Step::Ping(self.payload)),
+            OpCode::Pong => Ok(Step::Pong(self.payload)),
+            _ => CloseFrame::parse(self.payload.as_slice()).map(Step::Close),
+        }
+    }
+}
+
+/// The bytes of a header that is being received.
+#[derive(Debug)]
+pub(super) struct PartialHeader {
+    bytes: [u8; FrameHeader::MAX_LEN],
+    len: u8,
+}
+
+impl PartialHeader {
+    pub(super) const EMPTY: Self = Self { bytes: [0; FrameHeader::MAX_LEN], len: 0 };
+
+    pub(super) fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(usize::from(self.len)) {
+            *slot = byte;
+            self.len += 1;
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,132 @@
+use super::{Kind, Settings};
+use crate::{
+    error::InvalidSpec,
+    event::Subscription,
+    lifecycle::{Backoff, ConnectionId, RestartPolicy, StableAfter, Supervision},
+    message::Connect,
+};
+
+/// A connection that a supervisor is asked to keep: OTP's child spec.
+///
+/// ```
+/// use wsvisor::{ConnectionSpec, RestartPolicy};
+///
+/// let spec = ConnectionSpec::json("ticker", "wss://stream.example.com/v1")
+///     .subprotocol("v1.stream")
+///     .restart(RestartPolicy::Transient);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConnectionSpec {
+    pub(crate) id: ConnectionId,
+    pub(crate) kind: Kind,
+    pub(crate) connect: Connect,
+    pub(crate) settings: Settings,
+    pub(crate) supervision: Supervision,
+    pub(crate) subscriptions: Vec<Subscription>,
+}
+
+impl ConnectionSpec {
+    /// A connection whose messages are JSON.
+    #[must_use]
+    pub fn json(id: impl Into<ConnectionId>, url: impl Into<String>) -> Self {
+        Self::new(id.into(), Kind::Json, url.into())
+    }
+
+    /// A connection whose messages are text, or bytes, as they come.
+    #[must_use]
+    pub fn string(id: impl Into<ConnectionId>, url: impl Into<String>) -> Self {
+        Self::new(id.into(), Kind::String, url.into())
+    }
+
+    fn new(id: ConnectionId, kind: Kind, url: String) -> Self {
+        Self {
+            id,
+            kind,
+            connect: Connect::to(url),
+            settings: Settings::default(),
+            supervision: Supervision::default(),
+            subscriptions: Vec::new(),
+        }
+    }
+
+    /// Offers a subprotocol to the server, after those offered before.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.connect = self.connect.subprotocol(name);
+        self
+    }
+
+    /// Adds a header to the handshake.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.connect = self.connect.header(name, value);
+        self
+    }
+
+    /// Sends `Authorization: Bearer …` with the handshake.
+    #[must_use]
+    pub fn bearer_auth(mut self, token: impl AsRef<str>) -> Self {
+        self.connect = self.connect.bearer_auth(token);
+        self
+    }
+
+    /// Tells a recipient of [`Lifecycle`](crate::Lifecycle), [`Received`](crate::Received) or
+    /// [`ReceivedBatch`](crate::ReceivedBatch) what happens, from the first event on.
+    #[must_use]
+    pub fn subscribe(mut self, to: impl Into<Subscription>) -> Self {
+        self.subscriptions.push(to.into());
+        self
+    }
+
+    /// Sets when the connection is started again. Default: permanent.
+    #[must_use]
+    pub const fn restart(mut self, restart: RestartPolicy) -> Self {
+        self.supervision.restart = restart;
+        self
+    }
+
+    /// Sets how long it waits between attempts.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.supervision.backoff = backoff;
+        self
+    }
+
+    /// Sets when a session counts as stable, so that the backoff starts again.
+    #[must_use]
+    pub const fn stable_after(mut self, stable_after: StableAfter) -> Self {
+        self.supervision.stable_after = stable_after;
+        self
+    }
+
+    /// Sets limits of time and size, and trust.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The connection's name.
+    #[must_use]
+    pub const fn id(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    pub(crate) fn check(&self) -> Result<(), InvalidSpec> {
+        check_id(&self.id)?;
+        self.settings.check()
+    }
+}
+
+pub(crate) fn check_id(id: &ConnectionId) -> Result<(), InvalidSpec> {
+    let id = id.as_str();
+    if id.is_empty() {
+        Err(InvalidSpec::Id("it is empty"))
+    } else if id.len() > 256 {
+        Err(InvalidSpec::Id("it is longer than 256 bytes"))
+    } else if id.chars().any(char::is_control) {
+        Err(InvalidSpec::Id("it has a control character"))
+    } else {
+        Ok(())
+    }
+}

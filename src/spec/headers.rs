@@ -1,0 +1,156 @@
+use std::fmt;
+
+use crate::{error::InvalidHeader, protocol::is_token};
+
+/// The headers that a caller adds to the handshake, checked. Nothing shows their values.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Headers(Vec<(String, String)>);
+
+/// Bytes of all names and values together. Servers refuse more than 8 to 16 KiB.
+const MAX_BYTES: usize = 8 * 1024;
+
+/// Headers that the handshake writes itself, or that would change how HTTP frames it.
+const RESERVED: [&str; 10] = [
+    "host",
+    "connection",
+    "upgrade",
+    "content-length",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "expect",
+    "keep-alive",
+    "via",
+];
+const RESERVED_PREFIXES: [&str; 2] = ["sec-", "proxy-"];
+
+impl Headers {
+    pub(crate) fn check(given: &[(String, String)]) -> Result<Self, InvalidHeader> {
+        let len: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if len > MAX_BYTES {
+            return Err(InvalidHeader::TooLong { len, limit: MAX_BYTES });
+        }
+        for (index, (name, value)) in given.iter().enumerate() {
+            check_name(name)?;
+            check_value(name, value)?;
+            if given.iter().take(index).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+                return Err(InvalidHeader::Repeated(name.clone()));
+            }
+        }
+        Ok(Self(given.to_vec()))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), InvalidHeader> {
+    if !is_token(name) {
+        return Err(InvalidHeader::Name(name.to_owned()));
+    }
+    let lower = name.to_ascii_lowercase();
+    let reserved = RESERVED.contains(&lower.as_str())
+        || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix));
+    if reserved { Err(InvalidHeader::Reserved(name.to_owned())) } else { Ok(()) }
+}
+
+fn check_value(name: &str, value: &str) -> Result<(), InvalidHeader> {
+    let allowed = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    match value.bytes().position(|byte| !allowed(&byte)) {
+        Some(at) => Err(InvalidHeader::Value { name: name.to_owned(), at }),
+        None => Ok(()),
+    }
+}
+
+/// Each subprotocol is a token and offered once (RFC 6455 §4.1). An empty one is none.
+pub(crate) fn check_subprotocols(given: &[String]) -> Result<Vec<String>, InvalidHeader> {
+    let offered: Vec<String> = given.iter().filter(|name| !name.is_empty()).cloned().collect();
+    for (index, name) in offered.iter().enumerate() {
+        if !is_token(name) {
+            return Err(InvalidHeader::Subprotocol { number: index + 1 });
+        }
+        if offered.iter().take(index).any(|earlier| earlier == name) {
+            return Err(InvalidHeader::RepeatedSubprotocol { number: index + 1 });
+        }
+    }
+    Ok(offered)
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(headers: &[(&str, &str)]) -> Result<Headers, InvalidHeader> {
+        let owned: Vec<_> =
+            headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Headers::check(&owned)
+    }
+
+    #[test]
+    fn what_a_caller_may_set() {
+        for name in ["Authorization", "Cookie", "Origin", "User-Agent", "Referer", "x-m2-world-id"] {
+            assert!(check(&[(name, "value; with, punctuation\tand \"quotes\"")]).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_and_why() {
+        let name = |name: &str| check(&[(name, "x")]).unwrap_err();
+        for bad in ["", "a b", "a:b", "a\nb", "ä", "a\0"] {
+            assert_eq!(name(bad), InvalidHeader::Name(bad.into()));
+        }
+        for reserved in [
+            "Host", "connection", "UPGRADE", "Content-Length", "Transfer-Encoding", "TE", "Trailer",
+            "Expect", "Keep-Alive", "Via", "Proxy-Authorization", "Sec-WebSocket-Extensions",
+            "sec-fetch-mode",
+        ] {
+            assert_eq!(name(reserved), InvalidHeader::Reserved(reserved.into()));
+        }
+        for (value, at) in [("a\r\nX-Evil: 1", 1), ("\0", 0), ("ab\x7f", 2), ("é", 0)] {
+            let error = check(&[("x", value)]).unwrap_err();
+            assert_eq!(error, InvalidHeader::Value { name: "x".into(), at });
+            assert!(!error.to_string().contains("Evil"), "{error}");
+        }
+        assert_eq!(check(&[("x-a", "1"), ("X-A", "2")]), Err(InvalidHeader::Repeated("X-A".into())));
+        assert!(matches!(
+            check(&[("x", &"v".repeat(9_000))]),
+            Err(InvalidHeader::TooLong { len: 9_001, .. })
+        ));
+    }
+
+    #[test]
+    fn subprotocols() {
+        let check = |names: &[&str]| {
+            check_subprotocols(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(check(&["", "a", "b.c"]).unwrap(), ["a", "b.c"]);
+        assert_eq!(check(&["a\nX-Evil: 1"]), Err(InvalidHeader::Subprotocol { number: 1 }));
+        assert_eq!(check(&["a", "a"]), Err(InvalidHeader::RepeatedSubprotocol { number: 2 }));
+    }
+
+    #[test]
+    fn debug_shows_names_only() {
+        let headers = check(&[("Authorization", "Bearer secret")]).unwrap();
+        assert_eq!(format!("{headers:?}"), r#"["Authorization"]"#);
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_can_be_written(name in ".{0,12}", value in ".{0,40}") {
+            if Headers::check(&[(name.clone(), value.clone())]).is_ok() {
+                prop_assert!(awc::http::header::HeaderName::from_bytes(name.as_bytes()).is_ok());
+                prop_assert!(awc::http::header::HeaderValue::from_str(&value).is_ok());
+                prop_assert!(!value.contains(['\r', '\n', '\0']));
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use crate::{Tls, error::InvalidSpec, lifecycle::OutboxLimits, protocol::Limits};
+
+/// What a connection's messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Text messages that hold JSON. A message that is not JSON, or is binary, is not delivered;
+    /// it is counted, and the session goes on.
+    Json,
+    /// Text and binary messages, delivered as they are.
+    String,
+}
+
+/// Limits of time and size, and trust. The defaults suit a public server on the internet.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: Limits,
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// How long each stage may take. None may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name resolution and TCP, together. Default 10 s.
+    pub connect: Duration,
+    /// The TLS handshake. Default 10 s.
+    pub tls: Duration,
+    /// The opening handshake, from the request to the end of the answer's head. Default 10 s.
+    pub handshake: Duration,
+    /// From `Disconnect` to the end of the closing handshake, what is queued included; then the
+    /// connection is cut. Default 5 s.
+    pub close: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let (dial, close) = (Duration::from_secs(10), Duration::from_secs(5));
+        Self { connect: dial, tls: dial, handshake: dial, close }
+    }
+}
+
+impl Settings {
+    /// Sets how long each stage may take.
+    #[must_use]
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Sets how large received frames and messages may be.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets how much may wait to be written.
+    #[must_use]
+    pub const fn outbox(mut self, outbox: OutboxLimits) -> Self {
+        self.outbox = outbox;
+        self
+    }
+
+    /// Sets how `wss` servers are trusted. Default: [`Tls::public`].
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    pub(crate) const fn check(&self) -> Result<(), InvalidSpec> {
+        let Timeouts { connect, tls, handshake, close } = self.timeouts;
+        if connect.is_zero() {
+            Err(InvalidSpec::ZeroTimeout("timeouts.connect"))
+        } else if tls.is_zero() {
+            Err(InvalidSpec::ZeroTimeout("timeouts.tls"))
+        } else if handshake.is_zero() {
+            Err(InvalidSpec::ZeroTimeout("timeouts.handshake"))
+        } else if close.is_zero() {
+            Err(InvalidSpec::ZeroTimeout("timeouts.close"))
+        } else if self.outbox.messages == 0 {
+            Err(InvalidSpec::ZeroLimit("outbox.messages"))
+        } else if self.outbox.bytes == 0 {
+            Err(InvalidSpec::ZeroLimit("outbox.bytes"))
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! From an allowed URL to bytes and back: dial, handshake, and the session's read and write loops.
+//!
+//! This room moves bytes and decides nothing: what a byte means stands in `protocol`, where one
+//! may dial in `policy`, and what follows an end in `lifecycle`.
+
+mod dial;
+mod entropy;
+mod io;
+mod link;
+mod session;
+mod tls;
+mod upgrade;
+mod workspace;
+mod writer;
+
+pub(crate) use dial::{Opened, Route, dial};
+pub(crate) use entropy::with_entropy;
+pub(crate) use link::{Link, Outgoing};
+pub(crate) use session::{Inbound, Session};
+pub use tls::{InvalidTls, Tls};

@@ -1,0 +1,263 @@
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    time::Sleep,
+};
+
+use super::{
+    dial::Opened,
+    io::BoxIo,
+    link::Link,
+    workspace::Workspace,
+    writer::{Farewell, Outlet, Writer},
+};
+use crate::{
+    lifecycle::ExitReason,
+    protocol::{BatchBuilder, CloseFrame, Decoder, Limits, ProtocolError, Step},
+};
+
+/// Where a session's messages go.
+pub(crate) trait Inbound {
+    /// Ready when the messages of one more read may be delivered. While it is pending the socket
+    /// is not read, so that TCP holds the peer back.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Takes all messages out of `batch`.
+    fn deliver(&mut self, batch: &mut BatchBuilder);
+}
+
+/// A session that is up: the future that owns its socket and reads and writes until it ends.
+pub(crate) struct Session<D> {
+    io: BoxIo,
+    decoder: Decoder,
+    writer: Writer,
+    link: Rc<Link>,
+    inbound: D,
+    close_timeout: Duration,
+    /// What came in one piece with the handshake's answer.
+    early: Option<Box<Bytes>>,
+    /// Absent while the session is open.
+    closing: Option<Box<Closing>>,
+}
+
+struct Closing {
+    farewell: Option<Farewell>,
+    /// Why the session ends. Absent while we wait for the peer's close frame.
+    exit: Option<ExitReason>,
+    shut_down: bool,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// Reads of one step, so that a flood of one session does not starve the others of its thread.
+const READS_PER_STEP: usize = 2;
+/// After the last frame the server is the one to end the TCP connection (RFC 6455 §7.1.1). It is
+/// waited for this long, so that a reset of ours does not overtake our close frame.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl<D: Inbound> Session<D> {
+    pub(crate) fn new(
+        opened: Opened,
+        limits: Limits,
+        close_timeout: Duration,
+        link: Rc<Link>,
+        inbound: D,
+    ) -> Self {
+        Self {
+            io: opened.io,
+            decoder: Decoder::new(limits),
+            writer: Writer::default(),
+            link,
+            inbound,
+            close_timeout,
+            early: (!opened.rest.is_empty()).then(|| Box::new(opened.rest)),
+            closing: None,
+        }
+    }
+
+    fn poll_reads(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        for _ in 0..READS_PER_STEP {
+            if self.closing.is_none() && self.inbound.poll_ready(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let read = match self.early.take() {
+                Some(early) => {
+                    Workspace::with(|workspace| self.ingest(&early, &mut workspace.batch));
+                    Poll::Ready(Ok(early.len()))
+                }
+                None => Workspace::with(|workspace| {
+                    let mut buffer = ReadBuf::new(&mut workspace.read);
+                    Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
+                        let read = buffer.filled();
+                        self.ingest(read, &mut workspace.batch);
+                        read.len()
+                    })
+                }),
+            };
+            match read {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(self.stream_ended(None)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(self.stream_ended(Some(error))),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Decodes `input` and delivers what it completes.
+    fn ingest(&mut self, input: &[u8], batch: &mut BatchBuilder) {
+        if self.closing.as_ref().is_some_and(|closing| closing.exit.is_some()) {
+            // The session is over; what still comes is read only so that the stream can end.
+            return;
+        }
+        let mut at = 0;
+        loop {
+            match self.decoder.decode(input, &mut at, batch) {
+                Ok(Step::NeedMore) => return self.deliver(batch),
+                Ok(Step::Flush) => self.deliver(batch),
+                Ok(Step::Ping(payload)) => {
+                    if self.closing.is_none() {
+                        self.writer.pong(payload);
+                    }
+                }
+                Ok(Step::Pong(_)) => {}
+                Ok(Step::Close(frame)) => {
+                    self.deliver(batch);
+                    return self.peer_closed(frame);
+                }
+                Err(error) => {
+                    self.deliver(batch);
+                    return self.refuse(error);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, batch: &mut BatchBuilder) {
+        if batch.is_empty() {
+            return;
+        }
+        if self.closing.is_none() {
+            self.inbound.deliver(batch);
+        } else {
+            // After Disconnect nothing is delivered.
+            batch.clear();
+        }
+    }
+
+    fn begin_close(&mut self, frame: CloseFrame) {
+        if self.closing.is_none() {
+            self.closing = Some(Box::new(Closing {
+                farewell: Some(Farewell::Frame(frame)),
+                exit: None,
+                shut_down: false,
+                deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
+            }));
+        }
+    }
+
+    fn peer_closed(&mut self, frame: Option<CloseFrame>) {
+        if let Some(closing) = &mut self.closing {
+            // The answer to our close frame, or a close that crossed it.
+            closing.exit = Some(ExitReason::ClosedByUs(frame));
+            closing.linger(self.close_timeout);
+            return;
+        }
+        // RFC 6455 §5.5.1: the answer typically echoes the status code.
+        let echo = frame.as_ref().map_or(Farewell::Empty, |frame| {
+            Farewell::Frame(CloseFrame::bare(frame.code()))
+        });
+        self.end(echo, ExitReason::ClosedByPeer(frame));
+    }
+
+    /// Fails the session (RFC 6455 §7.1.7): a close frame with the error's code, and the end.
+    fn refuse(&mut self, error: ProtocolError) {
+        let frame = CloseFrame::bare(error.close_code());
+        self.end(Farewell::Frame(frame), ExitReason::Protocol(error));
+    }
+
+    fn end(&mut self, farewell: Farewell, exit: ExitReason) {
+        // A close frame of ours that is already out is the last frame.
+        let farewell = match self.closing.take() {
+            Some(closing) if closing.farewell.is_none() => None,
+            _ => Some(farewell),
+        };
+        self.closing = Some(Box::new(Closing {
+            farewell,
+            exit: Some(exit),
+            shut_down: false,
+            deadline: Box::pin(tokio::time::sleep(LINGER.min(self.close_timeout))),
+        }));
+    }
+
+    fn poll_writes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outlet = match &mut self.closing {
+            None => Outlet::Open,
+            Some(closing) if closing.exit.is_none() => Outlet::Closing(&mut closing.farewell),
+            Some(closing) => Outlet::Ending(&mut closing.farewell),
+        };
+        let written = self.writer.poll(&mut self.io, &self.link, outlet, cx)?;
+        if let Some(closing) = &mut self.closing
+            && written.is_ready()
+            && closing.exit.is_some()
+            && !closing.shut_down
+        {
+            closing.shut_down = Pin::new(&mut self.io).poll_shutdown(cx)?.is_ready();
+        }
+        written.map(Ok)
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        match &mut self.closing {
+            Some(closing) => {
+                closing.deadline.as_mut().poll(cx).map(|()| closing.reason_without_answer())
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    fn stream_ended(&mut self, error: Option<io::Error>) -> ExitReason {
+        match (self.closing.take(), error) {
+            (Some(mut closing), _) => closing.reason_without_answer(),
+            (None, Some(error)) => ExitReason::io(error),
+            (None, None) => ExitReason::Eof { mid_message: self.decoder.is_mid_message() },
+        }
+    }
+}
+
+impl<D: Inbound + Unpin> Future for Session<D> {
+    type Output = ExitReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        let session = self.get_mut();
+        session.link.register(cx.waker());
+        if let Some(frame) = session.link.take_close() {
+            session.begin_close(frame);
+        }
+        if let Poll::Ready(exit) = session.poll_reads(cx) {
+            return Poll::Ready(exit);
+        }
+        if let Poll::Ready(Err(error)) = session.poll_writes(cx) {
+            return Poll::Ready(session.stream_ended(Some(error)));
+        }
+        session.poll_deadline(cx)
+    }
+}
+
+impl Closing {
+    fn linger(&mut self, close_timeout: Duration) {
+        self.deadline = Box::pin(tokio::time::sleep(LINGER.min(close_timeout)));
+    }
+
+    fn reason_without_answer(&mut self) -> ExitReason {
+        self.exit.take().unwrap_or(ExitReason::CloseUnanswered)
+    }
+}

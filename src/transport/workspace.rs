@@ -1,0 +1,42 @@
+use std::cell::RefCell;
+
+use crate::protocol::BatchBuilder;
+
+/// Bytes that one read takes from a socket at most.
+const READ_SIZE: usize = 64 * 1024;
+/// A write buffer that grew past this for one large message is given back.
+const KEPT_WRITE_CAPACITY: usize = 256 * 1024;
+
+/// The buffers that all sessions of a thread share, because only one of them runs at a time.
+///
+/// An idle connection owns no buffer at all: what it reads is decoded here before its task
+/// yields, and what it writes is encoded here and handed to the socket.
+pub(super) struct Workspace {
+    pub(super) read: Box<[u8]>,
+    pub(super) batch: BatchBuilder,
+    pub(super) write: Vec<u8>,
+}
+
+thread_local! {
+    static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace {
+        read: vec![0; READ_SIZE].into_boxed_slice(),
+        batch: BatchBuilder::default(),
+        write: Vec::new(),
+    });
+}
+
+impl Workspace {
+    /// Lends the workspace of this thread for one step of a session.
+    pub(super) fn with<T>(use_it: impl FnOnce(&mut Self) -> T) -> T {
+        WORKSPACE.with_borrow_mut(use_it)
+    }
+
+    /// Empties the write buffer for the next step.
+    pub(super) fn recycle_write(&mut self) {
+        if self.write.capacity() > KEPT_WRITE_CAPACITY {
+            self.write = Vec::new();
+        } else {
+            self.write.clear();
+        }
+    }
+}
