@@ -117,7 +117,9 @@ pub enum Refusal {
     #[error("the connection is not connected; wait for Connected")]
     NotConnected,
     /// The outbox is full in messages or bytes.
-    #[error("the outbox is full ({messages} messages, {bytes} bytes wait); wait for earlier sends to resolve")]
+    #[error(
+        "the outbox is full ({messages} messages, {bytes} bytes wait); wait for earlier sends to resolve"
+    )]
     OutboxFull {
         /// Messages that wait.
         messages: usize,

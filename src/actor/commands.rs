@@ -58,7 +58,11 @@ impl Handler<GetStatus> for Connection {
 impl Handler<Subscribe> for Connection {
     type Result = MessageResult<Subscribe>;
 
-    fn handle(&mut self, Subscribe(subscription): Subscribe, _: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        Subscribe(subscription): Subscribe,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
         let id: SubscriptionId = subscription.id();
         self.fanout.borrow_mut().subscribe(subscription);
         MessageResult(id)
@@ -101,14 +105,14 @@ impl Connection {
     fn enqueue_as_is(&self, payload: OwnedPayload) -> Enqueue {
         match self.kind {
             Kind::String => self.enqueue(payload),
-            Kind::Json => Enqueue::Refused(Refusal::NotJson),
+            Kind::Json => Enqueue::refused(Refusal::NotJson),
         }
     }
 
     fn enqueue(&self, payload: OwnedPayload) -> Enqueue {
         match self.open_link() {
-            Some(link) => Enqueue::On(link.clone(), payload),
-            None => Enqueue::Refused(Refusal::NotConnected),
+            Some(link) => Enqueue::on(link.clone(), payload),
+            None => Enqueue::refused(Refusal::NotConnected),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, Context, Message, SpawnHandle,
-    WeakRecipient, fut::ActorFuture,
+    Actor, ActorFutureExt as _, AsyncContext as _, Context, Message, SpawnHandle, WeakRecipient,
+    fut::ActorFuture,
 };
 use tokio::{
     sync::oneshot,
@@ -163,9 +163,7 @@ impl Connection {
     pub(super) fn status(&self) -> Status {
         let fanout = self.fanout.borrow();
         let next_attempt_in = match self.machine.state() {
-            State::BackingOff => {
-                self.machine.due().map(|due| due.saturating_duration_since(now()))
-            }
+            State::BackingOff => self.machine.due().map(|due| due.saturating_duration_since(now())),
             _ => None,
         };
         Status {
@@ -185,9 +183,7 @@ impl Connection {
 
     /// Asks the state machine, and does what it says.
     fn step(&mut self, input: Input, ctx: &mut Context<Self>) -> Result<(), Busy> {
-        let actions = with_entropy(|rng| {
-            self.machine.step(input, now(), SystemTime::now(), rng)
-        })?;
+        let actions = with_entropy(|rng| self.machine.step(input, now(), SystemTime::now(), rng))?;
         for action in actions {
             match action {
                 Action::Dial(epoch) => self.dial(epoch, ctx),
@@ -255,8 +251,7 @@ impl Connection {
 
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout) };
         let Settings { limits, timeouts, .. } = &self.settings;
-        let task =
-            actix_rt::spawn(Session::new(opened, *limits, timeouts.close, link, inbound));
+        let task = actix_rt::spawn(Session::new(opened, *limits, timeouts.close, link, inbound));
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
             let reason = ended.unwrap_or_else(crash_or_cancel);
             if let Some(link) = connection.link.take() {

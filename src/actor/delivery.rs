@@ -12,9 +12,16 @@ use crate::{
 
 /// The answer to a send: it puts the message into the outbox together with the sender's reply, so
 /// that nothing is spawned and nothing is awaited between the two.
-pub(super) enum Enqueue {
-    On(Rc<Link>, OwnedPayload),
-    Refused(Refusal),
+pub struct Enqueue(Result<(Rc<Link>, OwnedPayload), Refusal>);
+
+impl Enqueue {
+    pub(super) const fn on(link: Rc<Link>, payload: OwnedPayload) -> Self {
+        Self(Ok((link, payload)))
+    }
+
+    pub(super) const fn refused(refusal: Refusal) -> Self {
+        Self(Err(refusal))
+    }
 }
 
 impl<M> MessageResponse<Connection, M> for Enqueue
@@ -22,9 +29,9 @@ where
     M: Message<Result = Result<Delivery, SendError>>,
 {
     fn handle(self, _: &mut Context<Connection>, reply: Option<oneshot::Sender<M::Result>>) {
-        let (refusal, reply) = match self {
-            Self::Refused(refusal) => (refusal, reply),
-            Self::On(link, payload) => match link.push(Outgoing { payload, reply }) {
+        let (refusal, reply) = match self.0 {
+            Err(refusal) => (refusal, reply),
+            Ok((link, payload)) => match link.push(Outgoing { payload, reply }) {
                 Ok(()) => return,
                 Err((_, message)) => {
                     let (messages, bytes) = link.queued();

@@ -9,7 +9,7 @@ use actix::{Message, Recipient};
 use serde::de::IgnoredAny;
 
 use crate::{
-    event::{Lane, Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId, Subscriber},
+    event::{Lane, Lifecycle, Received, ReceivedBatch, Subscriber, Subscription, SubscriptionId},
     lifecycle::{ConnectionId, Epoch, LifecycleEvent},
     protocol::{Batch, BatchBuilder, Payload},
     spec::Kind,

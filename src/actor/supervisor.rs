@@ -95,6 +95,7 @@ impl SupervisorBuilder {
     }
 
     /// Starts the supervisor on the current arbiter.
+    #[expect(clippy::must_use_candidate, reason = "its connections are started with it")]
     pub fn start(self) -> Addr<Supervisor> {
         Supervisor {
             policy: self.policy,
@@ -221,8 +222,7 @@ impl Supervisor {
     /// Closes all connections, waits until their sockets are gone, and stops their actors.
     fn wind_down(&mut self) -> impl Future<Output = ()> + use<> {
         self.shutting_down = true;
-        let addresses: Vec<_> =
-            self.children.drain().map(|(_, child)| child.address).collect();
+        let addresses: Vec<_> = self.children.drain().map(|(_, child)| child.address).collect();
         self.counts = Counts::default();
         async move {
             join_all(addresses.iter().map(|address| address.send(Terminate))).await;

@@ -98,6 +98,7 @@ impl ReceivedBatch {
     }
 
     /// The messages, borrowed, in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Payload<'_>> + DoubleEndedIterator {
         self.batch.iter()
     }
@@ -118,7 +119,7 @@ impl ReceivedBatch {
 
 impl<'a> IntoIterator for &'a ReceivedBatch {
     type Item = Payload<'a>;
-    type IntoIter = crate::protocol::BatchIter<'a>;
+    type IntoIter = crate::protocol::Iter<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.batch.iter()

@@ -46,7 +46,9 @@ pub enum Jitter {
 #[non_exhaustive]
 pub enum InvalidBackoff {
     /// `min` is zero: a failing server would be dialled in a hot loop.
-    #[error("backoff: min is zero; choose at least 1 ms, so that a failing server is not dialled in a loop")]
+    #[error(
+        "backoff: min is zero; choose at least 1 ms, so that a failing server is not dialled in a loop"
+    )]
     ZeroMin,
     /// `min` is greater than `max`.
     #[error("backoff: min {min:?} is greater than max {max:?}; swap them")]
@@ -67,14 +69,14 @@ pub enum InvalidBackoff {
     Spread(Duration),
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 impl Default for Backoff {
     /// 500 ms doubling to 60 s with full jitter; 5 s spread after a stable session.
     fn default() -> Self {
         Self {
             min: Duration::from_millis(500),
-            max: Duration::from_secs(60),
+            max: Duration::from_mins(1),
             factor: 2.0,
             jitter: Jitter::Full,
             spread: Duration::from_secs(5),
@@ -214,7 +216,7 @@ mod tests {
         let reversed = Backoff::between(ms(9), ms(5)).unwrap_err();
         assert_eq!(reversed, InvalidBackoff::Reversed { min: ms(9), max: ms(5) });
         assert!(matches!(
-            Backoff::between(ms(9), Duration::from_secs(90_000)),
+            Backoff::between(ms(9), Duration::from_hours(25)),
             Err(InvalidBackoff::TooLong(_))
         ));
         for factor in [0.5, f64::NAN, f64::INFINITY, -1.0] {
@@ -237,10 +239,10 @@ mod tests {
         #[test]
         fn delays_stay_within_their_bounds(
             min in 1u64..5_000, extra in 0u64..500_000, factor in 1.0f64..10.0,
-            attempt in 0u32..5_000, jitter in 0..3, seed: u64,
+            attempt in 0u32..5_000, jitter in 0usize..3, seed: u64,
             floor in proptest::option::of((0u64..600_000, 0u64..30_000)),
         ) {
-            let jitter = [Jitter::None, Jitter::Full, Jitter::Equal][jitter as usize];
+            let jitter = [Jitter::None, Jitter::Full, Jitter::Equal][jitter];
             let backoff = Backoff::between(ms(min), ms(min + extra)).unwrap()
                 .factor(factor).unwrap().jitter(jitter);
             let floor = floor.map(|(at_least, jitter)| Floor { at_least: ms(at_least), jitter: ms(jitter) });

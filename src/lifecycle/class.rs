@@ -40,7 +40,7 @@ pub struct Floor {
 }
 
 /// A server cannot put a connection to sleep for longer than this.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
 /// What is added at random to a `Retry-After`.
 const RETRY_AFTER_JITTER: Duration = Duration::from_secs(5);
 
@@ -53,9 +53,9 @@ impl ExitClass {
     #[must_use]
     pub fn of(reason: &ExitReason, wall: SystemTime) -> Self {
         match reason {
-            ExitReason::ClosedByUs(_)
-            | ExitReason::CloseUnanswered
-            | ExitReason::Cancelled => Self::Shutdown,
+            ExitReason::ClosedByUs(_) | ExitReason::CloseUnanswered | ExitReason::Cancelled => {
+                Self::Shutdown
+            }
             ExitReason::ClosedByPeer(frame) => {
                 Self::of_close(frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code))
             }
@@ -133,6 +133,8 @@ mod tests {
         ExitReason::Handshake(HandshakeError::Status {
             code,
             retry_after: retry_after.and_then(RetryAfter::parse),
+            has_location: false,
+            has_challenge: false,
         })
     }
 

@@ -428,10 +428,8 @@ impl Machine {
             _ => supervision.backoff.delay(self.attempt, None, rng),
         };
         self.phase = Phase::BackingOff { due: now + delay };
-        actions.push(Action::Emit(LifecycleEvent::BackoffScheduled {
-            attempt: self.attempt,
-            delay,
-        }));
+        actions
+            .push(Action::Emit(LifecycleEvent::BackoffScheduled { attempt: self.attempt, delay }));
     }
 }
 

@@ -68,12 +68,13 @@ fn name(action: &Action) -> String {
     match action {
         Action::Dial(epoch) => format!("Dial {epoch}"),
         Action::Abort => "Abort".into(),
-        Action::Close(frame) => format!("Close {}", frame.code()),
+        Action::Close(frame) => format!("Close {}", frame.code().get()),
         Action::Emit(LifecycleEvent::BackoffScheduled { attempt, .. }) => {
             format!("Backoff {attempt}")
         }
         Action::Emit(LifecycleEvent::Disconnected { code, was_clean, .. }) => {
-            format!("Disconnected {code} {}", if *was_clean { "clean" } else { "unclean" })
+            let how = if *was_clean { "clean" } else { "unclean" };
+            format!("Disconnected {} {how}", code.get())
         }
         Action::Emit(event) => {
             let text = format!("{event:?}");
@@ -190,7 +191,7 @@ fn mark_ready_makes_stable_where_that_was_chosen() {
     let mut rig = Rig::with(Some(Supervision { stable_after, ..Supervision::default() }));
     rig.step(Input::Connect);
     rig.opened();
-    assert_eq!(rig.pass(Duration::from_secs(3600)), [""; 0]);
+    assert_eq!(rig.pass(Duration::from_hours(1)), [""; 0]);
     assert!(!rig.machine.is_stable());
     rig.step(Input::MarkReady);
     assert!(rig.machine.is_stable());
@@ -253,7 +254,7 @@ fn disconnect_while_backing_off_cancels_the_attempt() {
     rig.exited(lost());
     assert_eq!(rig.disconnect(), ["Stopped"]);
     assert_eq!(rig.machine.due(), None);
-    assert_eq!(rig.pass(Duration::from_secs(3600)), [""; 0]);
+    assert_eq!(rig.pass(Duration::from_hours(1)), [""; 0]);
 }
 
 #[test]

@@ -98,17 +98,16 @@ mod tests {
             let mut outbox = Outbox::default();
             let mut model: VecDeque<(usize, usize)> = VecDeque::new();
             for (id, step) in steps.into_iter().enumerate() {
-                match step {
-                    Some(len) => {
-                        let total: usize = model.iter().map(|(_, len)| len).sum();
-                        let fits = model.len() < messages && total + len <= bytes;
-                        let pushed = outbox.push(&limits, len, id);
-                        prop_assert_eq!(pushed, if fits { Ok(()) } else { Err((OutboxFull, id)) });
-                        if fits {
-                            model.push_back((id, len));
-                        }
+                if let Some(len) = step {
+                    let total: usize = model.iter().map(|(_, len)| len).sum();
+                    let fits = model.len() < messages && total + len <= bytes;
+                    let pushed = outbox.push(&limits, len, id);
+                    prop_assert_eq!(pushed, if fits { Ok(()) } else { Err((OutboxFull, id)) });
+                    if fits {
+                        model.push_back((id, len));
                     }
-                    None => prop_assert_eq!(outbox.pop(), model.pop_front().map(|(id, _)| id)),
+                } else {
+                    prop_assert_eq!(outbox.pop(), model.pop_front().map(|(id, _)| id));
                 }
                 prop_assert_eq!(outbox.len(), model.len());
                 prop_assert_eq!(outbox.bytes(), model.iter().map(|(_, len)| len).sum::<usize>());

@@ -47,7 +47,8 @@ mod tests {
             (ExitClass::Fatal,        [false,    false,    false]),
             (ExitClass::Shutdown,     [false,    false,    false]),
         ];
-        let policies = [RestartPolicy::Permanent, RestartPolicy::Transient, RestartPolicy::Temporary];
+        let policies =
+            [RestartPolicy::Permanent, RestartPolicy::Transient, RestartPolicy::Temporary];
         for (class, expected) in table {
             for (policy, restarts) in policies.iter().zip(expected) {
                 assert_eq!(policy.restarts_after(&class), restarts, "{policy:?} after {class:?}");

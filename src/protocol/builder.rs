@@ -151,6 +151,7 @@ impl BatchBuilder {
     }
 
     #[inline]
+    #[expect(clippy::expect_used, reason = "the decoder asks has_room_for first")]
     fn push_segment(&mut self, kind: Kind, start: usize, len: usize) {
         let segment = Segment::new(kind, start, len)
             .expect("a batch holds at most 4 GiB: ask has_room_for first");

@@ -18,7 +18,9 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: [u8
     header.write(out);
     let start = out.len();
     out.extend_from_slice(payload);
-    apply_mask(&mut out[start..], mask);
+    if let Some(masked) = out.get_mut(start..) {
+        apply_mask(masked, mask);
+    }
 }
 
 /// Appends a Close frame to `out`, with a code and a reason or with neither (RFC 6455 §5.5.1).

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn what_a_caller_may_set() {
-        for name in ["Authorization", "Cookie", "Origin", "User-Agent", "Referer", "x-m2-world-id"] {
+        for name in ["Authorization", "Cookie", "Origin", "User-Agent", "Referer", "x-m2-world-id"]
+        {
             assert!(check(&[(name, "value; with, punctuation\tand \"quotes\"")]).is_ok(), "{name}");
         }
     }
@@ -109,8 +110,18 @@ mod tests {
             assert_eq!(name(bad), InvalidHeader::Name(bad.into()));
         }
         for reserved in [
-            "Host", "connection", "UPGRADE", "Content-Length", "Transfer-Encoding", "TE", "Trailer",
-            "Expect", "Keep-Alive", "Via", "Proxy-Authorization", "Sec-WebSocket-Extensions",
+            "Host",
+            "connection",
+            "UPGRADE",
+            "Content-Length",
+            "Transfer-Encoding",
+            "TE",
+            "Trailer",
+            "Expect",
+            "Keep-Alive",
+            "Via",
+            "Proxy-Authorization",
+            "Sec-WebSocket-Extensions",
             "sec-fetch-mode",
         ] {
             assert_eq!(name(reserved), InvalidHeader::Reserved(reserved.into()));
@@ -120,7 +131,10 @@ mod tests {
             assert_eq!(error, InvalidHeader::Value { name: "x".into(), at });
             assert!(!error.to_string().contains("Evil"), "{error}");
         }
-        assert_eq!(check(&[("x-a", "1"), ("X-A", "2")]), Err(InvalidHeader::Repeated("X-A".into())));
+        assert_eq!(
+            check(&[("x-a", "1"), ("X-A", "2")]),
+            Err(InvalidHeader::Repeated("X-A".into()))
+        );
         assert!(matches!(
             check(&[("x", &"v".repeat(9_000))]),
             Err(InvalidHeader::TooLong { len: 9_001, .. })

@@ -116,8 +116,7 @@ async fn shake_hands(route: &Route, io: BoxIo) -> Result<Opened, ExitReason> {
         status: head.status.as_u16(),
         headers: &headers,
     };
-    let offer =
-        Offer { key: &key, subprotocols: &route.subprotocols, subprotocol_required: false };
+    let offer = Offer { key: &key, subprotocols: &route.subprotocols, subprotocol_required: false };
     let accepted = offer.check(&answer).map_err(ExitReason::Handshake)?;
     Ok(Opened { io, rest, subprotocol: accepted.subprotocol.map(Arc::from) })
 }
@@ -133,7 +132,7 @@ fn request_head(route: &Route, key: &Key) -> Result<RequestHead, DialError> {
     head.set_camel_case_headers(true);
 
     let headers = &mut head.headers;
-    headers.insert(header::HOST, header_value(&url.authority())?);
+    headers.insert(header::HOST, header_value(url.authority())?);
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     headers.insert(header::SEC_WEBSOCKET_KEY, header_value(key.as_str())?);

@@ -172,9 +172,9 @@ impl<D: Inbound> Session<D> {
             return;
         }
         // RFC 6455 §5.5.1: the answer typically echoes the status code.
-        let echo = frame.as_ref().map_or(Farewell::Empty, |frame| {
-            Farewell::Frame(CloseFrame::bare(frame.code()))
-        });
+        let echo = frame
+            .as_ref()
+            .map_or(Farewell::Empty, |frame| Farewell::Frame(CloseFrame::bare(frame.code())));
         self.end(echo, ExitReason::ClosedByPeer(frame));
     }
 

@@ -62,10 +62,9 @@ impl Tls {
         let mut roots = RootCertStore::empty();
         for (index, certificate) in CertificateDer::pem_slice_iter(pem.as_ref()).enumerate() {
             let certificate = certificate.map_err(|e| InvalidTls::Pem(e.to_string()))?;
-            roots.add(certificate).map_err(|e| InvalidTls::Certificate {
-                index: index + 1,
-                reason: e.to_string(),
-            })?;
+            roots
+                .add(certificate)
+                .map_err(|e| InvalidTls::Certificate { index: index + 1, reason: e.to_string() })?;
         }
         if roots.is_empty() {
             return Err(InvalidTls::NoCertificate);

@@ -73,6 +73,7 @@ struct Upgrader {
 }
 
 impl Upgrader {
+    #[expect(clippy::expect_used, reason = "building a client runs its middleware")]
     fn new() -> Self {
         let counter = Rc::new(RefCell::new(HashMap::<String, Loan>::new()));
         let fetch = {
@@ -294,7 +295,7 @@ impl From<SendRequestError> for UpgradeError {
 
 impl From<io::Error> for UpgradeError {
     fn from(error: io::Error) -> Self {
-        if error.get_ref().is_some_and(|inner| inner.is::<HeadTooLarge>()) {
+        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<HeadTooLarge>) {
             return too_large();
         }
         Self::Io(error)
