@@ -197,7 +197,7 @@ impl Connection {
                         link.request_close(frame);
                     }
                 }
-                Action::Emit(event) => self.emit(&event),
+                Action::Emit(epoch, event) => self.emit(epoch, &event),
             }
         }
         self.arm_timer(ctx);
@@ -205,8 +205,7 @@ impl Connection {
         Ok(())
     }
 
-    fn emit(&mut self, event: &LifecycleEvent) {
-        let epoch = self.machine.epoch();
+    fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
         tracing::debug!(connection = %self.id, %epoch, ?event, "lifecycle");
         if let LifecycleEvent::ConnectionError { reason, .. }
         | LifecycleEvent::Disconnected { reason, .. } = event

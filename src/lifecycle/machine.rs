@@ -84,8 +84,8 @@ pub(crate) enum Action {
     Abort,
     /// Begin the closing handshake of the session; its `Exited` will come.
     Close(CloseFrame),
-    /// Tell the subscribers.
-    Emit(LifecycleEvent),
+    /// Tell the subscribers of something in this epoch.
+    Emit(Epoch, LifecycleEvent),
 }
 
 /// Why a command was not carried out.
@@ -262,6 +262,10 @@ impl Machine {
         })
     }
 
+    const fn emit(&self, event: LifecycleEvent) -> Action {
+        Action::Emit(self.epoch, event)
+    }
+
     fn dial(&mut self) -> Action {
         self.epoch = self.epoch.next();
         self.phase = Phase::Connecting;
@@ -272,9 +276,7 @@ impl Machine {
         match self.phase {
             Phase::Idle => Err(Busy::NeverConnected),
             Phase::Disconnected | Phase::Failed => Ok(vec![self.dial()]),
-            Phase::BackingOff { .. } => {
-                Ok(vec![Action::Emit(LifecycleEvent::Restarted), self.dial()])
-            }
+            Phase::BackingOff { .. } => Ok(vec![self.emit(LifecycleEvent::Restarted), self.dial()]),
             Phase::Connected { stability } if self.supervision.is_some() => {
                 let stable = stability == Stability::Stable;
                 self.phase = Phase::Closing { was_connected: true, stable, then: Then::Redial };
@@ -305,7 +307,7 @@ impl Machine {
             }
             Phase::BackingOff { .. } => {
                 self.phase = Phase::Disconnected;
-                vec![Action::Emit(LifecycleEvent::Stopped)]
+                vec![self.emit(LifecycleEvent::Stopped)]
             }
         }
     }
@@ -331,7 +333,7 @@ impl Machine {
             Some(StableAfter::Ready) | None => None,
         };
         self.phase = Phase::Connected { stability: Stability::Pending(stable_at) };
-        vec![Action::Emit(LifecycleEvent::Connected { subprotocol })]
+        vec![self.emit(LifecycleEvent::Connected { subprotocol })]
     }
 
     fn tick(&mut self, now: Instant) -> Actions {
@@ -369,7 +371,7 @@ impl Machine {
             Some(_) => ExitClass::Shutdown,
             None => ExitClass::of(&reason, wall),
         };
-        let ended = Action::Emit(if was_connected {
+        let ended = self.emit(if was_connected {
             LifecycleEvent::Disconnected {
                 code: reason.close_code(),
                 was_clean: reason.was_clean(),
@@ -382,7 +384,7 @@ impl Machine {
         let mut actions = vec![ended];
         match then {
             Some(Then::Redial) => {
-                actions.push(Action::Emit(LifecycleEvent::Restarted));
+                actions.push(self.emit(LifecycleEvent::Restarted));
                 actions.push(self.dial());
             }
             Some(Then::Stop) => self.stop(&mut actions),
@@ -394,7 +396,7 @@ impl Machine {
     fn stop(&mut self, actions: &mut Actions) {
         self.phase = Phase::Disconnected;
         if self.supervision.is_some() {
-            actions.push(Action::Emit(LifecycleEvent::Stopped));
+            actions.push(self.emit(LifecycleEvent::Stopped));
         }
     }
 
@@ -415,7 +417,7 @@ impl Machine {
         if !supervision.restart.restarts_after(&class) {
             if class == ExitClass::Fatal {
                 self.phase = Phase::Failed;
-                actions.push(Action::Emit(LifecycleEvent::GaveUp { reason }));
+                actions.push(self.emit(LifecycleEvent::GaveUp { reason }));
             } else {
                 self.stop(actions);
             }
@@ -428,8 +430,8 @@ impl Machine {
             _ => supervision.backoff.delay(self.attempt, None, rng),
         };
         self.phase = Phase::BackingOff { due: now + delay };
-        actions
-            .push(Action::Emit(LifecycleEvent::BackoffScheduled { attempt: self.attempt, delay }));
+        let attempt = self.attempt;
+        actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
     }
 }
 

@@ -69,14 +69,14 @@ fn name(action: &Action) -> String {
         Action::Dial(epoch) => format!("Dial {epoch}"),
         Action::Abort => "Abort".into(),
         Action::Close(frame) => format!("Close {}", frame.code().get()),
-        Action::Emit(LifecycleEvent::BackoffScheduled { attempt, .. }) => {
+        Action::Emit(_, LifecycleEvent::BackoffScheduled { attempt, .. }) => {
             format!("Backoff {attempt}")
         }
-        Action::Emit(LifecycleEvent::Disconnected { code, was_clean, .. }) => {
+        Action::Emit(_, LifecycleEvent::Disconnected { code, was_clean, .. }) => {
             let how = if *was_clean { "clean" } else { "unclean" };
             format!("Disconnected {} {how}", code.get())
         }
-        Action::Emit(event) => {
+        Action::Emit(_, event) => {
             let text = format!("{event:?}");
             text.split([' ', '{']).next().unwrap_or_default().to_owned()
         }
@@ -352,6 +352,9 @@ proptest! {
             let mut ends = 0;
             let mut follow_ups = 0;
             for action in &actions {
+                if let Action::Emit(epoch, event) = action {
+                    prop_assert_eq!(*epoch, before, "I9: {:?} is of the epoch it ends", event);
+                }
                 match action {
                     Action::Dial(epoch) => {
                         prop_assert_eq!(live, None, "I1: one socket at a time");
@@ -360,24 +363,24 @@ proptest! {
                         connected = false;
                     }
                     Action::Abort | Action::Close(_) => prop_assert!(live.is_some()),
-                    Action::Emit(LifecycleEvent::Connected { .. }) => {
+                    Action::Emit(_, LifecycleEvent::Connected { .. }) => {
                         prop_assert!(!connected);
                         connected = true;
                     }
-                    Action::Emit(LifecycleEvent::ConnectionError { .. }) => {
+                    Action::Emit(_, LifecycleEvent::ConnectionError { .. }) => {
                         prop_assert!(!connected);
                         ends += 1;
                     }
-                    Action::Emit(LifecycleEvent::Disconnected { .. }) => {
+                    Action::Emit(_, LifecycleEvent::Disconnected { .. }) => {
                         prop_assert!(connected, "Disconnected comes only after Connected");
                         connected = false;
                         ends += 1;
                     }
-                    Action::Emit(LifecycleEvent::BackoffScheduled { .. }) => {
+                    Action::Emit(_, LifecycleEvent::BackoffScheduled { .. }) => {
                         prop_assert!(supervised, "alone, nothing reconnects by itself");
                         follow_ups += 1;
                     }
-                    Action::Emit(_) => follow_ups += 1,
+                    Action::Emit(..) => follow_ups += 1,
                 }
             }
             if ends > 0 {
@@ -392,9 +395,9 @@ proptest! {
                 rig.machine.state(), State::Connecting | State::Connected | State::Closing
             );
             prop_assert_eq!(has_session, live.is_some(), "state and socket agree");
-            // I5: from any state, Disconnect leads to rest as soon as the session is gone.
         }
 
+        // From any state, Disconnect leads to rest as soon as the session is gone.
         let _ = rig.disconnect();
         if live.is_some() {
             rig.exited(closed_by_us());

@@ -1,0 +1,19 @@
+//! What a connection and a supervisor do, seen from outside: through the public API, and through
+//! the bytes on a real socket.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod hostile_bytes;
+mod hostile_handshakes;
+mod standalone_close;
+mod standalone_connect;
+mod standalone_messages;
+mod supervised;
+mod supervisor_commands;
+mod support;
+mod tls;

@@ -1,0 +1,209 @@
+//! Messages in both directions.
+
+use actix::Addr;
+use wsvisor::{
+    Connect, Connection, ConnectionBuilder, Delivery, Disconnect, GetStatus, Limits, OutboxLimits,
+    ReceivedBatch, Refusal, SendBinary, SendError, SendJson, SendString, Settings, Subscribe,
+    Unsubscribe,
+};
+
+use crate::support::{Events, Frame, Peer, Recorder, Server, alone, frame, loopback_policy, soon};
+
+async fn connected(builder: ConnectionBuilder) -> (Addr<Connection>, Events, Peer) {
+    let server = Server::start().await;
+    let (connection, mut events) = alone(builder);
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let peer = server.open().await;
+    events.expect(["1 Connected"]).await;
+    (connection, events, peer)
+}
+
+#[actix::test]
+async fn text_and_binary_go_both_ways() {
+    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let sent = connection.send(SendString::new("häl-lo")).await.unwrap();
+    assert_eq!(sent.unwrap(), Delivery::Written);
+    connection.send(SendBinary::new(vec![0, 255])).await.unwrap().unwrap();
+    assert_eq!(peer.read().await, Frame { opcode: 1, payload: "häl-lo".into() });
+    assert_eq!(peer.read().await, Frame { opcode: 2, payload: vec![0, 255] });
+
+    peer.text("welt").await;
+    peer.write(frame(0x82, &[1, 2])).await;
+    peer.text("").await;
+    events.expect(["1 text welt", "1 binary [1, 2]", "1 text "]).await;
+}
+
+#[actix::test]
+async fn large_messages_go_both_ways() {
+    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let large = "0123456789abcdef".repeat(200_000);
+    let (sent, read) = tokio::join!(connection.send(SendString::new(large.as_str())), peer.read());
+    sent.unwrap().unwrap();
+    assert!(read.payload == large.as_bytes(), "{read:?}");
+    peer.text(&large).await;
+    assert!(events.next().await == format!("1 text {large}"));
+}
+
+#[actix::test]
+async fn fragments_are_one_message_and_pings_between_them_are_answered() {
+    let (_connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let umlaut = "ä".as_bytes();
+    peer.write(frame(0x01, &umlaut[..1])).await;
+    peer.write(frame(0x89, b"alive?")).await;
+    assert_eq!(peer.read().await, Frame { opcode: 10, payload: b"alive?".to_vec() });
+    peer.write(frame(0x00, &umlaut[1..])).await;
+    peer.write(frame(0x80, b"!")).await;
+    events.expect(["1 text ä!"]).await;
+}
+
+#[actix::test]
+async fn messages_that_came_with_the_handshakes_answer_are_delivered() {
+    let server = Server::start().await;
+    let (connection, mut events) = alone(Connection::string("a"));
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let mut peer = server.accept().await;
+    let mut bytes = peer.request().await.acceptance("").into_bytes();
+    bytes.extend(frame(0x81, b"early"));
+    bytes.extend(&frame(0x81, b"halved")[..4]);
+    peer.write(&bytes).await;
+    events.expect(["1 Connected", "1 text early"]).await;
+    peer.write(&frame(0x81, b"halved")[4..]).await;
+    events.expect(["1 text halved"]).await;
+}
+
+#[actix::test]
+async fn a_json_connection_drops_what_is_not_json_and_goes_on() {
+    let (connection, mut events, mut peer) = connected(Connection::json("a")).await;
+    let good = [r#"{"a":[1,2]}"#, "7", r#""text""#, " null "];
+    let bad = ["", "{", "tru", "{} trailing", "\u{feff}{}", "'single'"];
+    for text in bad {
+        peer.text(text).await;
+    }
+    peer.write(frame(0x82, b"{}")).await;
+    for text in good {
+        peer.text(text).await;
+    }
+    let expected = good.map(|text| format!("1 text {text}"));
+    events.expect(expected.each_ref().map(String::as_str)).await;
+    let status = connection.send(GetStatus).await.unwrap();
+    assert_eq!((status.received, status.not_json), (4, 7));
+
+    connection.send(SendJson::new(&serde_json::json!({"op": 1})).unwrap()).await.unwrap().unwrap();
+    assert_eq!(peer.read().await, Frame { opcode: 1, payload: br#"{"op":1}"#.to_vec() });
+    let refused = connection.send(SendString::new("{}")).await.unwrap().unwrap_err();
+    assert!(matches!(refused, SendError::Refused(Refusal::NotJson)), "{refused}");
+}
+
+#[actix::test]
+async fn without_a_message_subscriber_messages_are_read_and_dropped() {
+    let server = Server::start().await;
+    let connection = Connection::string("a").policy(loopback_policy()).start().unwrap();
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let mut peer = server.open().await;
+    for _ in 0..100 {
+        peer.write(frame(0x81, "x".repeat(60_000).as_bytes())).await;
+    }
+    peer.write(frame(0x89, b"still there?")).await;
+    assert_eq!(peer.read().await.payload, b"still there?");
+    let status = connection.send(GetStatus).await.unwrap();
+    assert_eq!((status.received, status.unheard), (0, 100));
+
+    // Nobody listens, and the rules hold all the same: text is UTF-8.
+    peer.write(frame(0x81, &[0xFF])).await;
+    assert_eq!(peer.read_close().await, 1007u16.to_be_bytes());
+}
+
+#[actix::test]
+async fn a_message_is_refused_while_there_is_no_session() {
+    let refusal = async |connection: &Addr<Connection>| {
+        let error = connection.send(SendString::new("x")).await.unwrap().unwrap_err();
+        assert!(matches!(error, SendError::Refused(Refusal::NotConnected)), "{error}");
+    };
+    let (idle, _events) = alone(Connection::string("a"));
+    refusal(&idle).await;
+    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    connection.send(Disconnect::normally()).await.unwrap();
+    refusal(&connection).await;
+    peer.read_close().await;
+    peer.close(1000).await;
+    drop(peer);
+    events.until("Disconnected").await;
+    refusal(&connection).await;
+}
+
+#[actix::test]
+async fn a_full_outbox_refuses_and_tells() {
+    let outbox = OutboxLimits { messages: 2, bytes: 100 };
+    let settings = Settings::default().outbox(outbox);
+    let (connection, _events, mut peer) =
+        connected(Connection::string("a").settings(settings)).await;
+    let error = connection.send(SendString::new("x".repeat(101))).await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, SendError::Refused(Refusal::OutboxFull { messages: 0, bytes: 0 })),
+        "larger than the outbox can ever be: {error}"
+    );
+
+    // All three are in the mailbox before the session's task may run.
+    let sends: Vec<_> =
+        ["one", "two", "three"].map(|text| connection.send(SendString::new(text))).into();
+    let fates = soon("the fates", futures_util::future::join_all(sends)).await;
+    let fates: Vec<_> = fates.into_iter().map(Result::unwrap).collect();
+    assert!(matches!(fates[..2], [Ok(Delivery::Written), Ok(Delivery::Written)]), "{fates:?}");
+    assert!(
+        matches!(fates[2], Err(SendError::Refused(Refusal::OutboxFull { messages: 2, bytes: 6 }))),
+        "{fates:?}"
+    );
+    assert_eq!(peer.read().await.payload, b"one");
+    assert_eq!(peer.read().await.payload, b"two");
+}
+
+#[actix::test]
+async fn batches_carry_all_messages_of_a_read() {
+    let server = Server::start().await;
+    let (recorder, mut batches) = Recorder::start();
+    let connection = Connection::string("a")
+        .policy(loopback_policy())
+        .subscribe(recorder.recipient::<ReceivedBatch>())
+        .start()
+        .unwrap();
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let mut peer = server.open().await;
+    let texts: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
+    peer.write(texts.iter().flat_map(|text| frame(0x81, text.as_bytes())).collect::<Vec<_>>())
+        .await;
+    for text in &texts {
+        assert_eq!(batches.next().await, format!("1 batched {text}"));
+    }
+}
+
+#[actix::test]
+async fn subscriptions_begin_and_end() {
+    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let (recorder, mut late) = Recorder::start();
+    let subscription =
+        connection.send(Subscribe::new(recorder.recipient::<wsvisor::Received>())).await.unwrap();
+    peer.text("one").await;
+    events.expect(["1 text one"]).await;
+    late.expect(["1 text one"]).await;
+
+    connection.send(Unsubscribe(subscription)).await.unwrap();
+    peer.text("two").await;
+    events.expect(["1 text two"]).await;
+    drop(connection);
+    peer.read_close().await;
+    assert_eq!(late.history().len(), 1);
+}
+
+#[actix::test]
+async fn one_payload_limit_holds_for_all_fragments_together() {
+    let settings = Settings::default().limits(Limits::default().with_max_message(1_000));
+    let (_connection, mut events, mut peer) =
+        connected(Connection::string("a").settings(settings)).await;
+    peer.write(frame(0x81, &[b'x'; 1_000])).await;
+    events.until("text x").await;
+    peer.write(frame(0x01, &[b'x'; 600])).await;
+    peer.write(frame(0x80, &[b'x'; 401])).await;
+    assert_eq!(peer.read_close().await, 1009u16.to_be_bytes());
+    drop(peer);
+    events.expect(["1 Disconnected 1009 unclean: the peer's bytes were refused…"]).await;
+}
