@@ -1,12 +1,14 @@
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use rand::Rng;
 
-use super::{Backoff, Epoch, ExitClass, ExitReason, RestartPolicy, StableAfter};
-use crate::protocol::{CloseCode, CloseFrame};
+use super::{
+    Backoff, Epoch, ExitClass, ExitReason, LifecycleEvent, RestartPolicy, StableAfter, State,
+};
+use crate::protocol::CloseFrame;
 
 /// The state machine of one connection.
 ///
@@ -95,89 +97,6 @@ pub(crate) enum Busy {
     InProgress,
     /// `Reconnect` without a `Connect` before it.
     NeverConnected,
-}
-
-/// Where a connection is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum State {
-    /// Never told to connect.
-    Idle,
-    /// An attempt is under way.
-    Connecting,
-    /// The opening handshake is done.
-    Connected,
-    /// A closing handshake or a cancelled attempt is under way.
-    Closing,
-    /// Waiting for the time of the next attempt; OTP calls this `restarting`.
-    BackingOff,
-    /// Ended, and nothing happens until a command comes.
-    Disconnected,
-    /// Ended by a reason that another attempt would meet again.
-    Failed,
-}
-
-/// What a connection tells its lifecycle subscribers.
-///
-/// For each accepted `Connect` and each later attempt, exactly one of [`Connected`] and
-/// [`ConnectionError`] follows, and [`Disconnected`] follows each `Connected` exactly once. Under a
-/// supervisor, each end is followed by exactly one of [`BackoffScheduled`], [`Restarted`],
-/// [`Stopped`] and [`GaveUp`].
-///
-/// [`Connected`]: Self::Connected
-/// [`ConnectionError`]: Self::ConnectionError
-/// [`Disconnected`]: Self::Disconnected
-/// [`BackoffScheduled`]: Self::BackoffScheduled
-/// [`Restarted`]: Self::Restarted
-/// [`Stopped`]: Self::Stopped
-/// [`GaveUp`]: Self::GaveUp
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum LifecycleEvent {
-    /// The opening handshake is done; messages may be sent and will come.
-    Connected {
-        /// The subprotocol that the server chose from those offered.
-        subprotocol: Option<Arc<str>>,
-    },
-    /// The attempt failed or was cancelled. There was no session.
-    ConnectionError {
-        /// What failed.
-        reason: ExitReason,
-        /// What it means for the next attempt.
-        class: ExitClass,
-    },
-    /// The session ended.
-    Disconnected {
-        /// The close code: the peer's, or the one we refused its bytes with, or 1005 or 1006.
-        code: CloseCode,
-        /// Whether both sides finished the closing handshake.
-        was_clean: bool,
-        /// Why it ended.
-        reason: ExitReason,
-        /// What it means for the next attempt.
-        class: ExitClass,
-    },
-    /// The next attempt starts after `delay`.
-    BackoffScheduled {
-        /// Attempts in a row that failed or did not become stable; 0 after a stable session.
-        attempt: u32,
-        /// From now until the attempt starts.
-        delay: Duration,
-    },
-    /// The next attempt starts at once, because it was asked for.
-    Restarted,
-    /// No further attempt: the connection was told to end, or its restart type lets it rest.
-    Stopped,
-    /// No further attempt, although the restart type asks for one: it would fail again.
-    GaveUp {
-        /// The exit that is fatal.
-        reason: ExitReason,
-    },
-    /// This subscriber was too slow, and so many events were not delivered to it.
-    Lagged {
-        /// Events lost since the last one that was delivered.
-        dropped: u64,
-    },
 }
 
 type Actions = Vec<Action>;

@@ -1,0 +1,129 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{ExitClass, ExitReason};
+use crate::protocol::CloseCode;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Never told to connect.
+    Idle,
+    /// An attempt is under way.
+    Connecting,
+    /// The opening handshake is done.
+    Connected,
+    /// A closing handshake or a cancelled attempt is under way.
+    Closing,
+    /// Waiting for the time of the next attempt; OTP calls this `restarting`.
+    BackingOff,
+    /// Ended, and nothing happens until a command comes.
+    Disconnected,
+    /// Ended by a reason that another attempt would meet again.
+    Failed,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Closing => "closing",
+            Self::BackingOff => "backing off",
+            Self::Disconnected => "disconnected",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// What a connection tells its lifecycle subscribers.
+///
+/// For each accepted `Connect` and each later attempt, exactly one of [`Connected`] and
+/// [`ConnectionError`] follows, and [`Disconnected`] follows each `Connected` exactly once. Under a
+/// supervisor, each end is followed by exactly one of [`BackoffScheduled`], [`Restarted`],
+/// [`Stopped`] and [`GaveUp`].
+///
+/// [`Connected`]: Self::Connected
+/// [`ConnectionError`]: Self::ConnectionError
+/// [`Disconnected`]: Self::Disconnected
+/// [`BackoffScheduled`]: Self::BackoffScheduled
+/// [`Restarted`]: Self::Restarted
+/// [`Stopped`]: Self::Stopped
+/// [`GaveUp`]: Self::GaveUp
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LifecycleEvent {
+    /// The opening handshake is done; messages may be sent and will come.
+    Connected {
+        /// The subprotocol that the server chose from those offered.
+        subprotocol: Option<Arc<str>>,
+    },
+    /// The attempt failed or was cancelled. There was no session.
+    ConnectionError {
+        /// What failed.
+        reason: ExitReason,
+        /// What it means for the next attempt.
+        class: ExitClass,
+    },
+    /// The session ended.
+    Disconnected {
+        /// The close code: the peer's, or the one we refused its bytes with, or 1005 or 1006.
+        code: CloseCode,
+        /// Whether both sides finished the closing handshake.
+        was_clean: bool,
+        /// Why it ended.
+        reason: ExitReason,
+        /// What it means for the next attempt.
+        class: ExitClass,
+    },
+    /// The next attempt starts after `delay`.
+    BackoffScheduled {
+        /// Attempts in a row that failed or did not become stable; 0 after a stable session.
+        attempt: u32,
+        /// From now until the attempt starts.
+        delay: Duration,
+    },
+    /// The next attempt starts at once, because it was asked for.
+    Restarted,
+    /// No further attempt: the connection was told to end, or its restart type lets it rest.
+    Stopped,
+    /// No further attempt, although the restart type asks for one: it would fail again.
+    GaveUp {
+        /// The exit that is fatal.
+        reason: ExitReason,
+    },
+    /// This subscriber was too slow, and so many events were not delivered to it.
+    Lagged {
+        /// Events lost since the last one that was delivered.
+        dropped: u64,
+    },
+}
+
+/// One line for people: the event's name, and what matters about it.
+impl fmt::Display for LifecycleEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { subprotocol: None } => f.write_str("Connected"),
+            Self::Connected { subprotocol: Some(name) } => {
+                write!(f, "Connected with subprotocol {name}")
+            }
+            Self::ConnectionError { reason, .. } => write!(f, "ConnectionError: {reason}"),
+            Self::Disconnected { code, reason, .. } => {
+                write!(f, "Disconnected {}: {reason}", code.get())
+            }
+            Self::BackoffScheduled { attempt: 0, delay } => {
+                write!(f, "BackoffScheduled: next attempt in {delay:.0?}")
+            }
+            Self::BackoffScheduled { attempt, delay } => {
+                write!(f, "BackoffScheduled: retry {attempt} in {delay:.0?}")
+            }
+            Self::Restarted => f.write_str("Restarted: next attempt now"),
+            Self::Stopped => f.write_str("Stopped: no further attempt"),
+            Self::GaveUp { reason } => {
+                write!(f, "GaveUp: another attempt would fail too: {reason}")
+            }
+            Self::Lagged { dropped } => write!(f, "Lagged: {dropped} events were lost here"),
+        }
+    }
+}
