@@ -2,7 +2,7 @@
 //! and a bot actor answers what comes.
 //!
 //! ```text
-//! cargo run --example embed
+//! RUST_LOG=info cargo run --example embed
 //! curl http://127.0.0.1:8080/status
 //! curl -d 'hello' http://127.0.0.1:8080/send
 //! ```
@@ -17,6 +17,7 @@ use actix_web::{
     web,
 };
 use actix_web_actors::ws;
+use tracing_subscriber::EnvFilter;
 use wsvisor::{
     AccessPolicy, Connection, ConnectionSpec, GetStatus, Lifecycle, Received, SendString, Shutdown,
     StartConnection, Supervisor,
@@ -26,6 +27,7 @@ const ADDRESS: (&str, u16) = ("127.0.0.1", 8080);
 
 #[actix::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).init();
     let url = format!("ws://{}:{}/echo", ADDRESS.0, ADDRESS.1);
     let supervisor = Supervisor::builder()
         .policy(AccessPolicy::from_rules([format!("allow {url}")])?)

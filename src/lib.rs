@@ -26,8 +26,7 @@ pub use message::{
     StartConnection, Status, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
 };
 pub use policy::{
-    AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, Denied, Effect, InvalidUrl, PolicyError,
-    Rule,
+    AccessPolicy, AddressBlocked, CanonicalUrl, Denied, InvalidUrl, PolicyError, UrlBlocked,
 };
 pub use protocol::{
     CloseCode, CloseFrame, HandshakeError, InvalidClose, Limits, OwnedPayload, Payload,

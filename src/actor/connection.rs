@@ -206,7 +206,11 @@ impl Connection {
     }
 
     fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
-        tracing::debug!(connection = %self.id, %epoch, ?event, "lifecycle");
+        if let LifecycleEvent::GaveUp { .. } = event {
+            tracing::warn!(connection = %self.id, %epoch, "{event}");
+        } else {
+            tracing::info!(connection = %self.id, %epoch, "{event}");
+        }
         if let LifecycleEvent::ConnectionError { reason, .. }
         | LifecycleEvent::Disconnected { reason, .. } = event
         {

@@ -31,12 +31,12 @@ impl fmt::Display for Effect {
 /// `xn--…`, no default port. Parsing the normal form gives the same rule. A clone is cheap.
 ///
 /// ```
-/// use wsvisor::{Effect, Rule};
+/// use wsvisor::policy::{Effect, Rule};
 ///
 /// let rule: Rule = "allow *.Example.com:443/feed/".parse()?;
 /// assert_eq!(rule.to_string(), "allow wss://*.example.com/feed/");
 /// assert_eq!(rule.effect(), Effect::Allow);
-/// # Ok::<(), wsvisor::RuleError>(())
+/// # Ok::<(), wsvisor::policy::RuleError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rule {

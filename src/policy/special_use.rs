@@ -13,9 +13,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 /// ISATAP addresses cannot be told by their prefix.
 ///
 /// ```
-/// assert!(wsvisor::is_public("8.8.8.8".parse()?));
-/// assert!(!wsvisor::is_public("169.254.169.254".parse()?));
-/// assert!(!wsvisor::is_public("::ffff:8.8.8.8".parse()?));
+/// assert!(wsvisor::policy::is_public("8.8.8.8".parse()?));
+/// assert!(!wsvisor::policy::is_public("169.254.169.254".parse()?));
+/// assert!(!wsvisor::policy::is_public("::ffff:8.8.8.8".parse()?));
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[must_use]
