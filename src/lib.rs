@@ -33,4 +33,4 @@ pub use protocol::{
     ProtocolError, RetryAfter,
 };
 pub use spec::{ConnectionSpec, Kind, Settings, Timeouts};
-pub use transport::{InvalidTls, Tls};
+pub use transport::{BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, Target, Tcp, Tls};

@@ -131,6 +131,7 @@ impl Connection {
             policy: self.policy.clone(),
             headers: checked.headers,
             subprotocols: checked.subprotocols,
+            dialler: self.settings.dialler.clone(),
             tls: self.settings.tls.clone(),
             timeouts: self.settings.timeouts,
         }));

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, Addr, Arbiter, ArbiterHandle, AsyncContext as _,
@@ -20,8 +20,9 @@ use crate::{
         StartConnection, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
     },
     policy::AccessPolicy,
-    spec::ConnectionSpec,
+    spec::{ConnectionSpec, Settings},
     supervision::{Operation, Refused, Standing},
+    transport::{Dialler, SharedDialler},
 };
 
 /// Keeps connections alive: starts them, knows them by id, and brings them back when they end, as
@@ -45,8 +46,9 @@ use crate::{
 /// ```
 pub struct Supervisor {
     policy: AccessPolicy,
+    dialler: Option<SharedDialler>,
     arbiters: Vec<Arbiter>,
-    children: HashMap<ConnectionId, Child>,
+    children: BTreeMap<ConnectionId, Child>,
     counts: Counts,
     subscriptions: Vec<Subscription>,
     next_serial: u64,
@@ -66,6 +68,7 @@ struct Child {
 #[derive(Clone, Debug, Default)]
 pub struct SupervisorBuilder {
     policy: AccessPolicy,
+    dialler: Option<SharedDialler>,
     arbiters: usize,
     subscriptions: Vec<Subscription>,
 }
@@ -75,6 +78,14 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn policy(mut self, policy: AccessPolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Sets what opens the byte streams of connections whose [`Settings`](crate::Settings) name
+    /// nothing else. Default: [`Tcp`](crate::Tcp).
+    #[must_use]
+    pub fn dialler(mut self, dialler: impl Dialler) -> Self {
+        self.dialler = Some(SharedDialler::new(dialler));
         self
     }
 
@@ -99,8 +110,9 @@ impl SupervisorBuilder {
     pub fn start(self) -> Addr<Supervisor> {
         Supervisor {
             policy: self.policy,
+            dialler: self.dialler,
             arbiters: (0..self.arbiters).map(|_| Arbiter::new()).collect(),
-            children: HashMap::new(),
+            children: BTreeMap::new(),
             counts: Counts::default(),
             subscriptions: self.subscriptions,
             next_serial: 0,
@@ -144,7 +156,7 @@ impl Supervisor {
             id: id.clone(),
             kind: spec.kind,
             policy: self.policy.clone(),
-            settings: spec.settings.clone(),
+            settings: self.settings_of(&spec),
             subscriptions: [self.subscriptions.as_slice(), &spec.subscriptions].concat(),
         };
         let superior = Superior {
@@ -168,6 +180,11 @@ impl Supervisor {
         *self.counts.of(child.state) += 1;
         self.children.insert(id, child);
         Ok(address)
+    }
+
+    fn settings_of(&self, spec: &ConnectionSpec) -> Settings {
+        let dialler = spec.settings.dialler.clone().or_else(|| self.dialler.clone());
+        Settings { dialler, ..spec.settings.clone() }
     }
 
     fn arbiter(&self, serial: u64) -> ArbiterHandle {
@@ -222,7 +239,8 @@ impl Supervisor {
     /// Closes all connections, waits until their sockets are gone, and stops their actors.
     fn wind_down(&mut self) -> impl Future<Output = ()> + use<> {
         self.shutting_down = true;
-        let addresses: Vec<_> = self.children.drain().map(|(_, child)| child.address).collect();
+        let addresses: Vec<_> =
+            std::mem::take(&mut self.children).into_values().map(|child| child.address).collect();
         self.counts = Counts::default();
         async move {
             join_all(addresses.iter().map(|address| address.send(Terminate))).await;

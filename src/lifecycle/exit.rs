@@ -105,6 +105,14 @@ pub enum DialError {
         /// What the system said.
         source: Arc<io::Error>,
     },
+    /// A [`Dialler`](crate::Dialler) other than TCP could not open a stream.
+    #[error("cannot open a stream to {target}: {source}")]
+    Stream {
+        /// Scheme, host and port of the URL.
+        target: String,
+        /// What the dialler said.
+        source: Arc<io::Error>,
+    },
     /// The TLS handshake failed.
     #[error("TLS with {host} failed: {source}")]
     Tls {

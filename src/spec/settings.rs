@@ -1,6 +1,11 @@
 use std::time::Duration;
 
-use crate::{Tls, error::InvalidSpec, lifecycle::OutboxLimits, protocol::Limits};
+use crate::{
+    error::InvalidSpec,
+    lifecycle::OutboxLimits,
+    protocol::Limits,
+    transport::{Dialler, SharedDialler, Tls},
+};
 
 /// What a connection's messages are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +24,7 @@ pub struct Settings {
     pub(crate) limits: Limits,
     pub(crate) outbox: OutboxLimits,
     pub(crate) tls: Option<Tls>,
+    pub(crate) dialler: Option<SharedDialler>,
 }
 
 /// How long each stage may take. None may be zero.
@@ -68,6 +74,13 @@ impl Settings {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Sets what opens the byte streams. Default: the supervisor's, and [`Tcp`](crate::Tcp).
+    #[must_use]
+    pub fn dialler(mut self, dialler: impl Dialler) -> Self {
+        self.dialler = Some(SharedDialler::new(dialler));
         self
     }
 

@@ -1,4 +1,4 @@
-use std::{future::Future, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{future::Future, io, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::{ConnectionType, RequestHead};
 use awc::http::{
@@ -7,17 +7,17 @@ use awc::http::{
 };
 use bytes::Bytes;
 use rand::RngExt as _;
-use tokio::net::{TcpStream, lookup_host};
 
 use super::{
+    dialler::{BoxedStream, Dialler as _, SharedDialler, Target},
     entropy::with_entropy,
-    io::BoxIo,
+    tcp::Tcp,
     tls::Tls,
     upgrade::{Answer, UpgradeError, exchange},
 };
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
-    policy::{AccessPolicy, Allowed, CanonicalUrl, Host, Scheme},
+    policy::{AccessPolicy, Allowed, Scheme},
     protocol::{Key, Offer, ResponseHead},
     spec::{Headers, Timeouts},
 };
@@ -29,23 +29,29 @@ pub(crate) struct Route {
     pub(crate) policy: AccessPolicy,
     pub(crate) headers: Headers,
     pub(crate) subprotocols: Vec<String>,
+    pub(crate) dialler: Option<SharedDialler>,
     pub(crate) tls: Option<Tls>,
     pub(crate) timeouts: Timeouts,
 }
 
 /// A stream on which the opening handshake is done.
 pub(crate) struct Opened {
-    pub(super) io: BoxIo,
+    pub(super) io: BoxedStream,
     pub(super) rest: Bytes,
     pub(crate) subprotocol: Option<Arc<str>>,
 }
 
-/// One attempt: resolve, connect, TLS where the URL asks for it, and the opening handshake, each
+/// One attempt: a stream to the server, TLS where the URL asks for it, and the opening handshake, each
 /// within its time.
 pub(crate) async fn dial(route: Rc<Route>) -> Result<Opened, ExitReason> {
     let url = route.allowed.url();
     let timeouts = &route.timeouts;
-    let io = within(timeouts.connect, DialPhase::Connect, connect(&route)).await??;
+    let target = Target::new(&route.allowed, &route.policy);
+    let stream = match &route.dialler {
+        Some(dialler) => dialler.0.dial(target),
+        None => Tcp.dial(target),
+    };
+    let io = within(timeouts.connect, DialPhase::Connect, stream).await??;
     let io = match url.scheme() {
         Scheme::Ws => io,
         Scheme::Wss => {
@@ -68,41 +74,7 @@ async fn within<T>(
     tokio::time::timeout(limit, work).await.map_err(timeout)
 }
 
-/// Connects to the first address that is allowed and answers.
-async fn connect(route: &Route) -> Result<BoxIo, DialError> {
-    let url = route.allowed.url();
-    let host = || url.host().to_string();
-    let mut failure = DialError::NoAddress { host: host() };
-    for address in resolve(url).await? {
-        if let Err(blocked) = route.policy.check_address(&route.allowed, address.ip()) {
-            failure = DialError::AddressBlocked { host: host(), blocked };
-            continue;
-        }
-        match TcpStream::connect(address).await.and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))
-        {
-            Ok(tcp) => return Ok(Box::new(tcp)),
-            Err(source) => failure = DialError::Tcp { address, source: Arc::new(source) },
-        }
-    }
-    Err(failure)
-}
-
-async fn resolve(url: &CanonicalUrl) -> Result<Vec<SocketAddr>, DialError> {
-    let port = url.port();
-    match url.host() {
-        Host::V4(ip) => Ok(vec![(ip, port).into()]),
-        Host::V6(ip) => Ok(vec![(ip, port).into()]),
-        Host::Name(name) => {
-            let failed = |source: io::Error| DialError::Resolve {
-                host: name.to_owned(),
-                source: Arc::new(source),
-            };
-            Ok(lookup_host((name, port)).await.map_err(failed)?.collect())
-        }
-    }
-}
-
-async fn shake_hands(route: &Route, io: BoxIo) -> Result<Opened, ExitReason> {
+async fn shake_hands(route: &Route, io: BoxedStream) -> Result<Opened, ExitReason> {
     let key = Key::from_random(with_entropy(|rng| rng.random()));
     let head = request_head(route, &key)?;
     let Answer { head, io, rest } = exchange(io, head).await.map_err(|error| match error {

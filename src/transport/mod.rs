@@ -4,17 +4,21 @@
 //! may dial in `policy`, and what follows an end in `lifecycle`.
 
 mod dial;
+mod dialler;
 mod entropy;
-mod io;
 mod link;
 mod session;
+mod tcp;
 mod tls;
 mod upgrade;
 mod workspace;
 mod writer;
 
 pub(crate) use dial::{Opened, Route, dial};
+pub(crate) use dialler::SharedDialler;
+pub use dialler::{BoxedStream, ByteStream, Dialler, Dialling, Target};
 pub(crate) use entropy::with_entropy;
 pub(crate) use link::{Link, Outgoing};
 pub(crate) use session::{Inbound, Session};
+pub use tcp::Tcp;
 pub use tls::{InvalidTls, Tls};

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     dial::Opened,
-    io::BoxIo,
+    dialler::BoxedStream,
     link::Link,
     workspace::Workspace,
     writer::{Farewell, Outlet, Writer},
@@ -36,7 +36,7 @@ pub(crate) trait Inbound {
 
 /// A session that is up: the future that owns its socket and reads and writes until it ends.
 pub(crate) struct Session<D> {
-    io: BoxIo,
+    io: BoxedStream,
     decoder: Decoder,
     writer: Writer,
     link: Rc<Link>,

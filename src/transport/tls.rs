@@ -9,7 +9,7 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::io::BoxIo;
+use super::dialler::BoxedStream;
 use crate::{lifecycle::DialError, policy::Host};
 
 /// How `wss` connections trust their server. TLS is by rustls, and no setting turns the checks of
@@ -93,7 +93,11 @@ impl Tls {
         Ok(Self::from_config(config))
     }
 
-    pub(super) async fn connect(&self, host: Host<'_>, io: BoxIo) -> Result<BoxIo, DialError> {
+    pub(super) async fn connect(
+        &self,
+        host: Host<'_>,
+        io: BoxedStream,
+    ) -> Result<BoxedStream, DialError> {
         let failed = |source| DialError::Tls { host: host.to_string(), source: Arc::new(source) };
         let name = match host {
             Host::Name(name) => ServerName::try_from(name.to_owned())

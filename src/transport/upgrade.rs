@@ -28,13 +28,13 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::io::BoxIo;
+use super::dialler::BoxedStream;
 use crate::protocol::HandshakeError;
 
 /// The answer's head, the stream, and the bytes that came behind the head.
 pub(super) struct Answer {
     pub(super) head: ResponseHead,
-    pub(super) io: BoxIo,
+    pub(super) io: BoxedStream,
     pub(super) rest: Bytes,
 }
 
@@ -50,7 +50,7 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_INFORMATIONAL: usize = 8;
 
 /// Sends `head` over `io` and returns the first answer that is final.
-pub(super) async fn exchange(io: BoxIo, head: RequestHead) -> Result<Answer, UpgradeError> {
+pub(super) async fn exchange(io: BoxedStream, head: RequestHead) -> Result<Answer, UpgradeError> {
     let loan = Loan::new(io);
     let awc = THIS_THREAD.with(Rc::clone);
     let (head, rest) = awc.tunnel(&loan, head).await?;
@@ -192,22 +192,22 @@ where
 struct Loan(Rc<RefCell<Lent>>);
 
 struct Lent {
-    io: Option<BoxIo>,
+    io: Option<BoxedStream>,
     read: usize,
 }
 
 impl Loan {
-    fn new(io: BoxIo) -> Self {
+    fn new(io: BoxedStream) -> Self {
         Self(Rc::new(RefCell::new(Lent { io: Some(io), read: 0 })))
     }
 
-    fn reclaim(&self) -> Option<BoxIo> {
+    fn reclaim(&self) -> Option<BoxedStream> {
         self.0.borrow_mut().io.take()
     }
 
     fn with<T>(
         &self,
-        use_it: impl FnOnce(Pin<&mut BoxIo>) -> Poll<io::Result<T>>,
+        use_it: impl FnOnce(Pin<&mut BoxedStream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         match &mut self.0.borrow_mut().io {
             Some(io) => use_it(Pin::new(io)),

@@ -6,7 +6,7 @@ use std::{
 
 use tokio::io::AsyncWrite as _;
 
-use super::{entropy::masking_key, io::BoxIo, link::Link, workspace::Workspace};
+use super::{dialler::BoxedStream, entropy::masking_key, link::Link, workspace::Workspace};
 use crate::protocol::{CloseFrame, ControlPayload, OpCode, encode_close, encode_frame};
 
 /// The outgoing half of a session: everything that is due is masked and encoded into one buffer
@@ -56,7 +56,7 @@ impl Writer {
     /// Writes all that is due. Ready means that nothing is left to write.
     pub(super) fn poll(
         &mut self,
-        io: &mut BoxIo,
+        io: &mut BoxedStream,
         link: &Link,
         mut outlet: Outlet<'_>,
         cx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl Writer {
     /// Whether there was anything to write. What the socket does not take becomes the backlog.
     fn poll_encoded(
         &mut self,
-        io: &mut BoxIo,
+        io: &mut BoxedStream,
         link: &Link,
         encoded: &mut Vec<u8>,
         cx: &mut Context<'_>,
@@ -133,7 +133,7 @@ impl Writer {
 
     fn poll_backlog(
         &mut self,
-        io: &mut BoxIo,
+        io: &mut BoxedStream,
         link: &Link,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
