@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use actix::{Actor as _, Addr, ArbiterHandle};
 
 use super::connection::{Connection, Superior};
@@ -5,6 +7,7 @@ use crate::{
     error::InvalidSpec,
     event::Subscription,
     lifecycle::ConnectionId,
+    message::CheckedConnect,
     policy::AccessPolicy,
     spec::{Kind, Settings, check_id},
 };
@@ -15,7 +18,7 @@ pub struct ConnectionBuilder {
     pub(super) id: ConnectionId,
     pub(super) kind: Kind,
     pub(super) policy: AccessPolicy,
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     pub(super) subscriptions: Vec<Subscription>,
 }
 
@@ -37,7 +40,7 @@ impl ConnectionBuilder {
             id,
             kind,
             policy: AccessPolicy::deny_all(),
-            settings: Settings::default(),
+            settings: Settings::shared_default(),
             subscriptions: Vec::new(),
         }
     }
@@ -51,8 +54,8 @@ impl ConnectionBuilder {
 
     /// Sets limits of time and size, and trust.
     #[must_use]
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+    pub fn settings(mut self, settings: impl Into<Arc<Settings>>) -> Self {
+        self.settings = settings.into();
         self
     }
 
@@ -75,7 +78,15 @@ impl ConnectionBuilder {
         Ok(Connection::new(self, None).start())
     }
 
-    pub(super) fn start_on(self, arbiter: &ArbiterHandle, superior: Superior) -> Addr<Connection> {
-        Connection::start_in_arbiter(arbiter, move |_| Connection::new(self, Some(superior)))
+    /// Starts the actor for a supervisor, with the attempt to make as soon as it runs.
+    pub(super) fn start_on(
+        self,
+        arbiter: &ArbiterHandle,
+        superior: Superior,
+        first: CheckedConnect,
+    ) -> Addr<Connection> {
+        Connection::start_in_arbiter(arbiter, move |_| {
+            Connection::new(self, Some(superior)).with_route(first)
+        })
     }
 }

@@ -49,7 +49,7 @@ pub struct Connection {
     pub(super) id: ConnectionId,
     pub(super) kind: Kind,
     policy: AccessPolicy,
-    settings: Settings,
+    settings: Arc<Settings>,
     machine: Machine,
     /// The last accepted parameters; absent until the first.
     route: Option<Rc<Route>>,
@@ -71,8 +71,6 @@ pub(super) struct Superior {
     pub(super) reports: WeakRecipient<Report>,
     /// Tells this actor from an earlier one of the same id.
     pub(super) serial: u64,
-    /// The attempt to make as soon as the actor runs.
-    pub(super) first: Option<CheckedConnect>,
 }
 
 /// A connection tells its supervisor where it is.
@@ -117,26 +115,21 @@ impl Connection {
         ctx: &mut Context<Self>,
     ) -> Result<Epoch, ConnectError> {
         self.machine.can_connect().map_err(refused)?;
-        let checked = connect.check(&self.policy)?;
-        self.connect_checked(checked, ctx)
-    }
-
-    fn connect_checked(
-        &mut self,
-        checked: CheckedConnect,
-        ctx: &mut Context<Self>,
-    ) -> Result<Epoch, ConnectError> {
-        self.route = Some(Rc::new(Route {
-            allowed: checked.allowed,
-            policy: self.policy.clone(),
-            headers: checked.headers,
-            subprotocols: checked.subprotocols,
-            dialler: self.settings.dialler.clone(),
-            tls: self.settings.tls.clone(),
-            timeouts: self.settings.timeouts,
-        }));
+        self.route = Some(self.route(connect.check(&self.policy)?));
         self.step(Input::Connect, ctx).map_err(refused)?;
         Ok(self.machine.epoch())
+    }
+
+    /// Sets what to dial when the actor starts.
+    pub(super) fn with_route(mut self, checked: CheckedConnect) -> Self {
+        self.route = Some(self.route(checked));
+        self
+    }
+
+    fn route(&self, checked: CheckedConnect) -> Rc<Route> {
+        let CheckedConnect { allowed, headers, subprotocols } = checked;
+        let (policy, settings) = (self.policy.clone(), Arc::clone(&self.settings));
+        Rc::new(Route { allowed, policy, headers, subprotocols, settings })
     }
 
     pub(super) fn reconnect(&mut self, ctx: &mut Context<Self>) -> Result<(), ConnectError> {
@@ -254,7 +247,7 @@ impl Connection {
         let _ = self.step(Input::Opened { epoch, subprotocol }, ctx);
 
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout) };
-        let Settings { limits, timeouts, .. } = &self.settings;
+        let Settings { limits, timeouts, .. } = &*self.settings;
         let task = actix_rt::spawn(Session::new(opened, *limits, timeouts.close, link, inbound));
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
             let reason = ended.unwrap_or_else(crash_or_cancel);
@@ -318,10 +311,9 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if let Some(superior) = &mut self.superior
-            && let Some(first) = superior.first.take()
-        {
-            let _ = self.connect_checked(first, ctx);
+        if self.route.is_some() {
+            // The machine refuses nothing at its start.
+            let _ = self.step(Input::Connect, ctx);
         }
     }
 

@@ -9,7 +9,9 @@ use actix::{Message, Recipient};
 use serde::de::IgnoredAny;
 
 use crate::{
-    event::{Lane, Lifecycle, Received, ReceivedBatch, Subscriber, Subscription, SubscriptionId},
+    event::{
+        Lane, Lifecycle, Parcel, Received, ReceivedBatch, Subscriber, Subscription, SubscriptionId,
+    },
     lifecycle::{ConnectionId, Epoch, LifecycleEvent},
     protocol::{Batch, BatchBuilder, Payload},
     spec::Kind,
@@ -70,9 +72,9 @@ impl Fanout {
         let id = subscription.id();
         let connection = self.connection.clone();
         match subscription.to {
-            Subscriber::Lifecycle(to) => self.lifecycle.push(Outlet::new(id, to, connection)),
-            Subscriber::Each(to) => self.each.push(Outlet::new(id, to, connection)),
-            Subscriber::Batches(to) => self.batches.push(Outlet::new(id, to, connection)),
+            Subscriber::Lifecycle(to) => add(&mut self.lifecycle, Outlet::new(id, to, connection)),
+            Subscriber::Each(to) => add(&mut self.each, Outlet::new(id, to, connection)),
+            Subscriber::Batches(to) => add(&mut self.batches, Outlet::new(id, to, connection)),
         }
     }
 
@@ -129,6 +131,12 @@ impl Fanout {
     }
 }
 
+/// Subscribers are few and stay: no slot is kept for more.
+fn add<T>(outlets: &mut Vec<T>, outlet: T) {
+    outlets.reserve_exact(1);
+    outlets.push(outlet);
+}
+
 fn is_json(payload: Payload<'_>) -> bool {
     payload.as_text().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
@@ -160,19 +168,19 @@ impl Outlet<Lifecycle> {
         let lost = std::mem::take(&mut self.lost);
         if lost.count > 0 {
             let event = LifecycleEvent::Lagged { dropped: lost.count };
-            self.send(Lifecycle { epoch, seq: lost.last_seq, event, lease: self.lane.lease(0) });
+            self.send(Lifecycle { epoch, seq: lost.last_seq, event, lease: self.lane.lease(1, 0) });
         }
-        self.send(Lifecycle { epoch, seq, event: event.clone(), lease: self.lane.lease(0) })
+        self.send(Lifecycle { epoch, seq, event: event.clone(), lease: self.lane.lease(1, 0) })
     }
 }
 
 impl Outlet<Received> {
-    fn each(&self, epoch: Epoch, first_seq: u64, batch: &Batch) -> bool {
+    fn each(&self, epoch: Epoch, first_seq: u64, batch: &Arc<Batch>) -> bool {
+        let lease = self.lane.lease(batch.len(), batch.payload_bytes());
+        let parcel = Arc::new(Parcel { batch: Arc::clone(batch), lease });
         for (index, seq) in (0..batch.len()).zip(first_seq..) {
-            if let Some(payload) = batch.get_owned(index) {
-                let lease = self.lane.lease(payload.len());
-                self.recipient.do_send(Received { epoch, seq, payload, lease });
-            }
+            let parcel = Arc::clone(&parcel);
+            self.recipient.do_send(Received { epoch, seq, index, parcel });
         }
         self.recipient.connected()
     }
@@ -180,7 +188,7 @@ impl Outlet<Received> {
 
 impl Outlet<ReceivedBatch> {
     fn batch(&self, epoch: Epoch, first_seq: u64, batch: &Arc<Batch>) -> bool {
-        let lease = self.lane.lease(batch.payload_bytes());
+        let lease = self.lane.lease(1, batch.payload_bytes());
         self.send(ReceivedBatch { epoch, first_seq, batch: Arc::clone(batch), lease })
     }
 }

@@ -16,8 +16,8 @@ use crate::{
     event::Subscription,
     lifecycle::{ConnectionId, Epoch, RestartPolicy, State},
     message::{
-        ConnectionInfo, CountConnections, Counts, DeleteConnection, RestartConnection, Shutdown,
-        StartConnection, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
+        Connect, ConnectionInfo, CountConnections, Counts, DeleteConnection, RestartConnection,
+        Shutdown, StartConnection, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
     },
     policy::AccessPolicy,
     spec::{ConnectionSpec, Settings},
@@ -57,7 +57,9 @@ pub struct Supervisor {
 
 struct Child {
     address: Addr<Connection>,
-    spec: ConnectionSpec,
+    /// What to dial when it is restarted. On its own, for the nodes of a map are half empty.
+    connect: Box<Connect>,
+    restart: RestartPolicy,
     /// Rises with each start, so that it also tells the order of starts.
     serial: u64,
     state: State,
@@ -159,19 +161,20 @@ impl Supervisor {
             settings: self.settings_of(&spec),
             subscriptions: [self.subscriptions.as_slice(), &spec.subscriptions].concat(),
         };
+        let restart = spec.supervision.restart;
         let superior = Superior {
-            supervision: Arc::new(spec.supervision.clone()),
+            supervision: spec.supervision,
             reports: ctx.address().downgrade().recipient(),
             serial,
-            first: Some(first),
         };
-        let address = builder.start_on(&self.arbiter(serial), superior);
+        let address = builder.start_on(&self.arbiter(serial), superior, first);
         if !address.connected() {
             return Err(StartError::ArbiterGone);
         }
         let child = Child {
             address: address.clone(),
-            spec,
+            connect: Box::new(spec.connect),
+            restart,
             serial,
             state: State::Connecting,
             epoch: Epoch::NONE,
@@ -182,9 +185,14 @@ impl Supervisor {
         Ok(address)
     }
 
-    fn settings_of(&self, spec: &ConnectionSpec) -> Settings {
-        let dialler = spec.settings.dialler.clone().or_else(|| self.dialler.clone());
-        Settings { dialler, ..spec.settings.clone() }
+    fn settings_of(&self, spec: &ConnectionSpec) -> Arc<Settings> {
+        match (&spec.settings.dialler, &self.dialler) {
+            (None, Some(dialler)) => {
+                let dialler = Some(dialler.clone());
+                Arc::new(Settings { dialler, ..Settings::clone(&spec.settings) })
+            }
+            _ => Arc::clone(&spec.settings),
+        }
     }
 
     fn arbiter(&self, serial: u64) -> ArbiterHandle {
@@ -231,7 +239,7 @@ impl Supervisor {
         child.epoch = report.epoch;
         *self.counts.of(child.state) += 1;
         let ended = Standing::of(child.state) == Standing::Stopped;
-        if ended && child.spec.supervision.restart == RestartPolicy::Temporary {
+        if ended && child.restart == RestartPolicy::Temporary {
             self.forget(&report.id);
         }
     }
@@ -329,7 +337,7 @@ impl Handler<RestartConnection> for Supervisor {
         }
         let child = self
             .child(Operation::Restart, &id)
-            .map(|child| (child.address.clone(), child.spec.connect.clone()));
+            .map(|child| (child.address.clone(), Connect::clone(&child.connect)));
         Box::pin(async move {
             let (address, connect) = child?;
             match address.send(connect).await {

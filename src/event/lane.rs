@@ -13,8 +13,8 @@ use crate::lifecycle::ConnectionId;
 /// What is on its way from one connection to one subscriber.
 ///
 /// actix's mailbox capacity bounds neither `do_send` nor a fresh clone of a recipient, so the bound
-/// is kept here: each event takes a [`Lease`], and the lease comes back when the subscriber drops
-/// the event. The subscriber may run on another thread.
+/// is kept here: what is sent takes a [`Lease`], and the lease comes back when the subscriber drops
+/// the last of it. The subscriber may run on another thread.
 #[derive(Debug)]
 pub(crate) struct Lane {
     connection: ConnectionId,
@@ -23,7 +23,7 @@ pub(crate) struct Lane {
     reader: AtomicWaker,
 }
 
-/// One event's share of a lane.
+/// The share of a lane that one event takes, or all that were sent together.
 #[derive(Debug)]
 pub(crate) struct Lease {
     lane: Arc<Lane>,
@@ -43,10 +43,11 @@ impl Lane {
         Arc::new(Self { connection, load: AtomicU64::new(0), reader: AtomicWaker::new() })
     }
 
-    /// Takes a share for one event of `bytes` bytes. It is not refused: whoever delivers looks at
+    /// Takes a share for `events` events of `bytes` bytes together. It is not refused: whoever delivers looks at
     /// [`has_room`](Self::has_room) first, and may exceed the bound by what one read held.
-    pub(crate) fn lease(self: &Arc<Self>, bytes: usize) -> Lease {
-        let weight = ONE_EVENT | (bytes as u64).min(BYTES);
+    pub(crate) fn lease(self: &Arc<Self>, events: usize, bytes: usize) -> Lease {
+        // One read holds far fewer events, and bytes, than would overflow their part of the load.
+        let weight = events as u64 * ONE_EVENT + (bytes as u64).min(BYTES);
         self.load.fetch_add(weight, Ordering::Relaxed);
         Lease { lane: Arc::clone(self), weight }
     }
@@ -101,9 +102,9 @@ mod tests {
     fn is_full_by_events_or_by_bytes() {
         for (events, bytes) in [(1_024, 0), (4, 1024 * 1024), (1, 5 * 1024 * 1024)] {
             let lane = Lane::new("a".into());
-            let mut leases: Vec<_> = (1..events).map(|_| lane.lease(bytes)).collect();
+            let mut leases: Vec<_> = (1..events).map(|_| lane.lease(1, bytes)).collect();
             assert_eq!(poll(&lane), Poll::Ready(()), "{events} x {bytes}");
-            leases.push(lane.lease(bytes));
+            leases.push(lane.lease(1, bytes));
             assert_eq!(poll(&lane), Poll::Pending, "{events} x {bytes}");
             drop(leases);
             assert_eq!(lane.load.load(Ordering::Relaxed), 0);
@@ -125,7 +126,7 @@ mod tests {
         let waker = futures_util::task::waker(Arc::clone(&count));
 
         let lane = Lane::new("a".into());
-        let mut leases: Vec<_> = (0..MAX_EVENTS).map(|_| lane.lease(1)).collect();
+        let mut leases: Vec<_> = (0..MAX_EVENTS).map(|_| lane.lease(1, 1)).collect();
         assert!(lane.poll_room(&mut Context::from_waker(&waker)).is_pending());
         leases.truncate(leases.len() / 2);
         assert_eq!(count.0.load(Ordering::Relaxed), 0, "not before half is back");

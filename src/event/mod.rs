@@ -16,6 +16,7 @@ mod subscription;
 
 pub(crate) use lane::{Lane, Lease};
 pub use lifecycle::Lifecycle;
+pub(crate) use received::Parcel;
 pub use received::{Received, ReceivedBatch};
 pub(crate) use subscription::Subscriber;
 pub use subscription::{Subscription, SubscriptionId};

@@ -11,9 +11,10 @@ use crate::{
 
 /// One WebSocket message.
 ///
-/// It counts against what its subscriber may have in flight until it is dropped or turned into
-/// its payload: a subscriber that keeps many of them makes the connection stop reading. Keep the
-/// payload ([`into_payload`](Self::into_payload)) instead.
+/// It counts against what its subscriber may have in flight until it, and the others that came with
+/// the same read, are dropped or turned into their payloads: a subscriber that keeps many of them
+/// makes the connection stop reading. Keep the payload ([`into_payload`](Self::into_payload))
+/// instead.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Received {
@@ -21,7 +22,16 @@ pub struct Received {
     pub epoch: Epoch,
     /// Place in the order of all events of the connection.
     pub seq: u64,
-    pub(crate) payload: OwnedPayload,
+    /// Its place in the parcel's batch.
+    pub(crate) index: usize,
+    pub(crate) parcel: Arc<Parcel>,
+}
+
+/// The messages of one read on their way to one subscriber. Those that are delivered one by one
+/// share it: one lease and one count for all of them.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) batch: Arc<Batch>,
     pub(crate) lease: Lease,
 }
 
@@ -53,13 +63,14 @@ impl Received {
     /// The connection that received it.
     #[must_use]
     pub fn connection(&self) -> &ConnectionId {
-        self.lease.connection()
+        self.parcel.lease.connection()
     }
 
     /// The message, borrowed.
     #[must_use]
     pub fn payload(&self) -> Payload<'_> {
-        self.payload.as_payload()
+        // Only the places of messages are handed out.
+        self.parcel.batch.get(self.index).unwrap_or(Payload::Binary(&[]))
     }
 
     /// The text, where it is a text message. On a JSON connection it is valid JSON.
@@ -79,7 +90,8 @@ impl Received {
     /// The message, owned and without a copy. It no longer counts as in flight.
     #[must_use]
     pub fn into_payload(self) -> OwnedPayload {
-        self.payload
+        let payload = self.parcel.batch.get_owned(self.index);
+        payload.unwrap_or_else(|| Payload::Binary(&[]).into())
     }
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Instant, SystemTime},
 };
 
@@ -31,6 +31,14 @@ pub(crate) struct Supervision {
     pub(crate) restart: RestartPolicy,
     pub(crate) backoff: Backoff,
     pub(crate) stable_after: StableAfter,
+}
+
+impl Supervision {
+    /// The defaults, which all connections share that ask for nothing else.
+    pub(crate) fn shared_default() -> Arc<Self> {
+        static DEFAULT: LazyLock<Arc<Supervision>> = LazyLock::new(Arc::default);
+        Arc::clone(&DEFAULT)
+    }
 }
 
 #[derive(Debug)]

@@ -1,4 +1,6 @@
-use std::{fmt, mem};
+use std::{fmt, mem, ops::RangeInclusive};
+
+use bytestring::ByteString;
 
 use super::{
     Batch, Payload,
@@ -15,7 +17,13 @@ pub struct BatchBuilder {
     payload_bytes: usize,
     /// How many messages the last batch had: the next one is likely to be of its size.
     expected_len: usize,
+    /// The memory of an earlier batch's texts, to use again once nobody reads it any more.
+    lent: ByteString,
 }
+
+/// Which memory of texts is worth using again: around a read's worth. Under a flood it would else
+/// be asked of the system, and given back, with every batch.
+const RECYCLED: RangeInclusive<usize> = 16 * 1024..=128 * 1024;
 
 impl BatchBuilder {
     /// Appends a copy of a text message.
@@ -25,6 +33,9 @@ impl BatchBuilder {
     /// If there is no [room](Self::has_room_for) for it.
     #[inline]
     pub fn push_text(&mut self, text: &str) {
+        if self.text.capacity() == 0 {
+            self.text = reclaim(mem::take(&mut self.lent));
+        }
         let start = self.text.len();
         self.push_segment(Kind::Text, start, text.len());
         self.text.push_str(text);
@@ -147,7 +158,12 @@ impl BatchBuilder {
             segments.shrink_to_fit();
         }
         let payload_bytes = mem::take(&mut self.payload_bytes);
-        Batch { text: text.into(), binary: binary.into(), segments, payload_bytes }
+        let recyclable = RECYCLED.contains(&text.capacity());
+        let text = ByteString::from(text);
+        if recyclable && self.lent.is_empty() {
+            self.lent = text.clone();
+        }
+        Batch { text, binary: binary.into(), segments, payload_bytes }
     }
 
     #[inline]
@@ -176,6 +192,15 @@ impl BatchBuilder {
             }
         }
     }
+}
+
+/// The memory of `text`, emptied, where nothing else refers to it.
+fn reclaim(text: ByteString) -> String {
+    let memory = text.into_bytes().try_into_mut().map(Vec::from);
+    let mut memory = memory.unwrap_or_default();
+    memory.clear();
+    // No bytes are valid UTF-8.
+    String::from_utf8(memory).unwrap_or_default()
 }
 
 /// Shows how much there is, not what it says.

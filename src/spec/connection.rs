@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{Kind, Settings};
 use crate::{
     error::InvalidSpec,
@@ -20,8 +22,8 @@ pub struct ConnectionSpec {
     pub(crate) id: ConnectionId,
     pub(crate) kind: Kind,
     pub(crate) connect: Connect,
-    pub(crate) settings: Settings,
-    pub(crate) supervision: Supervision,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) supervision: Arc<Supervision>,
     pub(crate) subscriptions: Vec<Subscription>,
 }
 
@@ -43,8 +45,8 @@ impl ConnectionSpec {
             id,
             kind,
             connect: Connect::to(url),
-            settings: Settings::default(),
-            supervision: Supervision::default(),
+            settings: Settings::shared_default(),
+            supervision: Supervision::shared_default(),
             subscriptions: Vec::new(),
         }
     }
@@ -80,29 +82,29 @@ impl ConnectionSpec {
 
     /// Sets when the connection is started again. Default: permanent.
     #[must_use]
-    pub const fn restart(mut self, restart: RestartPolicy) -> Self {
-        self.supervision.restart = restart;
+    pub fn restart(mut self, restart: RestartPolicy) -> Self {
+        Arc::make_mut(&mut self.supervision).restart = restart;
         self
     }
 
     /// Sets how long it waits between attempts.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.supervision.backoff = backoff;
+        Arc::make_mut(&mut self.supervision).backoff = backoff;
         self
     }
 
     /// Sets when a session counts as stable, so that the backoff starts again.
     #[must_use]
-    pub const fn stable_after(mut self, stable_after: StableAfter) -> Self {
-        self.supervision.stable_after = stable_after;
+    pub fn stable_after(mut self, stable_after: StableAfter) -> Self {
+        Arc::make_mut(&mut self.supervision).stable_after = stable_after;
         self
     }
 
     /// Sets limits of time and size, and trust.
     #[must_use]
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
+    pub fn settings(mut self, settings: impl Into<Arc<Settings>>) -> Self {
+        self.settings = settings.into();
         self
     }
 

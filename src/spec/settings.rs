@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use crate::{
     error::InvalidSpec,
@@ -18,6 +21,8 @@ pub enum Kind {
 }
 
 /// Limits of time and size, and trust. The defaults suit a public server on the internet.
+///
+/// Connections share one `Arc<Settings>` when they are given it.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub(crate) timeouts: Timeouts,
@@ -49,6 +54,12 @@ impl Default for Timeouts {
 }
 
 impl Settings {
+    /// The defaults, which all connections share that ask for nothing else.
+    pub(crate) fn shared_default() -> Arc<Self> {
+        static DEFAULT: LazyLock<Arc<Settings>> = LazyLock::new(Arc::default);
+        Arc::clone(&DEFAULT)
+    }
+
     /// Sets how long each stage may take.
     #[must_use]
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rand::RngExt as _;
 
 use super::{
-    dialler::{BoxedStream, Dialler as _, SharedDialler, Target},
+    dialler::{BoxedStream, Dialler as _, Target},
     entropy::with_entropy,
     tcp::Tcp,
     tls::Tls,
@@ -19,7 +19,7 @@ use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
     policy::{AccessPolicy, Allowed, Scheme},
     protocol::{Key, Offer, ResponseHead},
-    spec::{Headers, Timeouts},
+    spec::{Headers, Settings},
 };
 
 /// All that an attempt needs to know. It was checked before: the URL is allowed, and the headers
@@ -29,9 +29,7 @@ pub(crate) struct Route {
     pub(crate) policy: AccessPolicy,
     pub(crate) headers: Headers,
     pub(crate) subprotocols: Vec<String>,
-    pub(crate) dialler: Option<SharedDialler>,
-    pub(crate) tls: Option<Tls>,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) settings: Arc<Settings>,
 }
 
 /// A stream on which the opening handshake is done.
@@ -45,9 +43,9 @@ pub(crate) struct Opened {
 /// within its time.
 pub(crate) async fn dial(route: Rc<Route>) -> Result<Opened, ExitReason> {
     let url = route.allowed.url();
-    let timeouts = &route.timeouts;
+    let Settings { timeouts, dialler, tls, .. } = &*route.settings;
     let target = Target::new(&route.allowed, &route.policy);
-    let stream = match &route.dialler {
+    let stream = match dialler {
         Some(dialler) => dialler.0.dial(target),
         None => Tcp.dial(target),
     };
@@ -55,7 +53,7 @@ pub(crate) async fn dial(route: Rc<Route>) -> Result<Opened, ExitReason> {
     let io = match url.scheme() {
         Scheme::Ws => io,
         Scheme::Wss => {
-            let tls = match &route.tls {
+            let tls = match tls {
                 Some(tls) => tls.clone(),
                 None => Tls::public().map_err(|e| DialError::TlsUnavailable(e.to_string()))?,
             };

@@ -2,7 +2,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -56,8 +56,6 @@ struct Closing {
     deadline: Pin<Box<Sleep>>,
 }
 
-/// Reads of one step, so that a flood of one session does not starve the others of its thread.
-const READS_PER_STEP: usize = 2;
 /// After the last frame the server is the one to end the TCP connection (RFC 6455 §7.1.1). It is
 /// waited for this long, so that a reset of ours does not overtake our close frame.
 const LINGER: Duration = Duration::from_secs(1);
@@ -82,34 +80,34 @@ impl<D: Inbound> Session<D> {
         }
     }
 
-    fn poll_reads(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        for _ in 0..READS_PER_STEP {
-            if self.closing.is_none() && self.inbound.poll_ready(cx).is_pending() {
-                return Poll::Pending;
-            }
-            let read = match self.early.take() {
-                Some(early) => {
-                    Workspace::with(|workspace| self.ingest(&early, &mut workspace.batch));
-                    Poll::Ready(Ok(early.len()))
-                }
-                None => Workspace::with(|workspace| {
-                    let mut buffer = ReadBuf::new(&mut workspace.read);
-                    Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
-                        let read = buffer.filled();
-                        self.ingest(read, &mut workspace.batch);
-                        read.len()
-                    })
-                }),
-            };
-            match read {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => return Poll::Ready(self.stream_ended(None)),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(self.stream_ended(Some(error))),
-            }
+    /// One read a step: a flood of one session does not starve the others of its thread, and what
+    /// was read is with its subscribers before the next read wants memory.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        if self.closing.is_none() && self.inbound.poll_ready(cx).is_pending() {
+            return Poll::Pending;
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        let read = match self.early.take() {
+            Some(early) => {
+                Workspace::with(|workspace| self.ingest(&early, &mut workspace.batch));
+                Ok(early.len())
+            }
+            None => ready!(Workspace::with(|workspace| {
+                let mut buffer = ReadBuf::new(&mut workspace.read);
+                Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
+                    let read = buffer.filled();
+                    self.ingest(read, &mut workspace.batch);
+                    read.len()
+                })
+            })),
+        };
+        match read {
+            Ok(0) => Poll::Ready(self.stream_ended(None)),
+            Ok(_) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(self.stream_ended(Some(error))),
+        }
     }
 
     /// Decodes `input` and delivers what it completes.
@@ -242,7 +240,7 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         if let Some(frame) = session.link.take_close() {
             session.begin_close(frame);
         }
-        if let Poll::Ready(exit) = session.poll_reads(cx) {
+        if let Poll::Ready(exit) = session.poll_read(cx) {
             return Poll::Ready(exit);
         }
         if let Poll::Ready(Err(error)) = session.poll_writes(cx) {

@@ -1,0 +1,71 @@
+//! This program in other processes: measurements and their servers.
+
+use std::{
+    env,
+    io::{self, BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Runs a measurement in a process of its own, and returns the sample that it prints.
+pub(crate) fn sample<T: DeserializeOwned>(arguments: &[&str]) -> Result<T> {
+    let output = this_program()?.args(arguments).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{arguments:?} ended with {}", output.status);
+    serde_json::from_slice(&output.stdout).with_context(|| format!("the sample of {arguments:?}"))
+}
+
+/// Hands a measurement's sample to the process that asked for it.
+pub(crate) fn print_sample(sample: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(sample)?);
+    Ok(())
+}
+
+/// A server in a process of its own, which ends with this value.
+pub(crate) struct Server {
+    child: Child,
+    stdin: ChildStdin,
+    url: String,
+}
+
+impl Server {
+    /// Starts it, and waits until it says its URL.
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
+        let mut child =
+            this_program()?.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let stdin = child.stdin.take().context("the server has no stdin")?;
+        let stdout = child.stdout.take().context("the server has no stdout")?;
+        let mut url = String::new();
+        BufReader::new(stdout).read_line(&mut url)?;
+        ensure!(!url.is_empty(), "the server {arguments:?} did not start");
+        Ok(Self { child, stdin, url: url.trim_end().to_owned() })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Asks it to send a message to each of its clients.
+    pub(crate) fn speak(&mut self) -> io::Result<()> {
+        self.stdin.write_all(b"speak\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Allows this process as many open files as the system lets it.
+pub(crate) fn raise_file_limit() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit of open files")
+}
+
+fn this_program() -> Result<Command> {
+    Ok(Command::new(env::current_exe().context("cannot find this program's file")?))
+}
