@@ -9,6 +9,8 @@ pub mod policy;
 pub mod protocol;
 mod spec;
 mod supervision;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transport;
 
 pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};

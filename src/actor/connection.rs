@@ -4,7 +4,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context as TaskContext, Poll},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use actix::{
@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{
     builder::ConnectionBuilder,
+    clock::{calendar, now},
     fanout::{EpochInbound, Fanout},
 };
 use crate::{
@@ -177,7 +178,7 @@ impl Connection {
 
     /// Asks the state machine, and does what it says.
     fn step(&mut self, input: Input, ctx: &mut Context<Self>) -> Result<(), Busy> {
-        let actions = with_entropy(|rng| self.machine.step(input, now(), SystemTime::now(), rng))?;
+        let actions = with_entropy(|rng| self.machine.step(input, now(), calendar(), rng))?;
         for action in actions {
             match action {
                 Action::Dial(epoch) => self.dial(epoch, ctx),
@@ -341,11 +342,6 @@ impl<T> ActorFuture<Connection> for Watch<T> {
         }
         Pin::new(&mut self.0).poll(task)
     }
-}
-
-/// tokio's clock, which tests can pause.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 const fn refused(busy: Busy) -> ConnectError {

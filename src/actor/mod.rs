@@ -2,6 +2,7 @@
 //! lives longer than a socket: timers, subscribers, the fate of each message.
 
 mod builder;
+mod clock;
 mod commands;
 mod connection;
 mod delivery;
@@ -9,5 +10,7 @@ mod fanout;
 mod supervisor;
 
 pub use builder::ConnectionBuilder;
+#[cfg(feature = "testing")]
+pub(crate) use clock::Virtual as VirtualCalendar;
 pub use connection::Connection;
 pub use supervisor::{Supervisor, SupervisorBuilder};

@@ -19,3 +19,22 @@ pub(crate) fn with_entropy<T>(use_it: impl FnOnce(&mut dyn Rng) -> T) -> T {
 pub(super) fn masking_key() -> [u8; 4] {
     ENTROPY.with_borrow_mut(|rng| rng.next_u32().to_ne_bytes())
 }
+
+/// While it lives, this thread's random numbers follow from a seed.
+#[cfg(feature = "testing")]
+pub(crate) struct Seeded(ChaCha8Rng);
+
+#[cfg(feature = "testing")]
+impl Seeded {
+    pub(crate) fn begin(seed: u64) -> Self {
+        use rand::SeedableRng as _;
+        Self(ENTROPY.replace(ChaCha8Rng::seed_from_u64(seed)))
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Drop for Seeded {
+    fn drop(&mut self) {
+        ENTROPY.with_borrow_mut(|rng| std::mem::swap(rng, &mut self.0));
+    }
+}

@@ -17,6 +17,8 @@ mod writer;
 pub(crate) use dial::{Opened, Route, dial};
 pub(crate) use dialler::SharedDialler;
 pub use dialler::{BoxedStream, ByteStream, Dialler, Dialling, Target};
+#[cfg(feature = "testing")]
+pub(crate) use entropy::Seeded;
 pub(crate) use entropy::with_entropy;
 pub(crate) use link::{Link, Outgoing};
 pub(crate) use session::{Inbound, Session};

@@ -7,14 +7,16 @@ use wsvisor::{
     StartConnection, State,
 };
 
-use crate::support::{Events, Peer, Server, alone, frame, recorded, supervisor};
+use wsvisor::testing::{Peer, Recorder, frame};
 
-async fn connected(settings: Settings) -> (Addr<Connection>, Events, Peer) {
-    let server = Server::start().await;
+use crate::support::{alone, listen, recorded, settings, supervisor};
+
+async fn connected(settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
+    let server = listen();
     let (connection, mut events) = alone(Connection::string("a").settings(settings));
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     (connection, events, peer)
 }
 
@@ -40,19 +42,19 @@ async fn each_broken_rule_has_its_close_code() {
         ("length of 125 in 16 bits", 1002, header(0x82, 126, &[0, 125])),
         ("length of 65,535 in 64 bits", 1002, header(0x82, 127, &[0, 0, 0, 0, 0, 0, 255, 255])),
         ("length above 63 bits", 1002, header(0x82, 127, &[0x80, 0, 0, 0, 0, 0, 0, 0])),
-        ("close payload of one byte", 1002, frame(0x88, &[3])),
-        ("close code 1005", 1002, frame(0x88, &1005u16.to_be_bytes())),
-        ("close code 1006", 1002, frame(0x88, &1006u16.to_be_bytes())),
-        ("close code 999", 1002, frame(0x88, &999u16.to_be_bytes())),
-        ("close code 5000", 1002, frame(0x88, &5000u16.to_be_bytes())),
-        ("close reason that is not UTF-8", 1007, frame(0x88, &[3, 0xE8, 0xFF])),
-        ("text that is not UTF-8", 1007, frame(0x81, &[0xC3, 0x28])),
-        ("text that ends inside a character", 1007, frame(0x81, &[0xE2, 0x82])),
-        ("surrogate", 1007, frame(0x81, &[0xED, 0xA0, 0x80])),
+        ("close payload of one byte", 1002, frame(0x88, [3])),
+        ("close code 1005", 1002, frame(0x88, 1005u16.to_be_bytes())),
+        ("close code 1006", 1002, frame(0x88, 1006u16.to_be_bytes())),
+        ("close code 999", 1002, frame(0x88, 999u16.to_be_bytes())),
+        ("close code 5000", 1002, frame(0x88, 5000u16.to_be_bytes())),
+        ("close reason that is not UTF-8", 1007, frame(0x88, [3, 0xE8, 0xFF])),
+        ("text that is not UTF-8", 1007, frame(0x81, [0xC3, 0x28])),
+        ("text that ends inside a character", 1007, frame(0x81, [0xE2, 0x82])),
+        ("surrogate", 1007, frame(0x81, [0xED, 0xA0, 0x80])),
         (
             "character broken over two fragments",
             1007,
-            [frame(0x01, &[0xE2]), frame(0x00, &[0x82]), frame(0x80, b"x")].concat(),
+            [frame(0x01, [0xE2]), frame(0x00, [0x82]), frame(0x80, b"x")].concat(),
         ),
         // The bytes can no longer become UTF-8, so the rest of the message is not waited for.
         (
@@ -62,16 +64,16 @@ async fn each_broken_rule_has_its_close_code() {
         ),
     ];
     for (what, code, bytes) in cases {
-        let (connection, mut events, mut peer) = connected(Settings::default()).await;
+        let (connection, mut events, mut peer) = connected(settings()).await;
         peer.text("before").await;
         peer.write(bytes).await;
         // Whatever follows is not looked at.
-        peer.try_write(frame(0x81, b"after")).await;
+        let _ = peer.try_write(frame(0x81, b"after")).await;
         assert_eq!(peer.read_close().await, code.to_be_bytes(), "{what}");
         peer.read_end().await;
         drop(peer);
         let line = format!("1 Disconnected {code} unclean: the peer's bytes were refused…");
-        events.expect(["1 text before", &line]).await;
+        events.expect_all(["1 text before", &line]).await;
         let status = connection.send(GetStatus).await.unwrap();
         assert_eq!(status.state, State::Failed, "{what}: the same bytes would come again");
         assert!(matches!(status.last_exit, Some(ExitReason::Protocol(_))), "{what}");
@@ -85,31 +87,31 @@ async fn limits_are_decided_at_the_header() {
     let too_many = [frame(0x01, b"x"), frame(0, b"x"), frame(0, b"x"), frame(0, b"")].concat();
     let cases: &[(&str, Vec<u8>)] = &[
         ("frame", header(0x82, 126, &1_001u16.to_be_bytes())),
-        ("message", [frame(0x02, &[0; 1_000]), header(0x80, 126, &501u16.to_be_bytes())].concat()),
+        ("message", [frame(0x02, [0; 1_000]), header(0x80, 126, &501u16.to_be_bytes())].concat()),
         ("fragments", too_many),
     ];
     for (what, bytes) in cases {
-        let (_connection, mut events, mut peer) =
-            connected(Settings::default().limits(limits)).await;
+        let (_connection, mut events, mut peer) = connected(settings().limits(limits)).await;
         peer.write(bytes).await;
         assert_eq!(peer.read_close().await, 1009u16.to_be_bytes(), "{what}");
         drop(peer);
-        events.expect(["1 Disconnected 1009 unclean…"]).await;
+        events.expect_all(["1 Disconnected 1009 unclean…"]).await;
     }
 }
 
 #[actix::test]
 async fn an_8_gib_frame_ends_at_its_header_with_flat_memory() {
-    let (_connection, mut events, mut peer) = connected(Settings::default()).await;
+    let (_connection, mut events, mut peer) = connected(settings()).await;
     let before = resident_bytes();
     peer.write(header(0x82, 127, &(8u64 << 30).to_be_bytes())).await;
     // The server floods on; the socket takes it until the session is gone, and it is not kept.
     let chunk = vec![0; 1 << 20];
     let mut offered = 0_u64;
-    while offered < 256 && tokio::io::AsyncWriteExt::write_all(&mut peer.0, &chunk).await.is_ok() {
+    while offered < 256 && tokio::io::AsyncWriteExt::write_all(peer.stream(), &chunk).await.is_ok()
+    {
         offered += 1;
     }
-    events.expect(["1 Disconnected 1009 unclean: the peer's bytes were refused…"]).await;
+    events.expect_all(["1 Disconnected 1009 unclean: the peer's bytes were refused…"]).await;
     let grown = resident_bytes().saturating_sub(before);
     // Other tests of this process may hold a few MiB of their own at this moment.
     assert!(grown < 64 << 20, "memory grew by {grown} bytes while {offered} MiB were offered");
@@ -124,31 +126,31 @@ fn resident_bytes() -> u64 {
 
 #[actix::test]
 async fn a_broken_session_does_not_touch_its_neighbours() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let start = async |id: &str| {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, server.url()));
         let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         let peer = server.open().await;
-        events.expect(["1 Connected"]).await;
+        events.expect_all(["1 Connected"]).await;
         (connection, events, peer)
     };
     let (_bad, mut bad_events, mut bad_peer) = start("bad").await;
     let (good, mut good_events, mut good_peer) = start("good").await;
     bad_peer.write(frame(0x83, b"")).await;
     drop(bad_peer);
-    bad_events.expect(["1 Disconnected 1002 unclean…", "1 GaveUp…"]).await;
+    bad_events.expect_all(["1 Disconnected 1002 unclean…", "1 GaveUp…"]).await;
 
     good.send(SendString::new("ping")).await.unwrap().unwrap();
     assert_eq!(good_peer.read().await.payload, b"ping");
     good_peer.text("pong").await;
-    good_events.expect(["1 text pong"]).await;
+    good_events.expect_all(["1 text pong"]).await;
 }
 
 #[actix::test]
 async fn a_flood_of_pings_is_answered_within_bounds() {
-    let (_connection, _events, mut peer) = connected(Settings::default()).await;
-    let pings: Vec<u8> = (0..10_000u32).flat_map(|n| frame(0x89, &n.to_be_bytes())).collect();
+    let (_connection, _events, mut peer) = connected(settings()).await;
+    let pings: Vec<u8> = (0..10_000u32).flat_map(|n| frame(0x89, n.to_be_bytes())).collect();
     peer.write(pings).await;
     // RFC 6455 §5.5.3: the newest may be answered alone. The newest is among the answers.
     let newest = 9_999u32.to_be_bytes();

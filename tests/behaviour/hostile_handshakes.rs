@@ -1,11 +1,12 @@
 //! What an attempt makes of answers that are not what RFC 6455 §4.2.2 asks for.
 
 use wsvisor::{
-    Connect, Connection, DialError, ExitReason, GetStatus, HandshakeError, RetryAfter, Settings,
-    Timeouts,
+    Connect, Connection, DialError, ExitReason, GetStatus, HandshakeError, RetryAfter, Timeouts,
 };
 
-use crate::support::{Head, Server, alone, ms};
+use wsvisor::testing::UpgradeRequest as Head;
+
+use crate::support::{alone, listen, ms, settings, string};
 
 /// The exit reason of an attempt that the server answers so. The server then holds the stream.
 async fn answered(answer: impl Fn(&Head) -> Vec<u8>) -> ExitReason {
@@ -16,13 +17,13 @@ async fn answered_to(
     with: impl Fn(Connect) -> Connect,
     answer: impl Fn(&Head) -> Vec<u8>,
 ) -> ExitReason {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     connection.send(with(Connect::to(server.url()))).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     let answer = answer(&peer.request().await);
-    peer.try_write(answer).await;
-    events.expect(["1 ConnectionError…"]).await;
+    let _ = peer.try_write(answer).await;
+    events.expect_all(["1 ConnectionError…"]).await;
     peer.read_end().await;
     connection.send(GetStatus).await.unwrap().last_exit.unwrap()
 }
@@ -133,14 +134,14 @@ async fn a_head_without_end_is_cut() {
 
 #[actix::test]
 async fn interim_answers_are_read_past() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     let head = peer.request().await;
     peer.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").await;
     peer.write(head.acceptance("")).await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
 
     let error = handshake_error(
         answered(|_| "HTTP/1.1 100 Continue\r\n\r\n".repeat(100).into_bytes()).await,
@@ -151,14 +152,16 @@ async fn interim_answers_are_read_past() {
 #[actix::test]
 async fn a_server_that_hangs_up_is_a_failed_attempt() {
     for said in ["", "HTTP/1.1 101 Switching"] {
-        let server = Server::start().await;
-        let (connection, mut events) = alone(Connection::string("a"));
+        let server = listen();
+        let (connection, mut events) = string();
         connection.send(Connect::to(server.url())).await.unwrap().unwrap();
         let mut peer = server.accept().await;
         peer.request().await;
         peer.write(said).await;
         drop(peer);
-        events.expect(["1 ConnectionError cannot connect: the connection failed during…"]).await;
+        events
+            .expect_all(["1 ConnectionError: cannot connect: the connection failed during…"])
+            .await;
         let exit = connection.send(GetStatus).await.unwrap().last_exit;
         assert!(matches!(exit, Some(ExitReason::Dial(DialError::Upgrade(_)))), "{said}: {exit:?}");
     }
@@ -167,10 +170,10 @@ async fn a_server_that_hangs_up_is_a_failed_attempt() {
 /// The limit is on the whole answer, so that it does not help a server to send now and then.
 #[actix::test]
 async fn a_dribbling_server_is_given_up_in_time() {
-    let server = Server::start().await;
+    let server = listen();
     let timeouts = Timeouts { handshake: ms(100), ..Timeouts::default() };
     let (connection, mut events) =
-        alone(Connection::string("a").settings(Settings::default().timeouts(timeouts)));
+        alone(Connection::string("a").settings(settings().timeouts(timeouts)));
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     let head = peer.request().await.acceptance("");
@@ -178,12 +181,12 @@ async fn a_dribbling_server_is_given_up_in_time() {
         let mut tick = tokio::time::interval(ms(5));
         for byte in head.bytes() {
             tick.tick().await;
-            peer.try_write([byte]).await;
+            let _ = peer.try_write([byte]).await;
         }
     };
     tokio::select! {
         () = dribble => panic!("the client waited for the last byte"),
-        () = events.expect(["1 ConnectionError cannot connect: the opening handshake took…"]) => {}
+        () = events.expect_all(["1 ConnectionError: cannot connect: the opening handshake took…"]) => {}
     }
 }
 

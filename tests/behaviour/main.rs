@@ -1,5 +1,5 @@
 //! What a connection and a supervisor do, seen from outside: through the public API, and through
-//! the bytes on a real socket.
+//! the bytes that a server reads and writes. The servers are those of `wsvisor::testing`.
 
 #![allow(
     clippy::unwrap_used,

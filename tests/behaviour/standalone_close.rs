@@ -6,18 +6,20 @@ use wsvisor::{
     Timeouts,
 };
 
-use crate::support::{Events, Peer, Server, alone, frame, ms, soon};
+use wsvisor::testing::{Peer, Recorder, Server, frame};
 
-async fn connected() -> (Addr<Connection>, Events, Peer, Server) {
-    connected_with(Settings::default()).await
+use crate::support::{alone, listen, ms, settings, soon};
+
+async fn connected() -> (Addr<Connection>, Recorder, Peer, Server) {
+    connected_with(settings()).await
 }
 
-async fn connected_with(settings: Settings) -> (Addr<Connection>, Events, Peer, Server) {
-    let server = Server::start().await;
+async fn connected_with(settings: Settings) -> (Addr<Connection>, Recorder, Peer, Server) {
+    let server = listen();
     let (connection, mut events) = alone(Connection::string("a").settings(settings));
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     (connection, events, peer, server)
 }
 
@@ -28,7 +30,7 @@ async fn disconnect_sends_1000_and_no_reason() {
     assert_eq!(peer.read_close().await, [0x03, 0xE8]);
     peer.close(1000).await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean: closed by us, and the peer answered…"]).await;
+    events.expect_all(["1 Disconnected 1000 clean: closed by us, and the peer answered…"]).await;
 }
 
 #[actix::test]
@@ -42,7 +44,7 @@ async fn disconnect_may_send_a_code_and_a_reason() {
     assert_eq!(peer.read_close().await, b"\x0F\xA1bye");
     peer.close(4001).await;
     drop(peer);
-    events.expect(["1 Disconnected 4001 clean…"]).await;
+    events.expect_all(["1 Disconnected 4001 clean…"]).await;
 }
 
 #[actix::test]
@@ -53,12 +55,12 @@ async fn disconnect_without_a_session_does_nothing() {
     assert_eq!(peer.read_close().await, [0x03, 0xE8], "the first one counts");
     peer.close(1000).await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean…"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…"]).await;
     connection.send(Disconnect::normally()).await.unwrap();
 
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let _peer = server.open().await;
-    events.expect(["2 Connected"]).await;
+    events.expect_all(["2 Connected"]).await;
 }
 
 #[actix::test]
@@ -75,7 +77,7 @@ async fn what_was_queued_goes_out_before_the_close_frame() {
     assert_eq!(peer.read().await.opcode, 8);
     peer.close(1000).await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean…"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…"]).await;
 }
 
 #[actix::test]
@@ -86,18 +88,18 @@ async fn nothing_is_delivered_after_disconnect() {
     peer.text("too late").await;
     peer.close(1000).await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean…"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…"]).await;
 }
 
 #[actix::test]
 async fn a_peer_that_does_not_answer_the_close_is_cut() {
     let timeouts = Timeouts { close: ms(50), ..Timeouts::default() };
     let (connection, mut events, mut peer, _server) =
-        connected_with(Settings::default().timeouts(timeouts)).await;
+        connected_with(settings().timeouts(timeouts)).await;
     connection.send(Disconnect::normally()).await.unwrap();
     peer.read_close().await;
     events
-        .expect(["1 Disconnected 1006 unclean: closed by us, and the peer did not answer…"])
+        .expect_all(["1 Disconnected 1006 unclean: closed by us, and the peer did not answer…"])
         .await;
     peer.read_end().await;
 }
@@ -106,7 +108,7 @@ async fn a_peer_that_does_not_answer_the_close_is_cut() {
 async fn a_peer_that_does_not_read_is_cut_and_the_unwritten_is_told() {
     let timeouts = Timeouts { close: ms(50), ..Timeouts::default() };
     let (connection, mut events, _peer, _server) =
-        connected_with(Settings::default().timeouts(timeouts)).await;
+        connected_with(settings().timeouts(timeouts)).await;
     // More than the kernel's buffers take.
     let sends: Vec<_> =
         (0..7).map(|_| connection.send(SendString::new("x".repeat(1_000_000)))).collect();
@@ -114,7 +116,7 @@ async fn a_peer_that_does_not_read_is_cut_and_the_unwritten_is_told() {
     // One more passes the mailbox behind those, so they are accepted.
     connection.send(GetStatus).await.unwrap();
     connection.send(Disconnect::normally()).await.unwrap();
-    events.expect(["1 Disconnected 1006 unclean…"]).await;
+    events.expect_all(["1 Disconnected 1006 unclean…"]).await;
 
     let fates: Vec<_> = soon("the fates", fates).await.unwrap().into_iter().flatten().collect();
     let rank = |fate: &Result<_, SendError>| match fate {
@@ -144,7 +146,7 @@ async fn a_close_of_the_peer_is_answered_with_its_code() {
         assert_eq!(peer.read_close().await, answer);
         peer.read_end().await;
         drop(peer);
-        events.expect([event]).await;
+        events.expect_all([event]).await;
     }
 }
 
@@ -152,30 +154,30 @@ async fn a_close_of_the_peer_is_answered_with_its_code() {
 async fn what_came_before_the_close_is_delivered() {
     let (_connection, mut events, mut peer, _server) = connected().await;
     let mut bytes = frame(0x81, b"last words");
-    bytes.extend(frame(0x88, &1001u16.to_be_bytes()));
+    bytes.extend(frame(0x88, 1001u16.to_be_bytes()));
     bytes.extend(frame(0x81, b"after the end"));
     peer.write(bytes).await;
     peer.read_close().await;
     drop(peer);
-    events.expect(["1 text last words", "1 Disconnected 1001 clean…"]).await;
+    events.expect_all(["1 text last words", "1 Disconnected 1001 clean…"]).await;
 }
 
 #[actix::test]
 async fn a_stream_that_ends_without_a_close_frame_is_1006() {
     let (connection, mut events, peer, _server) = connected().await;
     drop(peer);
-    events.expect(["1 Disconnected 1006 unclean: the peer ended the connection…"]).await;
+    events.expect_all(["1 Disconnected 1006 unclean: the peer ended the connection…"]).await;
     let exit = connection.send(GetStatus).await.unwrap().last_exit.unwrap();
     assert_eq!(ExitClass::of(&exit, std::time::UNIX_EPOCH), ExitClass::Retry { floor: None });
 
     let (_connection, mut events, peer, _server) = connected().await;
     peer.reset();
-    events.expect(["1 Disconnected 1006 unclean: the connection was lost…"]).await;
+    events.expect_all(["1 Disconnected 1006 unclean: the connection was lost…"]).await;
 
     let (_connection, mut events, mut peer, _server) = connected().await;
     peer.write([0x81, 10, b'h', b'a', b'l', b'f']).await;
     drop(peer);
-    events.expect(["1 Disconnected 1006 unclean: the peer ended the connection without a close frame, inside a message"]).await;
+    events.expect_all(["1 Disconnected 1006 unclean: the peer ended the connection without a close frame, inside a message"]).await;
 }
 
 #[actix::test]
@@ -185,5 +187,5 @@ async fn the_session_is_closed_when_nobody_has_the_address() {
     assert_eq!(peer.read_close().await, [0x03, 0xE8]);
     peer.close(1000).await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean…"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…"]).await;
 }

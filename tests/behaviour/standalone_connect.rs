@@ -2,30 +2,30 @@
 
 use wsvisor::{
     Connect, ConnectError, Connection, Disconnect, ExitClass, GetStatus, InvalidHeader, Lifecycle,
-    LifecycleEvent, Reconnect, Settings, State, Timeouts,
+    LifecycleEvent, Reconnect, State, Timeouts,
 };
 
-use crate::support::{Server, alone, ms};
+use crate::support::{alone, listen, ms, settings, string};
 
 /// A port on which nothing listens.
 const NOWHERE: &str = "ws://127.0.0.1:1/";
 
 #[actix::test]
 async fn connect_leads_to_connected() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     let connecting = connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     assert_eq!(connecting.epoch.get(), 1);
     let _peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     assert_eq!(connection.send(GetStatus).await.unwrap().state, State::Connected);
 }
 
 #[actix::test]
 async fn the_upgrade_request_is_what_the_rfc_asks_for() {
-    let server = Server::start().await;
-    let (connection, _events) = alone(Connection::string("a"));
-    let connect = Connect::to(format!("{}chat?room=7", server.url()))
+    let server = listen();
+    let (connection, _events) = string();
+    let connect = Connect::to(format!("{}/chat?room=7", server.url()))
         .subprotocol("v2.chat")
         .subprotocol("v1.chat")
         .bearer_auth("secret")
@@ -34,7 +34,7 @@ async fn the_upgrade_request_is_what_the_rfc_asks_for() {
 
     let head = server.accept().await.request().await;
     assert_eq!(head.request_line(), "GET /chat?room=7 HTTP/1.1");
-    let host = server.address().to_string();
+    let host = server.url().replace("ws://", "");
     for (name, value) in [
         ("host", host.as_str()),
         ("upgrade", "websocket"),
@@ -52,17 +52,17 @@ async fn the_upgrade_request_is_what_the_rfc_asks_for() {
 
 #[actix::test]
 async fn the_chosen_subprotocol_is_told() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     let connect = Connect::to(server.url()).subprotocol("v2").subprotocol("v1");
     connection.send(connect).await.unwrap().unwrap();
     server.accept().await.shake_hands_with("Sec-WebSocket-Protocol: v1\r\n").await;
-    events.expect(["1 Connected v1"]).await;
+    events.expect_all(["1 Connected with subprotocol v1"]).await;
 }
 
 #[actix::test]
 async fn bad_parameters_are_refused_before_anything_is_dialled() {
-    let (connection, _events) = alone(Connection::string("a"));
+    let (connection, _events) = string();
     let refusal = async |connect: Connect| connection.send(connect).await.unwrap().unwrap_err();
 
     for url in ["", "example.com", "http://127.0.0.1/", "ws://127.0.0.1/#top", "ws://a:b@host/"] {
@@ -97,8 +97,8 @@ async fn bad_parameters_are_refused_before_anything_is_dialled() {
 
 #[actix::test]
 async fn of_several_faults_the_first_in_the_documented_order_is_told() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     let all_wrong = |url: &str| Connect::to(url).subprotocol("no token").header("Host", "x");
     let refusal = async |connect: Connect| connection.send(connect).await.unwrap().unwrap_err();
 
@@ -112,21 +112,21 @@ async fn of_several_faults_the_first_in_the_documented_order_is_told() {
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     assert_eq!(refusal(all_wrong("nonsense")).await, ConnectError::ConnectionInProgress);
     let _peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     assert_eq!(refusal(all_wrong("nonsense")).await, ConnectError::ConnectionInProgress);
 }
 
 #[actix::test]
 async fn a_second_connect_does_not_harm_the_first() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     let connect = async |url: &str| connection.send(Connect::to(url)).await.unwrap();
     let in_progress = Err(ConnectError::ConnectionInProgress);
 
     connect(&server.url()).await.unwrap();
     assert_eq!(connect(NOWHERE).await, in_progress, "while connecting");
     let mut peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     assert_eq!(connect(NOWHERE).await, in_progress, "while connected");
     connection.send(Disconnect::normally()).await.unwrap();
     assert_eq!(connect(NOWHERE).await, in_progress, "while closing");
@@ -134,62 +134,67 @@ async fn a_second_connect_does_not_harm_the_first() {
     peer.read_close().await;
     peer.close(1000).await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean…"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…"]).await;
     // The refused parameters were forgotten: this goes to the server.
     connection.send(Reconnect).await.unwrap().unwrap();
     let _peer = server.open().await;
-    events.expect(["2 Connected"]).await;
+    events.expect_all(["2 Connected"]).await;
 }
 
 #[actix::test]
 async fn a_failed_attempt_is_told_once_and_is_not_repeated() {
+    // Over a real socket.
     let (connection, mut events) = alone(Connection::string("a"));
     connection.send(Connect::to(NOWHERE)).await.unwrap().unwrap();
-    events.expect(["1 ConnectionError cannot connect: cannot connect to 127.0.0.1:1…"]).await;
+    events.expect_all(["1 ConnectionError: cannot connect: cannot connect to 127.0.0.1:1…"]).await;
     let status = connection.send(GetStatus).await.unwrap();
     assert_eq!(status.state, State::Disconnected);
     assert_eq!(status.next_attempt_in, None, "alone, nothing reconnects by itself");
 
     connection.send(Reconnect).await.unwrap().unwrap();
-    events.expect(["2 ConnectionError…"]).await;
+    events.expect_all(["2 ConnectionError…"]).await;
 }
 
 #[actix::test]
 async fn a_silent_server_is_given_up_in_time() {
-    let server = Server::start().await;
+    let server = listen();
     let timeouts = Timeouts { handshake: ms(50), ..Timeouts::default() };
-    let settings = Settings::default().timeouts(timeouts);
+    let settings = settings().timeouts(timeouts);
     let (connection, mut events) = alone(Connection::string("a").settings(settings));
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     peer.request().await;
     events
-        .expect(["1 ConnectionError cannot connect: the opening handshake took longer than 50ms"])
+        .expect_all([
+            "1 ConnectionError: cannot connect: the opening handshake took longer than 50ms",
+        ])
         .await;
     peer.read_end().await;
 }
 
 #[actix::test]
 async fn disconnect_cancels_an_attempt() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     peer.request().await;
     connection.send(Disconnect::normally()).await.unwrap();
     connection.send(Disconnect::normally()).await.unwrap();
-    events.expect(["1 ConnectionError the attempt was cancelled before it was connected"]).await;
+    events
+        .expect_all(["1 ConnectionError: the attempt was cancelled before it was connected"])
+        .await;
     peer.read_end().await;
 
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let _peer = server.open().await;
-    events.expect(["2 Connected"]).await;
+    events.expect_all(["2 Connected"]).await;
 }
 
 #[actix::test]
 async fn reconnect_needs_a_connect_before_it_and_a_connection_at_rest() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     let reconnect = async || connection.send(Reconnect).await.unwrap();
     let in_progress = Err(ConnectError::ConnectionInProgress);
 
@@ -200,29 +205,31 @@ async fn reconnect_needs_a_connect_before_it_and_a_connection_at_rest() {
     connection.send(Connect::to(server.url()).subprotocol("v1")).await.unwrap().unwrap();
     assert_eq!(reconnect().await, in_progress, "while connecting");
     let peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     assert_eq!(reconnect().await, in_progress, "while connected");
 
     peer.reset();
-    events.expect(["1 Disconnected 1006 unclean…"]).await;
+    events.expect_all(["1 Disconnected 1006 unclean…"]).await;
     reconnect().await.unwrap();
     let head = server.accept().await.shake_hands().await;
     assert_eq!(head.header("sec-websocket-protocol"), Some("v1"), "the accepted parameters");
-    events.expect(["2 Connected"]).await;
+    events.expect_all(["2 Connected"]).await;
 }
 
 #[actix::test]
 async fn a_redirect_is_an_error_and_is_not_followed() {
-    let (server, elsewhere) = (Server::start().await, Server::start().await);
-    let (connection, mut events) = alone(Connection::string("a"));
+    let (server, elsewhere) = (listen(), listen());
+    let (connection, mut events) = string();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     peer.request().await;
     peer.write(format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", elsewhere.url())).await;
-    events.expect(["1 ConnectionError the opening handshake failed: server answered 302…"]).await;
+    events
+        .expect_all(["1 ConnectionError: the opening handshake failed: server answered 302…"])
+        .await;
 
     // Whoever connects to the other server first is this second, wanted, attempt.
-    connection.send(Connect::to(format!("{}wanted", elsewhere.url()))).await.unwrap().unwrap();
+    connection.send(Connect::to(format!("{}/wanted", elsewhere.url()))).await.unwrap().unwrap();
     let head = elsewhere.accept().await.shake_hands().await;
     assert_eq!(head.request_line(), "GET /wanted HTTP/1.1");
 }
@@ -250,13 +257,13 @@ async fn a_handler_of_the_end_may_connect_at_once() {
             }
         }
     }
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     let again = Again { connection: Some(connection.clone()), url: server.url() }.start();
     connection.send(wsvisor::Subscribe::new(again.recipient::<Lifecycle>())).await.unwrap();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     drop(server.open().await);
-    events.expect(["1 Connected", "1 Disconnected 1006 unclean…"]).await;
+    events.expect_all(["1 Connected", "1 Disconnected 1006 unclean…"]).await;
     let _peer = server.open().await;
-    events.expect(["2 Connected"]).await;
+    events.expect_all(["2 Connected"]).await;
 }

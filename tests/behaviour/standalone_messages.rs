@@ -3,24 +3,26 @@
 use actix::Addr;
 use wsvisor::{
     Connect, Connection, ConnectionBuilder, Delivery, Disconnect, GetStatus, Limits, OutboxLimits,
-    ReceivedBatch, Refusal, SendBinary, SendError, SendJson, SendString, Settings, Subscribe,
-    Unsubscribe,
+    Refusal, SendBinary, SendError, SendJson, SendString, Subscribe, Unsubscribe,
 };
 
-use crate::support::{Events, Frame, Peer, Recorder, Server, alone, frame, loopback_policy, soon};
+use wsvisor::testing::{ClientFrame as Frame, Peer, Recorder, disconnected, frame, text};
 
-async fn connected(builder: ConnectionBuilder) -> (Addr<Connection>, Events, Peer) {
-    let server = Server::start().await;
+use crate::support::{alone, listen, loopback_policy, settings, soon, string};
+
+async fn connected(builder: ConnectionBuilder) -> (Addr<Connection>, Recorder, Peer) {
+    let server = listen();
     let (connection, mut events) = alone(builder);
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     (connection, events, peer)
 }
 
 #[actix::test]
 async fn text_and_binary_go_both_ways() {
-    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let (connection, mut events, mut peer) =
+        connected(Connection::string("a").settings(settings())).await;
     let sent = connection.send(SendString::new("häl-lo")).await.unwrap();
     assert_eq!(sent.unwrap(), Delivery::Written);
     connection.send(SendBinary::new(vec![0, 255])).await.unwrap().unwrap();
@@ -28,52 +30,55 @@ async fn text_and_binary_go_both_ways() {
     assert_eq!(peer.read().await, Frame { opcode: 2, payload: vec![0, 255] });
 
     peer.text("welt").await;
-    peer.write(frame(0x82, &[1, 2])).await;
+    peer.write(frame(0x82, [1, 2])).await;
     peer.text("").await;
-    events.expect(["1 text welt", "1 binary [1, 2]", "1 text "]).await;
+    events.expect_all(["1 text welt", "1 binary of 2 bytes: \"\\x01\\x02\"", "1 text "]).await;
 }
 
 #[actix::test]
 async fn large_messages_go_both_ways() {
-    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let (connection, mut events, mut peer) =
+        connected(Connection::string("a").settings(settings())).await;
     let large = "0123456789abcdef".repeat(200_000);
     let (sent, read) = tokio::join!(connection.send(SendString::new(large.as_str())), peer.read());
     sent.unwrap().unwrap();
     assert!(read.payload == large.as_bytes(), "{read:?}");
     peer.text(&large).await;
-    assert!(events.next().await == format!("1 text {large}"));
+    events.expect(text(large)).await;
 }
 
 #[actix::test]
 async fn fragments_are_one_message_and_pings_between_them_are_answered() {
-    let (_connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let (_connection, mut events, mut peer) =
+        connected(Connection::string("a").settings(settings())).await;
     let umlaut = "ä".as_bytes();
     peer.write(frame(0x01, &umlaut[..1])).await;
     peer.write(frame(0x89, b"alive?")).await;
     assert_eq!(peer.read().await, Frame { opcode: 10, payload: b"alive?".to_vec() });
     peer.write(frame(0x00, &umlaut[1..])).await;
     peer.write(frame(0x80, b"!")).await;
-    events.expect(["1 text ä!"]).await;
+    events.expect_all(["1 text ä!"]).await;
 }
 
 #[actix::test]
 async fn messages_that_came_with_the_handshakes_answer_are_delivered() {
-    let server = Server::start().await;
-    let (connection, mut events) = alone(Connection::string("a"));
+    let server = listen();
+    let (connection, mut events) = string();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     let mut bytes = peer.request().await.acceptance("").into_bytes();
     bytes.extend(frame(0x81, b"early"));
     bytes.extend(&frame(0x81, b"halved")[..4]);
     peer.write(&bytes).await;
-    events.expect(["1 Connected", "1 text early"]).await;
+    events.expect_all(["1 Connected", "1 text early"]).await;
     peer.write(&frame(0x81, b"halved")[4..]).await;
-    events.expect(["1 text halved"]).await;
+    events.expect_all(["1 text halved"]).await;
 }
 
 #[actix::test]
 async fn a_json_connection_drops_what_is_not_json_and_goes_on() {
-    let (connection, mut events, mut peer) = connected(Connection::json("a")).await;
+    let (connection, mut events, mut peer) =
+        connected(Connection::json("a").settings(settings())).await;
     let good = [r#"{"a":[1,2]}"#, "7", r#""text""#, " null "];
     let bad = ["", "{", "tru", "{} trailing", "\u{feff}{}", "'single'"];
     for text in bad {
@@ -84,7 +89,7 @@ async fn a_json_connection_drops_what_is_not_json_and_goes_on() {
         peer.text(text).await;
     }
     let expected = good.map(|text| format!("1 text {text}"));
-    events.expect(expected.each_ref().map(String::as_str)).await;
+    events.expect_all(expected.each_ref().map(String::as_str)).await;
     let status = connection.send(GetStatus).await.unwrap();
     assert_eq!((status.received, status.not_json), (4, 7));
 
@@ -96,8 +101,9 @@ async fn a_json_connection_drops_what_is_not_json_and_goes_on() {
 
 #[actix::test]
 async fn without_a_message_subscriber_messages_are_read_and_dropped() {
-    let server = Server::start().await;
-    let connection = Connection::string("a").policy(loopback_policy()).start().unwrap();
+    let server = listen();
+    let connection =
+        Connection::string("a").settings(settings()).policy(loopback_policy()).start().unwrap();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.open().await;
     for _ in 0..100 {
@@ -109,7 +115,7 @@ async fn without_a_message_subscriber_messages_are_read_and_dropped() {
     assert_eq!((status.received, status.unheard), (0, 100));
 
     // Nobody listens, and the rules hold all the same: text is UTF-8.
-    peer.write(frame(0x81, &[0xFF])).await;
+    peer.write(frame(0x81, [0xFF])).await;
     assert_eq!(peer.read_close().await, 1007u16.to_be_bytes());
 }
 
@@ -119,22 +125,23 @@ async fn a_message_is_refused_while_there_is_no_session() {
         let error = connection.send(SendString::new("x")).await.unwrap().unwrap_err();
         assert!(matches!(error, SendError::Refused(Refusal::NotConnected)), "{error}");
     };
-    let (idle, _events) = alone(Connection::string("a"));
+    let (idle, _events) = string();
     refusal(&idle).await;
-    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
+    let (connection, mut events, mut peer) =
+        connected(Connection::string("a").settings(settings())).await;
     connection.send(Disconnect::normally()).await.unwrap();
     refusal(&connection).await;
     peer.read_close().await;
     peer.close(1000).await;
     drop(peer);
-    events.until("Disconnected").await;
+    events.until(disconnected()).await;
     refusal(&connection).await;
 }
 
 #[actix::test]
 async fn a_full_outbox_refuses_and_tells() {
     let outbox = OutboxLimits { messages: 2, bytes: 100 };
-    let settings = Settings::default().outbox(outbox);
+    let settings = settings().outbox(outbox);
     let (connection, _events, mut peer) =
         connected(Connection::string("a").settings(settings)).await;
     let error = connection.send(SendString::new("x".repeat(101))).await.unwrap().unwrap_err();
@@ -159,11 +166,12 @@ async fn a_full_outbox_refuses_and_tells() {
 
 #[actix::test]
 async fn batches_carry_all_messages_of_a_read() {
-    let server = Server::start().await;
-    let (recorder, mut batches) = Recorder::start();
+    let server = listen();
+    let mut batches = Recorder::start();
     let connection = Connection::string("a")
+        .settings(settings())
         .policy(loopback_policy())
-        .subscribe(recorder.recipient::<ReceivedBatch>())
+        .subscribe(batches.batches())
         .start()
         .unwrap();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
@@ -172,23 +180,23 @@ async fn batches_carry_all_messages_of_a_read() {
     peer.write(texts.iter().flat_map(|text| frame(0x81, text.as_bytes())).collect::<Vec<_>>())
         .await;
     for text in &texts {
-        assert_eq!(batches.next().await, format!("1 batched {text}"));
+        assert_eq!(batches.next().await.to_string(), format!("1 text {text}"));
     }
 }
 
 #[actix::test]
 async fn subscriptions_begin_and_end() {
-    let (connection, mut events, mut peer) = connected(Connection::string("a")).await;
-    let (recorder, mut late) = Recorder::start();
-    let subscription =
-        connection.send(Subscribe::new(recorder.recipient::<wsvisor::Received>())).await.unwrap();
+    let (connection, mut events, mut peer) =
+        connected(Connection::string("a").settings(settings())).await;
+    let mut late = Recorder::start();
+    let subscription = connection.send(Subscribe::new(late.messages())).await.unwrap();
     peer.text("one").await;
-    events.expect(["1 text one"]).await;
-    late.expect(["1 text one"]).await;
+    events.expect_all(["1 text one"]).await;
+    late.expect_all(["1 text one"]).await;
 
     connection.send(Unsubscribe(subscription)).await.unwrap();
     peer.text("two").await;
-    events.expect(["1 text two"]).await;
+    events.expect_all(["1 text two"]).await;
     drop(connection);
     peer.read_close().await;
     assert_eq!(late.history().len(), 1);
@@ -196,14 +204,14 @@ async fn subscriptions_begin_and_end() {
 
 #[actix::test]
 async fn one_payload_limit_holds_for_all_fragments_together() {
-    let settings = Settings::default().limits(Limits::default().with_max_message(1_000));
+    let settings = settings().limits(Limits::default().with_max_message(1_000));
     let (_connection, mut events, mut peer) =
         connected(Connection::string("a").settings(settings)).await;
-    peer.write(frame(0x81, &[b'x'; 1_000])).await;
-    events.until("text x").await;
-    peer.write(frame(0x01, &[b'x'; 600])).await;
-    peer.write(frame(0x80, &[b'x'; 401])).await;
+    peer.write(frame(0x81, [b'x'; 1_000])).await;
+    events.until(text("x".repeat(1_000))).await;
+    peer.write(frame(0x01, [b'x'; 600])).await;
+    peer.write(frame(0x80, [b'x'; 401])).await;
     assert_eq!(peer.read_close().await, 1009u16.to_be_bytes());
     drop(peer);
-    events.expect(["1 Disconnected 1009 unclean: the peer's bytes were refused…"]).await;
+    events.expect_all(["1 Disconnected 1009 unclean: the peer's bytes were refused…"]).await;
 }

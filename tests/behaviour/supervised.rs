@@ -1,7 +1,5 @@
 //! A connection under a supervisor: it comes back, its address stays, its events keep their order.
 
-use std::collections::HashSet;
-
 use actix::prelude::*;
 use wsvisor::{
     Backoff, ConnectionSpec, CountConnections, Disconnect, GetStatus, Lifecycle, LifecycleEvent,
@@ -9,56 +7,59 @@ use wsvisor::{
     Supervisor,
 };
 
-use crate::support::{Server, frame, loopback_policy, ms, quick, recorded, soon, supervisor};
+use wsvisor::testing::{Server, backoff_scheduled, connected, connection_error, frame};
+
+use crate::support::{listen, loopback_policy, ms, network, quick, recorded, soon, supervisor};
 
 #[actix::test]
 async fn it_comes_back_with_rising_epochs() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     drop(server.open().await);
-    events.expect(["1 Connected", "1 Disconnected 1006…", "1 BackoffScheduled 1"]).await;
+    events
+        .expect_all(["1 Connected", "1 Disconnected 1006…", "1 BackoffScheduled: retry 1…"])
+        .await;
     let mut peer = server.open().await;
-    events.expect(["2 Connected"]).await;
+    events.expect_all(["2 Connected"]).await;
     peer.close(1001).await;
     drop(peer);
-    events.expect(["2 Disconnected 1001 clean…", "2 BackoffScheduled 2"]).await;
+    events.expect_all(["2 Disconnected 1001 clean…", "2 BackoffScheduled: retry 2…"]).await;
     let _peer = server.open().await;
-    events.expect(["3 Connected"]).await;
+    events.expect_all(["3 Connected"]).await;
 }
 
 #[actix::test]
 async fn the_address_survives_ten_restarts_of_the_server() {
-    let mut server = Server::start().await;
-    let address = server.address();
+    let mut server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     for round in 0..10 {
         let mut peer = server.open().await;
-        events.until("Connected").await;
+        events.until(connected()).await;
         let text = format!("round {round}");
         connection.send(SendString::new(text.as_str())).await.unwrap().unwrap();
         assert_eq!(peer.read().await.payload, text.as_bytes());
         peer.text(&text).await;
-        events.until(&format!("text {text}")).await;
+        events.until(wsvisor::testing::text(text)).await;
 
         // Killed: its connections are reset and nothing listens any more.
-        drop(server);
+        server.stop();
         peer.reset();
-        events.until("BackoffScheduled").await;
+        events.until(backoff_scheduled()).await;
         // Dialled in vain at least once.
-        events.until("ConnectionError").await;
-        server = Server::on(address).await;
+        events.until(connection_error()).await;
+        server.start().await.unwrap();
     }
 }
 
 #[actix::test]
 async fn a_hundred_and_fifty_connections_to_one_server_all_connect() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
-    let (recorder, mut events) = (CountConnected::default().start(), HashSet::new());
+    let recorder = CountConnected::default().start();
     for n in 0..150 {
         let spec = ConnectionSpec::string(format!("c{n}"), server.url())
             .subscribe(recorder.clone().recipient::<Lifecycle>());
@@ -66,10 +67,9 @@ async fn a_hundred_and_fifty_connections_to_one_server_all_connect() {
     }
     let mut peers = Vec::new();
     for _ in 0..150 {
-        let peer = server.open().await;
-        assert!(events.insert(peer.0.peer_addr().unwrap()), "a socket of its own");
-        peers.push(peer);
+        peers.push(server.open().await);
     }
+    assert_eq!(network().live(&server), 150, "each has a socket of its own");
     // All peers are held: all are connected at the same time.
     soon("150 connected", recorder.send(WaitFor(150))).await.unwrap().unwrap();
     let counts = supervisor.send(CountConnections).await.unwrap();
@@ -126,19 +126,19 @@ impl Handler<WaitFor> for CountConnected {
 #[actix::test]
 async fn restart_types_decide_on_a_normal_end() {
     let after_1000 = [
-        (RestartPolicy::Permanent, "1 BackoffScheduled 1"),
-        (RestartPolicy::Transient, "1 Stopped"),
-        (RestartPolicy::Temporary, "1 Stopped"),
+        (RestartPolicy::Permanent, "1 BackoffScheduled: retry 1…"),
+        (RestartPolicy::Transient, "1 Stopped…"),
+        (RestartPolicy::Temporary, "1 Stopped…"),
     ];
     for (restart, expected) in after_1000 {
-        let server = Server::start().await;
+        let server = listen();
         let supervisor = supervisor();
         let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
         supervisor.send(StartConnection(spec.restart(restart))).await.unwrap().unwrap();
         let mut peer = server.open().await;
         peer.close(1000).await;
         drop(peer);
-        events.expect(["1 Connected", "1 Disconnected 1000 clean…", expected]).await;
+        events.expect_all(["1 Connected", "1 Disconnected 1000 clean…", expected]).await;
         let specs = supervisor.send(CountConnections).await.unwrap().specs;
         assert_eq!(specs, usize::from(restart != RestartPolicy::Temporary), "{restart:?}");
     }
@@ -146,7 +146,7 @@ async fn restart_types_decide_on_a_normal_end() {
 
 #[actix::test]
 async fn a_fatal_end_is_not_repeated_even_when_permanent() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
@@ -154,9 +154,9 @@ async fn a_fatal_end_is_not_repeated_even_when_permanent() {
     peer.request().await;
     peer.write("HTTP/1.1 403 Forbidden\r\n\r\n").await;
     events
-        .expect([
-            "1 ConnectionError the opening handshake failed: server answered 403…",
-            "1 GaveUp the opening handshake failed: server answered 403…",
+        .expect_all([
+            "1 ConnectionError: the opening handshake failed: server answered 403…",
+            "1 GaveUp: another attempt would fail too: the opening handshake failed: server answered 403…",
         ])
         .await;
     assert_eq!(connection.send(GetStatus).await.unwrap().state, State::Failed);
@@ -164,126 +164,124 @@ async fn a_fatal_end_is_not_repeated_even_when_permanent() {
 
 #[actix::test]
 async fn a_retry_after_is_waited_for() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     peer.request().await;
     peer.write("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 120\r\n\r\n").await;
-    events.expect(["1 ConnectionError…", "1 BackoffScheduled 1"]).await;
+    events.expect_all(["1 ConnectionError…", "1 BackoffScheduled: retry 1…"]).await;
     let wait = connection.send(GetStatus).await.unwrap().next_attempt_in.unwrap();
     assert!((ms(110_000)..=ms(125_000)).contains(&wait), "{wait:?}");
 
     // A person may overrule the wait.
     connection.send(Reconnect).await.unwrap().unwrap();
     let _peer = server.open().await;
-    events.expect(["1 Restarted", "2 Connected"]).await;
+    events.expect_all(["1 Restarted…", "2 Connected"]).await;
 }
 
 #[actix::test]
 async fn reconnect_cycles_a_session_at_once() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     let mut peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     connection.send(Reconnect).await.unwrap().unwrap();
     assert_eq!(peer.read_close().await, [0x03, 0xE8]);
     peer.close(1000).await;
     drop(peer);
     let _peer = server.open().await;
-    events.expect(["1 Disconnected 1000 clean…", "1 Restarted", "2 Connected"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…", "1 Restarted…", "2 Connected"]).await;
 }
 
 #[actix::test]
 async fn disconnect_stops_a_permanent_connection_and_connect_starts_it() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     let mut peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     connection.send(Disconnect::normally()).await.unwrap();
     peer.read_close().await;
     peer.close(1000).await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean…", "1 Stopped"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…", "1 Stopped…"]).await;
 
     connection.send(wsvisor::Connect::to(server.url())).await.unwrap().unwrap();
     let _peer = server.open().await;
-    events.expect(["2 Connected"]).await;
+    events.expect_all(["2 Connected"]).await;
 }
 
 #[actix::test]
 async fn disconnect_cancels_the_wait_for_the_next_attempt() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let hour = Backoff::between(ms(3_600_000), ms(3_600_000)).unwrap();
     let connection = supervisor.send(StartConnection(spec.backoff(hour))).await.unwrap().unwrap();
     drop(server.open().await);
-    events.expect(["1 Connected", "1 Disconnected…", "1 BackoffScheduled 1"]).await;
+    events.expect_all(["1 Connected", "1 Disconnected…", "1 BackoffScheduled: retry 1…"]).await;
     assert_eq!(supervisor.send(CountConnections).await.unwrap().backing_off, 1);
     connection.send(Disconnect::normally()).await.unwrap();
-    events.expect(["1 Stopped"]).await;
+    events.expect_all(["1 Stopped…"]).await;
     assert_eq!(connection.send(GetStatus).await.unwrap().state, State::Disconnected);
 }
 
 #[actix::test]
 async fn the_backoff_starts_again_once_the_session_is_ready() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let spec = spec.stable_after(StableAfter::Ready).backoff(quick().spread(ms(1)).unwrap());
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     for attempt in 1..=2 {
         drop(server.open().await);
-        events.until(&format!("BackoffScheduled {attempt}")).await;
+        events.until(format!("{attempt} BackoffScheduled: retry {attempt}…").as_str()).await;
     }
     let peer = server.open().await;
-    events.expect(["3 Connected"]).await;
+    events.expect_all(["3 Connected"]).await;
     connection.send(MarkReady).await.unwrap();
     assert!(connection.send(GetStatus).await.unwrap().stable);
     drop(peer);
-    events.expect(["3 Disconnected…", "3 BackoffScheduled 0"]).await;
+    events.expect_all(["3 Disconnected…", "3 BackoffScheduled: next attempt…"]).await;
 }
 
 #[actix::test]
 async fn a_connection_without_a_server_costs_no_one_else_and_connects_when_there_is_one() {
-    let server = Server::start().await;
-    let address = server.address();
-    let url = server.url();
-    drop(server);
+    let mut server = listen();
+    server.stop();
     let supervisor = supervisor();
-    let (spec, mut events) = recorded(ConnectionSpec::string("a", url));
+    let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     supervisor
         .send(StartConnection(spec))
         .await
         .unwrap()
         .expect("a dead server is no failed start");
-    events.expect(["1 ConnectionError…", "1 BackoffScheduled 1"]).await;
-    let server = Server::on(address).await;
+    events.expect_all(["1 ConnectionError…", "1 BackoffScheduled: retry 1…"]).await;
+    server.start().await.unwrap();
     let _peer = server.open().await;
-    events.until("Connected").await;
+    events.until(connected()).await;
 }
 
 /// Connections on threads of their own, told to subscribers on this one.
 #[actix::test]
 async fn connections_may_run_on_many_arbiters() {
-    let server = Server::start().await;
+    let server = Server::on_loopback().await.unwrap();
     let supervisor = Supervisor::builder().policy(loopback_policy()).arbiters(3).start();
     let mut peers = Vec::new();
     for id in ["a", "b", "c", "d"] {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, server.url()));
         let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         let mut peer = server.open().await;
-        events.expect(["1 Connected"]).await;
+        events.expect_all(["1 Connected"]).await;
         connection.send(SendString::new(id)).await.unwrap().unwrap();
         assert_eq!(peer.read().await.payload, id.as_bytes());
         peer.text(id).await;
-        events.expect([format!("1 text {id}").as_str()]).await;
+        events.expect_all([format!("1 text {id}").as_str()]).await;
         peers.push(peer);
     }
 }
@@ -321,7 +319,7 @@ async fn a_slow_subscriber_slows_its_server() {
     }
 
     const MESSAGES: usize = 2_000;
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (seen, mut watched) = tokio::sync::watch::channel(0);
     let stuck = Stuck { held: Vec::new(), seen, holding: true }.start();

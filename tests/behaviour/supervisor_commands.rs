@@ -3,12 +3,13 @@
 use actix::prelude::*;
 use wsvisor::{
     ChildError, ConnectError, Connection, ConnectionSpec, CountConnections, DeleteConnection,
-    GetStatus, InvalidSpec, Received, RestartConnection, SendString, Settings, Shutdown,
-    StartConnection, StartError, State, Subscribe, TerminateConnection, Timeouts, Unsubscribe,
-    WhichConnections,
+    GetStatus, InvalidSpec, RestartConnection, SendString, Shutdown, StartConnection, StartError,
+    State, Subscribe, TerminateConnection, Timeouts, Unsubscribe, WhichConnections,
 };
 
-use crate::support::{Recorder, Server, ms, recorded, soon, supervisor};
+use wsvisor::testing::{Recorder, backoff_scheduled, connected, text};
+
+use crate::support::{listen, ms, recorded, settings, soon, supervisor};
 
 #[actix::test]
 async fn a_spec_that_cannot_be_is_refused_with_its_reason() {
@@ -31,7 +32,7 @@ async fn a_spec_that_cannot_be_is_refused_with_its_reason() {
     let error = refusal(ConnectionSpec::string("", url)).await;
     assert!(matches!(&error, StartError::Spec { source: InvalidSpec::Id(_), .. }), "{error}");
     let zero = Timeouts { close: ms(0), ..Timeouts::default() };
-    let spec = ConnectionSpec::string("a", url).settings(Settings::default().timeouts(zero));
+    let spec = ConnectionSpec::string("a", url).settings(settings().timeouts(zero));
     assert_eq!(
         refusal(spec).await.to_string(),
         "the spec of connection a is wrong: timeouts.close is zero: nothing could finish in time"
@@ -41,7 +42,7 @@ async fn a_spec_that_cannot_be_is_refused_with_its_reason() {
 
 #[actix::test]
 async fn each_operation_answers_as_otp_does_in_each_state() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let spec = || ConnectionSpec::string("a", server.url());
     let start = async || supervisor.send(StartConnection(spec())).await.unwrap();
@@ -91,13 +92,13 @@ async fn each_operation_answers_as_otp_does_in_each_state() {
 
 #[actix::test]
 async fn a_connection_that_backs_off_is_restarting() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let hour = wsvisor::Backoff::between(ms(3_600_000), ms(3_600_000)).unwrap();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     supervisor.send(StartConnection(spec.backoff(hour))).await.unwrap().unwrap();
     drop(server.open().await);
-    events.until("BackoffScheduled").await;
+    events.until(backoff_scheduled()).await;
 
     let restarting = ChildError::Restarting("a".into());
     let restart = supervisor.send(RestartConnection("a".into())).await.unwrap();
@@ -105,13 +106,13 @@ async fn a_connection_that_backs_off_is_restarting() {
     let delete = supervisor.send(DeleteConnection("a".into())).await.unwrap();
     assert_eq!(delete, Err(restarting));
     supervisor.send(TerminateConnection("a".into())).await.unwrap().unwrap();
-    events.expect(["1 Stopped"]).await;
+    events.expect_all(["1 Stopped…"]).await;
     supervisor.send(DeleteConnection("a".into())).await.unwrap().unwrap();
 }
 
 #[actix::test]
 async fn connections_are_listed_in_the_order_of_their_start() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     for id in ["c", "a", "b"] {
         let spec = ConnectionSpec::string(id, server.url());
@@ -127,43 +128,42 @@ async fn connections_are_listed_in_the_order_of_their_start() {
 
 #[actix::test]
 async fn a_supervisors_subscriber_hears_all_its_connections() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let start = async |id: &str| {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, server.url()));
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         let peer = server.open().await;
-        events.until("Connected").await;
+        events.until(connected()).await;
         (peer, events)
     };
     let (mut before, mut events_before) = start("before").await;
-    let (recorder, mut all) = Recorder::start();
-    let subscription =
-        supervisor.send(Subscribe::new(recorder.recipient::<Received>())).await.unwrap();
+    let mut all = Recorder::start();
+    let subscription = supervisor.send(Subscribe::new(all.messages())).await.unwrap();
     let (mut after, mut events_after) = start("after").await;
 
     before.text("one").await;
-    all.expect(["1 text one"]).await;
+    all.expect_all(["1 text one"]).await;
     after.text("two").await;
-    events_after.expect(["1 text two"]).await;
-    all.expect(["1 text two"]).await;
+    events_after.expect_all(["1 text two"]).await;
+    all.expect_all(["1 text two"]).await;
 
     supervisor.send(Unsubscribe(subscription)).await.unwrap();
     before.text("three").await;
-    events_before.until("text three").await;
+    events_before.until(text("three")).await;
     assert_eq!(all.history().len(), 2, "{:?}", all.history());
 }
 
 #[actix::test]
 async fn shutdown_closes_all_and_dials_no_more() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let mut connected = Vec::new();
     for id in ["a", "b", "c"] {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, server.url()));
         let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         let peer = server.open().await;
-        events.expect(["1 Connected"]).await;
+        events.expect_all(["1 Connected"]).await;
         connected.push((connection, peer, events));
     }
     let shutdown = actix_rt::spawn(supervisor.send(Shutdown));
@@ -178,8 +178,8 @@ async fn shutdown_closes_all_and_dials_no_more() {
     for (_, peer, events) in &mut connected {
         peer.close(1001).await;
         peer.read_end().await;
-        let _ = tokio::io::AsyncWriteExt::shutdown(&mut peer.0).await;
-        events.expect(["1 Disconnected 1001 clean…", "1 Stopped"]).await;
+        let _ = tokio::io::AsyncWriteExt::shutdown(peer.stream()).await;
+        events.expect_all(["1 Disconnected 1001 clean…", "1 Stopped…"]).await;
     }
     soon("the shutdown", shutdown).await.unwrap().unwrap();
     assert!(!supervisor.connected());
@@ -190,17 +190,17 @@ async fn shutdown_closes_all_and_dials_no_more() {
 
 #[actix::test]
 async fn dropping_the_supervisor_closes_its_connections() {
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let connection: Addr<Connection> =
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     let mut peer = server.open().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     drop(supervisor);
     assert_eq!(peer.read_close().await, 1001u16.to_be_bytes());
     peer.close(1001).await;
     drop(peer);
-    events.expect(["1 Disconnected 1001 clean…", "1 Stopped"]).await;
+    events.expect_all(["1 Disconnected 1001 clean…", "1 Stopped…"]).await;
     drop(connection);
 }

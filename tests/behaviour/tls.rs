@@ -11,9 +11,11 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
     },
 };
-use wsvisor::{ConnectionSpec, GetStatus, SendString, Settings, StartConnection, State, Tls};
+use wsvisor::{ConnectionSpec, GetStatus, SendString, StartConnection, State, Tls};
 
-use crate::support::{Peer, Server, recorded, supervisor};
+use wsvisor::testing::{Peer, Server};
+
+use crate::support::{network, recorded, settings, supervisor};
 
 /// A certificate authority, and a server that has a certificate of it for one name.
 struct Authority {
@@ -43,35 +45,35 @@ fn authority_for(name: &str) -> Authority {
     Authority { pem: ca_certificate.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
 }
 
-fn wss(server: &Server) -> String {
-    format!("wss://localhost:{}/", server.address().port())
+fn listen() -> Server {
+    network().listen("wss://localhost:4433")
 }
 
 fn spec(server: &Server, tls: Tls) -> ConnectionSpec {
-    ConnectionSpec::string("a", wss(server)).settings(Settings::default().tls(tls))
+    ConnectionSpec::string("a", server.url()).settings(settings().tls(tls))
 }
 
 #[actix::test]
 async fn a_private_authority_is_trusted_when_asked() {
     let authority = authority_for("localhost");
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(spec(&server, Tls::private_ca(&authority.pem).unwrap()));
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
-    let stream = authority.acceptor.accept(server.accept().await.0).await.unwrap();
+    let stream = authority.acceptor.accept(server.accept().await.into_stream()).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
-    let mut peer = Peer(stream);
+    let mut peer = Peer::over(stream);
     peer.shake_hands().await;
-    events.expect(["1 Connected"]).await;
+    events.expect_all(["1 Connected"]).await;
     connection.send(SendString::new("over TLS")).await.unwrap().unwrap();
     assert_eq!(peer.read().await.payload, b"over TLS");
     peer.text("back").await;
-    events.expect(["1 text back"]).await;
+    events.expect_all(["1 text back"]).await;
     peer.close(1000).await;
     assert_eq!(peer.read_close().await, [0x03, 0xE8]);
     peer.read_end().await;
     drop(peer);
-    events.expect(["1 Disconnected 1000 clean…"]).await;
+    events.expect_all(["1 Disconnected 1000 clean…"]).await;
 }
 
 #[actix::test]
@@ -80,15 +82,15 @@ async fn a_certificate_that_is_not_trusted_is_refused_and_retried_slowly() {
     let other_name = authority_for("example.com");
     for (acceptor, pem) in [(&theirs.acceptor, &ours.pem), (&other_name.acceptor, &other_name.pem)]
     {
-        let server = Server::start().await;
+        let server = listen();
         let supervisor = supervisor();
         let (spec, mut events) = recorded(spec(&server, Tls::private_ca(pem).unwrap()));
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
-        assert!(acceptor.accept(server.accept().await.0).await.is_err());
+        assert!(acceptor.accept(server.accept().await.into_stream()).await.is_err());
         events
-            .expect([
-                "1 ConnectionError cannot connect: TLS with localhost failed: invalid peer cert…",
-                "1 BackoffScheduled 1",
+            .expect_all([
+                "1 ConnectionError: cannot connect: TLS with localhost failed: invalid peer cert…",
+                "1 BackoffScheduled: retry 1…",
             ])
             .await;
     }
@@ -151,16 +153,17 @@ async fn a_panic_in_the_task_is_an_exit_and_the_address_survives() {
         .with_custom_certificate_verifier(Arc::new(Panics))
         .with_no_client_auth();
     let authority = authority_for("localhost");
-    let server = Server::start().await;
+    let server = listen();
     let supervisor = supervisor();
     let (spec, mut events) = recorded(spec(&server, Tls::from_config(config)));
     let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     for attempt in 1..=3 {
-        assert!(authority.acceptor.accept(server.accept().await.0).await.is_err());
-        let error =
-            format!("{attempt} ConnectionError the session's task panicked: the verifier panicked");
-        let backoff = format!("{attempt} BackoffScheduled {attempt}");
-        events.expect([error.as_str(), backoff.as_str()]).await;
+        assert!(authority.acceptor.accept(server.accept().await.into_stream()).await.is_err());
+        let error = format!(
+            "{attempt} ConnectionError: the session's task panicked: the verifier panicked"
+        );
+        let backoff = format!("{attempt} BackoffScheduled: retry {attempt}…");
+        events.expect_all([error.as_str(), backoff.as_str()]).await;
     }
     let status = connection.send(GetStatus).await.unwrap();
     assert!(matches!(status.state, State::BackingOff | State::Connecting), "{status:?}");

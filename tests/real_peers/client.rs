@@ -4,11 +4,9 @@ use std::{fmt::Debug, time::Duration};
 
 use actix::Addr;
 use wsvisor::{
-    AccessPolicy, Backoff, Connection, ConnectionSpec, Disconnect, Lifecycle, Received, SendBinary,
-    SendJson, SendString, StartConnection, Supervisor,
+    AccessPolicy, Backoff, Connection, ConnectionSpec, Disconnect, SendBinary, SendJson,
+    SendString, StartConnection, Supervisor, testing::Recorder,
 };
-
-use crate::recorder::{Events, Recorder};
 
 /// Nothing that a test waits for takes this long; a test that waits for it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,7 +20,7 @@ pub(crate) async fn soon<T>(what: impl Debug, work: impl Future<Output = T>) -> 
 /// A supervised connection, and what it tells.
 pub(crate) struct Client {
     connection: Addr<Connection>,
-    pub(crate) events: Events,
+    pub(crate) events: Recorder,
     _supervisor: Addr<Supervisor>,
 }
 
@@ -31,12 +29,12 @@ impl Client {
         let rules = ["allow ws://127.0.0.1:*", "allow wss://localhost:*"];
         let policy = AccessPolicy::from_rules(rules).expect("the rules are valid");
         let supervisor = Supervisor::builder().policy(policy).start();
-        let (recorder, events) = Recorder::start();
+        let events = Recorder::start();
         let quick = Backoff::between(Duration::from_millis(1), Duration::from_millis(50));
         let spec = spec
             .backoff(quick.expect("the bounds are valid"))
-            .subscribe(recorder.clone().recipient::<Lifecycle>())
-            .subscribe(recorder.recipient::<Received>());
+            .subscribe(events.lifecycle())
+            .subscribe(events.messages());
         let started = supervisor.send(StartConnection(spec)).await;
         let connection = started.expect("the supervisor lives").expect("the spec is accepted");
         Self { connection, events, _supervisor: supervisor }
@@ -45,7 +43,7 @@ impl Client {
     /// A connection that is up.
     pub(crate) async fn connected(url: String) -> Self {
         let mut client = Self::start(ConnectionSpec::string("client", url)).await;
-        assert_eq!(client.events.connected().await, (1, None));
+        client.events.expect("1 Connected").await;
         client
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use wsvisor::{ConnectionSpec, ExitClass, ExitReason, HandshakeError, RetryAfter};
+use wsvisor::{
+    ConnectionSpec, ExitReason, HandshakeError, LifecycleEvent, RetryAfter,
+    testing::{connection_error, lifecycle},
+};
 
 use crate::{
     client::Client,
@@ -22,43 +25,43 @@ async fn a_subprotocol_is_agreed_on(program: Program) {
         .subprotocol("v2.chat")
         .subprotocol("v1.chat");
     let mut client = Client::start(spec).await;
-    let (_, subprotocol) = client.events.connected().await;
-    assert_eq!(subprotocol.as_deref(), Some("v1.chat"));
+    client.events.expect("1 Connected with subprotocol v1.chat").await;
 }
 
 async fn a_server_may_pick_none(program: Program) {
     let server = Server::start(program).await;
     let spec = ConnectionSpec::string("client", server.url("/echo")).subprotocol("v1.chat");
     let mut client = Client::start(spec).await;
-    let (_, subprotocol) = client.events.connected().await;
-    assert_eq!(subprotocol, None);
+    client.events.expect("1 Connected").await;
 }
 
 async fn headers_reach_the_server(program: Program) {
     let server = Server::start(program).await;
     let spec = || ConnectionSpec::string("client", server.url("/private"));
     let mut client = Client::start(spec().bearer_auth("let-me-in")).await;
-    client.events.connected().await;
+    client.events.expect("1 Connected").await;
 
     let mut stranger = Client::start(spec()).await;
-    let (reason, _) = stranger.events.connection_error().await;
-    let ExitReason::Handshake(HandshakeError::Status { code, has_challenge, .. }) = reason else {
-        panic!("not a refusal: {reason}");
+    let challenged = |reason: &ExitReason| {
+        let ExitReason::Handshake(error) = reason else { return false };
+        matches!(error, HandshakeError::Status { code: 401, has_challenge: true, .. })
     };
-    assert_eq!((code, has_challenge), (401, true));
+    stranger.events.expect(connection_error().because(challenged)).await;
 }
 
 async fn a_refusal_tells_when_to_come_again(program: Program) {
     let server = Server::start(program).await;
     let url = server.url("/reject?status=503&retry-after=7");
     let mut client = Client::start(ConnectionSpec::string("client", url)).await;
-    let (reason, class) = client.events.connection_error().await;
-    let ExitReason::Handshake(HandshakeError::Status { code, retry_after, .. }) = reason else {
-        panic!("not a refusal: {reason}");
+    let busy = |reason: &ExitReason| {
+        let seven_seconds = Some(RetryAfter::Delay(SEVEN_SECONDS));
+        let ExitReason::Handshake(error) = reason else { return false };
+        matches!(error, HandshakeError::Status { code: 503, retry_after, .. }
+            if *retry_after == seven_seconds)
     };
-    let seven_seconds = RetryAfter::Delay(Duration::from_secs(7));
-    assert_eq!((code, retry_after), (503, Some(seven_seconds)));
-    assert!(matches!(class, ExitClass::Retry { floor: Some(_) }), "{class:?}");
-    let delay = client.events.backoff_scheduled().await;
-    assert!(delay >= Duration::from_secs(7), "{delay:?}");
+    client.events.expect(connection_error().because(busy)).await;
+    let waits = |event: &LifecycleEvent| matches!(event, LifecycleEvent::BackoffScheduled { delay, .. } if *delay >= SEVEN_SECONDS);
+    client.events.expect(lifecycle("a backoff of 7 s or more", waits)).await;
 }
+
+const SEVEN_SECONDS: Duration = Duration::from_secs(7);

@@ -32,7 +32,6 @@ mod client;
 mod closing;
 mod handshake;
 mod messages;
-mod recorder;
 mod restart;
 mod server;
 mod tls;

@@ -1,7 +1,10 @@
 //! Messages in both directions.
 
 use serde_json::json;
-use wsvisor::ConnectionSpec;
+use wsvisor::{
+    ConnectionSpec, Payload,
+    testing::{binary, connected, message, text},
+};
 
 use crate::{
     client::Client,
@@ -20,38 +23,38 @@ against_both!(
 async fn texts_and_binaries_are_echoed(program: Program) {
     let server = Server::start(program).await;
     let mut client = Client::connected(server.url("/echo")).await;
-    for text in ["hello", "", "κόσμε", "\u{10FFFF}\0"] {
-        client.send_text(text).await;
-        client.events.text(text).await;
+    for sent in ["hello", "", "κόσμε", "\u{10FFFF}\0"] {
+        client.send_text(sent).await;
+        client.events.expect(text(sent)).await;
     }
     for bytes in [&b"\x00\xFF\xFE"[..], b"", &vec![0x80; 70_000]] {
         client.send_binary(bytes).await;
-        client.events.binary(bytes).await;
+        client.events.expect(binary(bytes)).await;
     }
 }
 
 async fn json_is_echoed(program: Program) {
     let server = Server::start(program).await;
     let mut client = Client::start(ConnectionSpec::json("client", server.url("/echo"))).await;
-    client.events.connected().await;
+    client.events.expect(connected()).await;
     let value = json!({"op": "subscribe", "channels": ["trades", "book"], "id": 7, "π": 3.25});
     client.send_json(&value).await;
-    let echoed = client.events.message().await;
-    let echoed: serde_json::Value =
-        serde_json::from_str(echoed.as_text().expect("JSON is text")).expect("it is JSON");
-    assert_eq!(echoed, value);
+    let echoed = move |payload: Payload<'_>| {
+        payload.as_text().and_then(|text| serde_json::from_str(text).ok()) == Some(value.clone())
+    };
+    client.events.expect(message("the same JSON", echoed)).await;
 }
 
 /// Messages that are larger than the sockets' buffers.
 async fn large_messages_go_both_ways(program: Program) {
     let server = Server::start(program).await;
     let mut client = Client::connected(server.url("/echo")).await;
-    let text = "0123456789abcde€".repeat(6 << 16);
-    client.send_text(&text).await;
-    client.events.text(&text).await;
+    let sent = "0123456789abcde€".repeat(6 << 16);
+    client.send_text(&sent).await;
+    client.events.expect(text(sent)).await;
     let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(8 << 20).collect();
     client.send_binary(&bytes).await;
-    client.events.binary(&bytes).await;
+    client.events.expect(binary(bytes)).await;
 }
 
 async fn many_messages_keep_their_order(program: Program) {
@@ -61,7 +64,7 @@ async fn many_messages_keep_their_order(program: Program) {
         client.send_text(&number.to_string()).await;
     }
     for number in 0..1_000 {
-        client.events.text(&number.to_string()).await;
+        client.events.expect(text(number.to_string())).await;
     }
 }
 
@@ -69,9 +72,9 @@ async fn many_messages_keep_their_order(program: Program) {
 async fn fragments_are_put_together(program: Program) {
     let mut server = Server::start(program).await;
     let mut client = Client::connected(server.url("/fragments")).await;
-    client.events.text("one €, two €").await;
+    client.events.expect(text("one €, two €")).await;
     let parts: Vec<u8> = [0, 1, 2].into_iter().flat_map(|byte| vec![byte; 100_000]).collect();
-    client.events.binary(&parts).await;
+    client.events.expect(binary(parts)).await;
     for _ in 0..6 {
         let pong = server.says("pong").await;
         assert!(pong.starts_with(r#""between""#), "{pong}");

@@ -1,5 +1,7 @@
 //! Servers that go away and come back.
 
+use wsvisor::testing::{connected, disconnected, text};
+
 use crate::{
     client::Client,
     server::{Program, Server},
@@ -10,15 +12,13 @@ against_both!(a_killed_server_is_found_again, a_stopped_server_is_found_again);
 async fn a_killed_server_is_found_again(program: Program) {
     let mut server = Server::start(program).await;
     let mut client = Client::connected(server.url("/echo")).await;
-    for round in 0..3 {
-        let text = format!("round {round}");
-        client.send_text(&text).await;
-        client.events.text(&text).await;
+    for round in ["one", "two", "three"] {
+        client.send_text(round).await;
+        client.events.expect(text(round)).await;
         server.kill();
-        let end = client.events.disconnected().await;
-        assert_eq!((end.code, end.was_clean), (1006, false), "{}", end.reason);
+        client.events.expect(disconnected().code(1006).clean(false)).await;
         server.restart().await;
-        assert!(client.events.reconnected().await > end.epoch);
+        client.events.until(connected()).await;
     }
 }
 
@@ -26,10 +26,9 @@ async fn a_stopped_server_is_found_again(program: Program) {
     let mut server = Server::start(program).await;
     let mut client = Client::connected(server.url("/echo")).await;
     server.stop().await;
-    let end = client.events.disconnected().await;
-    assert_eq!((end.code, end.was_clean), (1001, true), "{}", end.reason);
+    client.events.expect(disconnected().code(1001).clean(true)).await;
     server.restart().await;
-    assert!(client.events.reconnected().await > end.epoch);
+    client.events.until(connected()).await;
     client.send_text("again").await;
-    client.events.text("again").await;
+    client.events.expect(text("again")).await;
 }

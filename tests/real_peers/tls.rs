@@ -1,6 +1,9 @@
 //! `wss`, by Python's and Node's own OpenSSL.
 
-use wsvisor::{ConnectionSpec, DialError, ExitClass, ExitReason, Settings, Tls};
+use wsvisor::{
+    ConnectionSpec, DialError, ExitReason, Settings, Tls,
+    testing::{self, backoff_scheduled, connected, connection_error},
+};
 
 use crate::{
     authority::Authority,
@@ -19,17 +22,17 @@ async fn a_private_authority_is_trusted(program: Program) {
     let authority = Authority::new();
     let server = Server::start_secure(program, authority.issue()).await;
     let mut client = Client::start(trusting(&server, &authority)).await;
-    client.events.connected().await;
+    client.events.expect(connected()).await;
     // More than one TLS record, in both directions.
     let text = "0123456789abcdef".repeat(1 << 16);
     client.send_text(&text).await;
-    client.events.text(&text).await;
+    client.events.expect(testing::text(text)).await;
 }
 
 async fn an_unknown_authority_is_not(program: Program) {
     let server = Server::start_secure(program, Authority::new().issue()).await;
     let mut client = Client::start(trusting(&server, &Authority::new())).await;
-    let (reason, class) = client.events.connection_error().await;
-    assert!(matches!(reason, ExitReason::Dial(DialError::Tls { .. })), "{reason:?}");
-    assert!(matches!(class, ExitClass::RetrySlow { .. }), "{class:?}");
+    let untrusted = |reason: &ExitReason| matches!(reason, ExitReason::Dial(DialError::Tls { .. }));
+    client.events.expect(connection_error().because(untrusted)).await;
+    client.events.expect(backoff_scheduled()).await;
 }

@@ -1,24 +1,42 @@
-//! What the tests stand on: a server that does exactly what a test says, byte by byte, and a
-//! subscriber that remembers what it was told.
+//! What the tests share: a network in memory, recorded connections, short waits.
 
-mod peer;
-mod recorder;
-
-use std::{fmt::Debug, time::Duration};
+use std::{cell::Cell, fmt::Debug, time::Duration};
 
 use actix::Addr;
-use wsvisor::{AccessPolicy, Backoff, Connection, ConnectionBuilder, ConnectionSpec, Supervisor};
-
-pub(crate) use peer::{Frame, Head, Peer, Server, frame};
-pub(crate) use recorder::{Events, Recorder};
+use wsvisor::{
+    AccessPolicy, Backoff, Connection, ConnectionBuilder, ConnectionSpec, Settings, Supervisor,
+    testing::{Network, Recorder, Server},
+};
 
 /// Nothing that a test waits for takes this long; a test that waits for it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for `work`, and fails with `what` when it does not come.
 pub(crate) async fn soon<T>(what: impl Debug, work: impl Future<Output = T>) -> T {
     let in_vain = |_| panic!("waited {PATIENCE:?} in vain for {what:?}");
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(in_vain)
+}
+
+thread_local! {
+    /// Each test has a thread of its own.
+    static NETWORK: Network = Network::new();
+    static NEXT_PORT: Cell<u16> = const { Cell::new(1_000) };
+}
+
+/// The test's network, to which all its connections dial.
+pub(crate) fn network() -> Network {
+    NETWORK.with(Clone::clone)
+}
+
+/// A server in the test's network.
+pub(crate) fn listen() -> Server {
+    let port = NEXT_PORT.replace(NEXT_PORT.get() + 1);
+    network().listen(&format!("ws://127.0.0.1:{port}"))
+}
+
+/// Settings whose connections dial into the test's network.
+pub(crate) fn settings() -> Settings {
+    Settings::default().dialler(network())
 }
 
 pub(crate) fn loopback_policy() -> AccessPolicy {
@@ -36,27 +54,29 @@ pub(crate) fn quick() -> Backoff {
 }
 
 /// A connection that is used alone, and what it tells.
-pub(crate) fn alone(builder: ConnectionBuilder) -> (Addr<Connection>, Events) {
-    let (recorder, events) = Recorder::start();
+pub(crate) fn alone(builder: ConnectionBuilder) -> (Addr<Connection>, Recorder) {
+    let recorder = Recorder::start();
     let connection = builder
         .policy(loopback_policy())
-        .subscribe(recorder.clone().recipient::<wsvisor::Lifecycle>())
-        .subscribe(recorder.recipient::<wsvisor::Received>())
+        .subscribe(recorder.lifecycle())
+        .subscribe(recorder.messages())
         .start()
         .expect("the settings are valid");
-    (connection, events)
+    (connection, recorder)
+}
+
+/// A string connection that dials into the test's network, and what it tells.
+pub(crate) fn string() -> (Addr<Connection>, Recorder) {
+    alone(Connection::string("a").settings(settings()))
 }
 
 pub(crate) fn supervisor() -> Addr<Supervisor> {
-    Supervisor::builder().policy(loopback_policy()).start()
+    Supervisor::builder().policy(loopback_policy()).dialler(network()).start()
 }
 
 /// A spec whose events are recorded.
-pub(crate) fn recorded(spec: ConnectionSpec) -> (ConnectionSpec, Events) {
-    let (recorder, events) = Recorder::start();
-    let spec = spec
-        .backoff(quick())
-        .subscribe(recorder.clone().recipient::<wsvisor::Lifecycle>())
-        .subscribe(recorder.recipient::<wsvisor::Received>());
-    (spec, events)
+pub(crate) fn recorded(spec: ConnectionSpec) -> (ConnectionSpec, Recorder) {
+    let recorder = Recorder::start();
+    let spec = spec.backoff(quick()).subscribe(recorder.lifecycle()).subscribe(recorder.messages());
+    (spec, recorder)
 }
