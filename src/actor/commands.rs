@@ -122,39 +122,55 @@ impl Connection {
 #[rtype(result = "()")]
 pub(super) struct Terminate;
 
-/// The supervisor has forgotten the connection: its actor stops, and its address is closed.
+/// The supervisor ends: the session is closed, and the actor stops once it is gone. Answered then.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Retire;
+
+/// The supervisor is to forget the connection: its actor stops, if it is at rest. Answered with
+/// whether it is. The actor decides, because the supervisor knows its state a moment later.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct Discard;
 
 impl Handler<Terminate> for Connection {
     type Result = AtRest;
 
     fn handle(&mut self, _: Terminate, ctx: &mut Context<Self>) -> AtRest {
-        let frame = CloseFrame::bare(CloseCode::GOING_AWAY);
-        self.disconnect(frame, ctx);
-        let (told, wait) = oneshot::channel();
-        if self.is_at_rest() {
-            let _ = told.send(());
-        } else {
-            self.waiting_for_rest.push(told);
-        }
-        AtRest(wait)
+        self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY), ctx);
+        AtRest(self.rest())
     }
 }
 
 impl Handler<Retire> for Connection {
-    type Result = ();
+    type Result = AtRest;
 
-    fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) {
-        ctx.stop();
+    fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) -> AtRest {
+        // Until it is at rest it accepts no `Connect`, and then it is no more.
+        self.stops_at_rest = true;
+        self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY), ctx);
+        if self.is_at_rest() {
+            ctx.stop();
+        }
+        AtRest(self.rest())
+    }
+}
+
+impl Handler<Discard> for Connection {
+    type Result = bool;
+
+    fn handle(&mut self, _: Discard, ctx: &mut Context<Self>) -> bool {
+        if self.is_at_rest() {
+            ctx.stop();
+        }
+        self.is_at_rest()
     }
 }
 
 /// Answers once the connection is at rest, without holding its mailbox.
 pub(super) struct AtRest(oneshot::Receiver<()>);
 
-impl MessageResponse<Connection, Terminate> for AtRest {
+impl<M: Message<Result = ()>> MessageResponse<Connection, M> for AtRest {
     fn handle(self, _: &mut Context<Connection>, reply: Option<oneshot::Sender<()>>) {
         if let Some(reply) = reply {
             actix_rt::spawn(async move {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorFutureExt as _, AsyncContext as _, Context, Message, SpawnHandle, WeakRecipient,
-    fut::ActorFuture,
+    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Message,
+    SpawnHandle, WeakRecipient, fut::ActorFuture,
 };
 use tokio::{
     sync::oneshot,
@@ -24,8 +24,8 @@ use super::{
 use crate::{
     error::ConnectError,
     lifecycle::{
-        Action, Busy, ConnectionId, Epoch, ExitReason, Input, LifecycleEvent, Machine, State,
-        Supervision,
+        Action, Busy, ConnectionId, Epoch, ExitReason, Input, LifecycleEvent, Machine,
+        RestartPolicy, State, Supervision,
     },
     message::{CheckedConnect, Connect, Status},
     policy::AccessPolicy,
@@ -63,7 +63,9 @@ pub struct Connection {
     superior: Option<Superior>,
     reported: (State, Epoch),
     /// Told when the connection is at rest.
-    pub(super) waiting_for_rest: Vec<oneshot::Sender<()>>,
+    waiting_for_rest: Vec<oneshot::Sender<()>>,
+    /// The actor stops when the connection comes to rest: it is temporary, or its supervisor ends.
+    pub(super) stops_at_rest: bool,
 }
 
 /// The supervisor, as its connections see it.
@@ -91,7 +93,10 @@ impl Connection {
         for subscription in subscriptions {
             fanout.subscribe(subscription);
         }
+        let is_temporary =
+            |superior: &Superior| superior.supervision.restart == RestartPolicy::Temporary;
         Self {
+            stops_at_rest: superior.as_ref().is_some_and(is_temporary),
             machine: Machine::new(superior.as_ref().map(|s| Arc::clone(&s.supervision))),
             fanout: Rc::new(RefCell::new(fanout)),
             id,
@@ -155,6 +160,17 @@ impl Connection {
         matches!(self.machine.state(), State::Idle | State::Disconnected | State::Failed)
     }
 
+    /// Comes when the connection is at rest.
+    pub(super) fn rest(&mut self) -> oneshot::Receiver<()> {
+        let (told, wait) = oneshot::channel();
+        if self.is_at_rest() {
+            let _ = told.send(());
+        } else {
+            self.waiting_for_rest.push(told);
+        }
+        wait
+    }
+
     pub(super) fn status(&self) -> Status {
         let fanout = self.fanout.borrow();
         let next_attempt_in = match self.machine.state() {
@@ -196,7 +212,7 @@ impl Connection {
             }
         }
         self.arm_timer(ctx);
-        self.report();
+        self.report(ctx);
         Ok(())
     }
 
@@ -282,7 +298,7 @@ impl Connection {
         }
     }
 
-    fn report(&mut self) {
+    fn report(&mut self, ctx: &mut Context<Self>) {
         let now = (self.machine.state(), self.machine.epoch());
         if now == self.reported {
             return;
@@ -298,6 +314,9 @@ impl Connection {
         if self.is_at_rest() {
             for waiting in self.waiting_for_rest.drain(..) {
                 let _ = waiting.send(());
+            }
+            if self.stops_at_rest {
+                ctx.stop();
             }
         }
     }

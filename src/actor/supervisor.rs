@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::{
     builder::ConnectionBuilder,
-    commands::{Retire, Terminate},
+    commands::{Discard, Retire, Terminate},
     connection::{Connection, Report, Superior},
 };
 use crate::{
@@ -251,10 +251,7 @@ impl Supervisor {
             std::mem::take(&mut self.children).into_values().map(|child| child.address).collect();
         self.counts = Counts::default();
         async move {
-            join_all(addresses.iter().map(|address| address.send(Terminate))).await;
-            for address in addresses {
-                address.do_send(Retire);
-            }
+            join_all(addresses.iter().map(|address| address.send(Retire))).await;
         }
     }
 }
@@ -350,18 +347,30 @@ impl Handler<RestartConnection> for Supervisor {
 }
 
 impl Handler<DeleteConnection> for Supervisor {
-    type Result = Result<(), ChildError>;
+    type Result = ResponseActFuture<Self, Result<(), ChildError>>;
 
     fn handle(
         &mut self,
         DeleteConnection(id): DeleteConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        self.child(Operation::Delete, &id)?;
-        if let Some(child) = self.forget(&id) {
-            child.address.do_send(Retire);
-        }
-        Ok(())
+        let child = self.child(Operation::Delete, &id);
+        let child = child.map(|child| (child.serial, child.address.clone()));
+        let discarded = async move {
+            let (serial, address) = child?;
+            // An actor that is gone is at rest.
+            match address.send(Discard).await {
+                Ok(true) | Err(_) => Ok((id, serial)),
+                Ok(false) => Err(ChildError::Running(id)),
+            }
+        };
+        Box::pin(discarded.into_actor(self).map(|discarded, supervisor, _| {
+            let (id, serial) = discarded?;
+            if supervisor.children.get(&id).is_some_and(|child| child.serial == serial) {
+                supervisor.forget(&id);
+            }
+            Ok(())
+        }))
     }
 }
 

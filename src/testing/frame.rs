@@ -1,7 +1,5 @@
 use std::{fmt, io};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-
 /// A frame as a client sent it, unmasked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientFrame {
@@ -33,31 +31,30 @@ pub fn frame(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 impl ClientFrame {
-    /// Reads one frame. What no client of RFC 6455 may send is an error of the kind `InvalidData`;
-    /// the end of the stream is `UnexpectedEof`.
-    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
-        let first = stream.read_u8().await?;
+    /// The frame that `bytes` begin with, and its length; none while it is not whole. What no client
+    /// of RFC 6455 may send is an error of the kind `InvalidData`.
+    pub(super) fn parse(bytes: &[u8]) -> io::Result<Option<(Self, usize)>> {
+        let Some((&[first, second], rest)) = bytes.split_first_chunk() else { return Ok(None) };
         if first & 0xF0 != 0x80 {
             return Err(invalid("a frame that is not final, or has reserved bits"));
         }
-        let second = stream.read_u8().await?;
         if second & 0x80 == 0 {
             return Err(invalid("a frame that is not masked"));
         }
-        let len = match second & 0x7F {
-            126 => u64::from(stream.read_u16().await?),
-            127 => stream.read_u64().await?,
-            len => u64::from(len),
+        let extended = match second & 0x7F {
+            126 => {
+                rest.split_first_chunk().map(|(len, rest)| (u16::from_be_bytes(*len).into(), rest))
+            }
+            127 => rest.split_first_chunk().map(|(len, rest)| (u64::from_be_bytes(*len), rest)),
+            len => Some((len.into(), rest)),
         };
-        let mut mask = [0; 4];
-        stream.read_exact(&mut mask).await?;
+        let Some((len, rest)) = extended else { return Ok(None) };
+        let Some((mask, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
         let len = usize::try_from(len).map_err(|_| invalid("a frame of a length beyond memory"))?;
-        let mut payload = vec![0; len];
-        stream.read_exact(&mut payload).await?;
-        for (byte, key) in payload.iter_mut().zip(mask.into_iter().cycle()) {
-            *byte ^= key;
-        }
-        Ok(Self { opcode: first & 0x0F, payload })
+        let Some(payload) = rest.get(..len) else { return Ok(None) };
+        let payload = payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key);
+        let frame = Self { opcode: first & 0x0F, payload: payload.collect() };
+        Ok(Some((frame, bytes.len() - rest.len() + len)))
     }
 
     /// A text frame.

@@ -53,7 +53,7 @@ pub use pipe::Pipe;
 pub use played::Played;
 pub use recorded::{Recorded, What};
 pub use recorder::Recorder;
-pub use script::Script;
+pub use script::{Deviation, Script};
 pub use server::{Server, Stream};
 pub use upgrade_request::UpgradeRequest;
 pub use virtual_time::virtual_time;

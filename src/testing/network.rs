@@ -26,6 +26,8 @@ pub struct Network {
 #[derive(Debug, Default)]
 struct Host {
     mood: Mood,
+    /// How many servers have listened here: the latest is the one that does.
+    generation: u64,
     /// Streams that were dialled and not accepted yet.
     backlog: VecDeque<Pipe>,
     acceptor: Option<Waker>,
@@ -63,38 +65,55 @@ impl Network {
         Self { hosts: Arc::default(), capacity }
     }
 
-    /// Starts a server at the scheme, host and port of `url`.
+    /// Starts a server at the scheme, host and port of `url`. It takes the place over from one that
+    /// listens there.
     ///
     /// # Panics
     /// When `url` is not a WebSocket URL.
     #[must_use]
     pub fn listen(&self, url: &str) -> Server {
-        let url = CanonicalUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-        let origin = url.origin().to_owned();
-        self.host(&origin, |host| host.mood = Mood::Listens);
-        Server::in_memory(Listener { network: self.clone(), origin })
+        let origin = origin(url);
+        let generation = self.host(&origin, |host| {
+            host.mood = Mood::Listens;
+            host.generation += 1;
+            host.generation
+        });
+        Server::in_memory(Listener { network: self.clone(), origin, generation })
     }
 
-    /// From now on, dials to this server neither succeed nor fail, as if packets were lost. It
-    /// lasts until a server listens there again.
-    pub fn swallow(&self, server: &Server) {
-        if let Some(origin) = server.origin() {
-            self.host(origin, |host| host.mood = Mood::Swallows);
-        }
+    /// From now on, dials to this place neither succeed nor fail, as if packets were lost, until a
+    /// server listens there again.
+    ///
+    /// # Panics
+    /// When `url` is not a WebSocket URL.
+    pub fn swallow(&self, url: &str) {
+        self.host(&origin(url), |host| host.become_deaf(Mood::Swallows));
     }
 
-    /// How many streams to this server a client holds at this moment.
+    /// From now on, dials to this place are refused, until a server listens there again.
+    ///
+    /// # Panics
+    /// When `url` is not a WebSocket URL.
+    pub fn refuse(&self, url: &str) {
+        self.host(&origin(url), |host| host.become_deaf(Mood::Refuses));
+    }
+
+    /// How many streams to this place a client holds at this moment.
+    ///
+    /// # Panics
+    /// When `url` is not a WebSocket URL.
     #[must_use]
-    pub fn live(&self, server: &Server) -> usize {
-        server
-            .origin()
-            .map_or(0, |origin| self.host(origin, |host| Arc::strong_count(&host.live) - 1))
+    pub fn live(&self, url: &str) -> usize {
+        self.host(&origin(url), |host| Arc::strong_count(&host.live) - 1)
     }
 
-    /// How many times this server was dialled, in vain or not.
+    /// How many times this place was dialled, in vain or not.
+    ///
+    /// # Panics
+    /// When `url` is not a WebSocket URL.
     #[must_use]
-    pub fn dials(&self, server: &Server) -> u64 {
-        server.origin().map_or(0, |origin| self.host(origin, |host| host.dials))
+    pub fn dials(&self, url: &str) -> u64 {
+        self.host(&origin(url), |host| host.dials)
     }
 
     fn host<T>(&self, origin: &str, use_it: impl FnOnce(&mut Host) -> T) -> T {
@@ -109,21 +128,34 @@ impl Network {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stops listening: dials are refused, and those not accepted yet are reset.
-    pub(super) fn stop(&self, origin: &str) {
-        let backlog = self.host(origin, |host| {
-            host.mood = Mood::Refuses;
-            std::mem::take(&mut host.backlog)
-        });
-        backlog.into_iter().for_each(Pipe::reset);
-    }
-
-    pub(super) fn start(&self, origin: &str) {
-        self.host(origin, |host| host.mood = Mood::Listens);
-    }
-
-    pub(super) fn poll_accept(&self, origin: &str, cx: &mut Context<'_>) -> Poll<Pipe> {
+    /// The server of this generation stops listening, if none has taken its place over.
+    pub(super) fn stop(&self, origin: &str, generation: u64) {
         self.host(origin, |host| {
+            if host.generation == generation {
+                host.become_deaf(Mood::Refuses);
+            }
+        });
+    }
+
+    /// It listens again.
+    pub(super) fn start(&self, origin: &str, generation: u64) {
+        self.host(origin, |host| {
+            if host.generation == generation {
+                host.mood = Mood::Listens;
+            }
+        });
+    }
+
+    pub(super) fn poll_accept(
+        &self,
+        origin: &str,
+        generation: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Pipe> {
+        self.host(origin, |host| {
+            if host.generation != generation {
+                return Poll::Pending;
+            }
             let waiting = host.backlog.pop_front();
             if waiting.is_none() {
                 host.acceptor = Some(cx.waker().clone());
@@ -149,6 +181,19 @@ impl Network {
             }
         })
     }
+}
+
+impl Host {
+    /// Nobody accepts: what was dialled and not accepted yet is reset.
+    fn become_deaf(&mut self, mood: Mood) {
+        self.mood = mood;
+        self.backlog.drain(..).for_each(Pipe::reset);
+    }
+}
+
+fn origin(url: &str) -> String {
+    let url = CanonicalUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+    url.origin().to_owned()
 }
 
 impl Dialler for Network {

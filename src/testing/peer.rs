@@ -11,12 +11,14 @@ use super::{ClientFrame, Stream, UpgradeRequest, frame::frame, patience::soon};
 #[derive(Debug)]
 pub struct Peer<S = Stream> {
     stream: S,
+    /// Bytes that came behind what was asked for.
+    received: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// Over a stream of yours, a TLS stream for one.
     pub const fn over(stream: S) -> Self {
-        Self { stream }
+        Self { stream, received: Vec::new() }
     }
 
     /// The stream, to do what no method here does.
@@ -24,7 +26,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         &mut self.stream
     }
 
-    /// The stream, without the server around it.
+    /// The stream, without the server around it, and without the bytes that it has read.
     pub fn into_stream(self) -> S {
         self.stream
     }
@@ -142,14 +144,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// # Errors
     /// When the client ends the stream before it is whole, or it is longer than 64 KiB.
     pub async fn try_request(&mut self) -> io::Result<UpgradeRequest> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.stream.read_u8().await?);
-            if head.len() > 64 * 1024 {
+        const END: &[u8] = b"\r\n\r\n";
+        loop {
+            if let Some(at) = self.received.windows(END.len()).position(|bytes| bytes == END) {
+                let head = self.received.drain(..at + END.len()).collect();
+                return String::from_utf8(head).map(UpgradeRequest).map_err(io::Error::other);
+            }
+            if self.received.len() > 64 * 1024 {
                 return Err(io::Error::other("its head has no end"));
             }
+            self.receive().await?;
         }
-        String::from_utf8(head).map(UpgradeRequest).map_err(io::Error::other)
     }
 
     /// Writes bytes as they are.
@@ -166,7 +171,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// # Errors
     /// `UnexpectedEof` when it ended the stream, `InvalidData` for a frame that no client may send.
     pub async fn try_read(&mut self) -> io::Result<ClientFrame> {
-        ClientFrame::read(&mut self.stream).await
+        loop {
+            if let Some((frame, len)) = ClientFrame::parse(&self.received)? {
+                self.received.drain(..len);
+                return Ok(frame);
+            }
+            self.receive().await?;
+        }
+    }
+
+    /// Nothing is lost when this is cancelled.
+    async fn receive(&mut self) -> io::Result<()> {
+        match self.stream.read_buf(&mut self.received).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
     }
 }
 

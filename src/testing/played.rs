@@ -12,7 +12,7 @@ use super::{Peer, Script, Server, patience::soon, script::Deviation};
 #[derive(Debug)]
 pub struct Played {
     url: String,
-    stage: JoinHandle<Result<Vec<Peer>, Deviation>>,
+    stage: JoinHandle<Result<Vec<Peer>, Failed>>,
 }
 
 impl Played {
@@ -34,7 +34,7 @@ impl Played {
         let played = soon("the end of the scripts", &mut self.stage).await;
         match played.unwrap_or_else(|error| resume(error)) {
             Ok(_) => {}
-            Err(deviation) => panic!("{deviation}"),
+            Err((connection, deviation)) => panic!("connection {connection}, {deviation}"),
         }
     }
 }
@@ -45,7 +45,10 @@ impl Drop for Played {
     }
 }
 
-async fn play(mut server: Server, scripts: Vec<Script>) -> Result<Vec<Peer>, Deviation> {
+/// The number of the connection whose client did something else, and what.
+type Failed = (usize, Deviation);
+
+async fn play(mut server: Server, scripts: Vec<Script>) -> Result<Vec<Peer>, Failed> {
     let mut scripts = (1..).zip(scripts);
     let mut playing = JoinSet::new();
     let mut vanished = Vec::new();
@@ -62,13 +65,19 @@ async fn play(mut server: Server, scripts: Vec<Script>) -> Result<Vec<Peer>, Dev
             }
             peer = server.accept_patiently(), if next.is_some() => {
                 if let Some((number, script)) = next.take() {
-                    playing.spawn_local(script.perform(number, peer));
+                    playing.spawn_local(play_one(number, script, peer));
                 }
                 next = scripts.next();
             }
             else => return Ok(vanished),
         }
     }
+}
+
+/// Gives back a peer that vanished: its stream stays open.
+async fn play_one(number: usize, script: Script, peer: Peer) -> Result<Option<Peer>, Failed> {
+    let peer = script.perform(peer).await.map_err(|deviation| (number, deviation))?;
+    Ok(peer.filter(|_| script.ends_vanished()))
 }
 
 /// A panic of a task is a panic of the test.

@@ -206,51 +206,43 @@ impl Script {
     }
 
     /// Plays the script to its end, or to the first step at which the client does something else.
-    /// Gives back a peer that vanished: its stream stays open.
-    pub(super) async fn perform(
-        self,
-        number: usize,
-        mut peer: Peer,
-    ) -> Result<Option<Peer>, Deviation> {
-        for (step, place) in self.0.into_iter().zip(1..) {
-            let failed = |met: String, step: &Step| Deviation {
-                connection: number,
-                place,
-                step: step.to_string(),
-                met,
-            };
+    /// Gives the peer back, unless the script reset it: dropping it closes the stream.
+    ///
+    /// [`Server::play`](super::Server::play) does this for each connection that it accepts.
+    ///
+    /// # Errors
+    /// When the client did something else than a step expects.
+    pub async fn perform(&self, mut peer: Peer) -> Result<Option<Peer>, Deviation> {
+        for (step, place) in self.0.iter().zip(1..) {
+            let deviation = |met: String| Deviation { place, step: step.to_string(), met };
             match step {
                 Step::Reset => {
                     peer.reset();
                     return Ok(None);
                 }
                 Step::Vanish => return Ok(Some(peer)),
-                Step::Pause(time) => tokio::time::sleep(time).await,
+                Step::Pause(time) => tokio::time::sleep(*time).await,
                 step => match patience::within(step.perform(&mut peer)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(met)) => return Err(failed(met, &step)),
-                    Err(_) => return Err(failed("the client did nothing".to_owned(), &step)),
+                    Ok(performed) => performed.map_err(deviation)?,
+                    Err(_) => return Err(deviation("the client did nothing".to_owned())),
                 },
             }
         }
-        Ok(None)
+        Ok(Some(peer))
+    }
+
+    pub(super) fn ends_vanished(&self) -> bool {
+        matches!(self.0.last(), Some(Step::Vanish))
     }
 }
 
 /// The client did not do what a script expects.
-#[derive(Debug)]
-pub(super) struct Deviation {
-    connection: usize,
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("step {place} ({step}): {met}")]
+pub struct Deviation {
     place: usize,
     step: String,
     met: String,
-}
-
-impl fmt::Display for Deviation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connection, place, step, met } = self;
-        write!(f, "connection {connection}, step {place} ({step}): {met}")
-    }
 }
 
 impl Step {

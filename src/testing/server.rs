@@ -31,11 +31,13 @@ enum Place {
 pub(super) struct Listener {
     pub(super) network: Network,
     pub(super) origin: String,
+    /// Which of the servers that listened there, one after the other.
+    pub(super) generation: u64,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.network.stop(&self.origin);
+        self.network.stop(&self.origin, self.generation);
     }
 }
 
@@ -73,17 +75,12 @@ impl Server {
         }
     }
 
-    pub(super) fn origin(&self) -> Option<&str> {
-        match &self.0 {
-            Place::Memory(listener) => Some(&listener.origin),
-            Place::Loopback { .. } => None,
-        }
-    }
-
     /// Stops listening: dials are refused until [`start`](Self::start). What was accepted stays.
     pub fn stop(&mut self) {
         match &mut self.0 {
-            Place::Memory(listener) => listener.network.stop(&listener.origin),
+            Place::Memory(listener) => {
+                listener.network.stop(&listener.origin, listener.generation);
+            }
             Place::Loopback { listener, .. } => drop(listener.take()),
         }
     }
@@ -94,7 +91,9 @@ impl Server {
     /// When the port was taken by someone else meanwhile.
     pub async fn start(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            Place::Memory(listener) => listener.network.start(&listener.origin),
+            Place::Memory(listener) => {
+                listener.network.start(&listener.origin, listener.generation);
+            }
             Place::Loopback { address, listener } => {
                 *listener = Some(TcpListener::bind(*address).await?);
             }
@@ -137,8 +136,9 @@ impl Server {
 
     async fn next_stream(&self) -> io::Result<Stream> {
         match &self.0 {
-            Place::Memory(Listener { network, origin }) => {
-                Ok(Stream::Memory(poll_fn(|cx| network.poll_accept(origin, cx)).await))
+            Place::Memory(Listener { network, origin, generation }) => {
+                let accept = poll_fn(|cx| network.poll_accept(origin, *generation, cx));
+                Ok(Stream::Memory(accept.await))
             }
             Place::Loopback { listener: Some(listener), .. } => {
                 let (stream, _) = listener.accept().await?;

@@ -69,7 +69,7 @@ async fn a_hundred_and_fifty_connections_to_one_server_all_connect() {
     for _ in 0..150 {
         peers.push(server.open().await);
     }
-    assert_eq!(network().live(&server), 150, "each has a socket of its own");
+    assert_eq!(network().live(&server.url()), 150, "each has a socket of its own");
     // All peers are held: all are connected at the same time.
     soon("150 connected", recorder.send(WaitFor(150))).await.unwrap().unwrap();
     let counts = supervisor.send(CountConnections).await.unwrap();

@@ -1,0 +1,371 @@
+//! The connections of a run, and what users do with them.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use actix::{Addr, MailboxError, prelude::*};
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep};
+use wsvisor::{
+    AccessPolicy, Backoff, Connect, Connection, ConnectionSpec, CountConnections, DeleteConnection,
+    Delivery, Disconnect, GetStatus, Kind, MarkReady, OutboxLimits, Reconnect, RestartConnection,
+    RestartPolicy, SendBinary, SendError, SendJson, SendString, Settings, StartConnection, State,
+    Status, Subscribe, Supervisor, TerminateConnection, Timeouts, Unsubscribe,
+};
+
+use crate::{
+    journal::Journal,
+    life::Life,
+    plan::{Command, Home, Member},
+    watch::Watch,
+    witness::{Visitor, Witness},
+};
+
+/// One connection of the fleet.
+pub(crate) struct Live {
+    pub(crate) number: usize,
+    pub(crate) member: Member,
+    url: String,
+    supervisor: Option<Addr<Supervisor>>,
+    journal: Journal,
+    pub(crate) watch: Watch,
+    current: RefCell<Option<Current>>,
+    next_message: Cell<u64>,
+    /// Messages that were refused, or not written: no server may ever see them.
+    pub(crate) unsent: RefCell<Vec<u64>>,
+    commands: Cell<u64>,
+    told_to_stop: Cell<bool>,
+    may_be_gone: Cell<bool>,
+    /// Commands without an answer yet.
+    pub(crate) pending: Cell<usize>,
+}
+
+/// The actor of the latest start, and what it told.
+#[derive(Clone)]
+struct Current {
+    connection: Addr<Connection>,
+    life: Rc<RefCell<Life>>,
+}
+
+/// One read may go beyond what a subscriber may have in flight: 64 KiB of the shortest messages.
+const MOST_IN_FLIGHT: u64 = 1_024 + 64 * 1_024 / 15;
+/// The server is waited for, to end the stream, after the closing handshake.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl Live {
+    pub(crate) fn new(
+        number: usize,
+        member: Member,
+        server: &str,
+        supervisor: Option<Addr<Supervisor>>,
+        watch: &Watch,
+        journal: &Journal,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            number,
+            url: format!("{server}{}", path(member.home, number)),
+            may_be_gone: Cell::new(member.restart == RestartPolicy::Temporary),
+            member,
+            supervisor,
+            journal: journal.clone(),
+            watch: watch.clone(),
+            current: RefCell::new(None),
+            next_message: Cell::new(0),
+            unsent: RefCell::default(),
+            commands: Cell::new(0),
+            told_to_stop: Cell::new(false),
+            pending: Cell::new(0),
+        })
+    }
+
+    pub(crate) fn id(&self) -> String {
+        format!("c{}", self.number)
+    }
+
+    pub(crate) fn path(&self) -> String {
+        path(self.member.home, self.number)
+    }
+
+    pub(crate) fn connection(&self) -> Option<Addr<Connection>> {
+        self.current.borrow().as_ref().map(|current| current.connection.clone())
+    }
+
+    /// Its supervisor ends, and its actor with it.
+    pub(crate) fn retire(&self) {
+        if self.supervisor.is_some() {
+            self.may_be_gone.set(true);
+        }
+    }
+
+    /// Nobody commands it any more.
+    pub(crate) fn let_go(&self) {
+        self.current.borrow_mut().take();
+    }
+
+    /// Carries a command out beside all others that are under way.
+    pub(crate) fn command(self: &Rc<Self>, command: Command) {
+        self.commands.set(self.commands.get() + 1);
+        if let Command::Send { messages, size } = command {
+            // Each is a command of its own, and they are given in this order.
+            for _ in 0..messages {
+                self.spawn(Self::send(Rc::clone(self), size));
+            }
+            return;
+        }
+        self.spawn(Self::carry_out(Rc::clone(self), command));
+    }
+
+    fn spawn(self: &Rc<Self>, work: impl Future<Output = ()> + 'static) {
+        self.pending.set(self.pending.get() + 1);
+        let live = Rc::clone(self);
+        actix_rt::spawn(async move {
+            work.await;
+            live.pending.set(live.pending.get() - 1);
+        });
+    }
+
+    async fn carry_out(self: Rc<Self>, command: Command) {
+        if let Command::Start = command {
+            return self.start().await;
+        }
+        let Some(Current { connection, life }) = self.current.borrow().clone() else { return };
+        match command {
+            Command::Send { .. } | Command::Start => {}
+            Command::Connect => {
+                if let Some(answer) = self.answered(connection.send(Connect::to(&self.url)).await) {
+                    self.note(format_args!("Connect: {answer:?}"));
+                }
+            }
+            Command::Reconnect => {
+                if let Some(answer) = self.answered(connection.send(Reconnect).await) {
+                    self.note(format_args!("Reconnect: {answer:?}"));
+                }
+            }
+            Command::Disconnect(code) => {
+                self.told_to_stop.set(true);
+                let disconnect = Disconnect::with(code, "enough").expect("the code is allowed");
+                self.answered(connection.send(disconnect).await);
+                self.note(format_args!("Disconnect {code}"));
+            }
+            Command::MarkReady => drop(self.answered(connection.send(MarkReady).await)),
+            Command::Status => {
+                if let Some(status) = self.answered(connection.send(GetStatus).await) {
+                    self.check_status(&status, &life.borrow());
+                }
+            }
+            Command::Visit(time) => self.visit(&connection, time).await,
+            Command::Terminate | Command::Restart | Command::Delete | Command::Count => {
+                let Some(supervisor) = self.supervisor.clone() else { return };
+                self.administer(&supervisor, command).await;
+            }
+        }
+    }
+
+    /// I8: only who was deleted, or was temporary, may be gone.
+    fn answered<T>(&self, answer: Result<T, MailboxError>) -> Option<T> {
+        let gone = answer.is_err();
+        let unexpected = gone && !self.may_be_gone.get();
+        self.journal.check(!unexpected, format_args!("c{} is gone (I8)", self.number));
+        answer.ok()
+    }
+
+    fn note(&self, what: std::fmt::Arguments<'_>) {
+        self.journal.note(format_args!("c{} {what}", self.number));
+    }
+
+    pub(crate) async fn start(&self) {
+        let supervised = self.supervisor.is_some();
+        let strict = self.member.subscriber_takes.is_zero();
+        let life = Rc::new(RefCell::new(Life::new(supervised, strict, self.member.backoff.1)));
+        let witness = Witness {
+            name: self.id(),
+            life: Rc::clone(&life),
+            journal: self.journal.clone(),
+            takes: self.member.subscriber_takes,
+        }
+        .start();
+        let connection = match &self.supervisor {
+            Some(supervisor) => {
+                let started = supervisor.send(StartConnection(self.spec(&witness))).await;
+                let started = started.expect("the supervisor lives");
+                self.note(format_args!("Start: {:?}", started.as_ref().map(|_| ())));
+                started.ok()
+            }
+            None if self.current.borrow().is_none() => Some(self.start_alone(&witness)),
+            None => None,
+        };
+        if let Some(connection) = connection {
+            *self.current.borrow_mut() = Some(Current { connection, life });
+        }
+    }
+
+    fn spec(&self, witness: &Addr<Witness>) -> ConnectionSpec {
+        let Member { kind, restart, backoff: (min, max), stable_after, .. } = self.member;
+        let spec = match kind {
+            Kind::Json => ConnectionSpec::json(self.id(), &self.url),
+            Kind::String => ConnectionSpec::string(self.id(), &self.url),
+        };
+        spec.restart(restart)
+            .backoff(Backoff::between(min, max).expect("the bounds are valid"))
+            .stable_after(stable_after)
+            .settings(self.settings())
+            .subscribe(witness.clone().recipient::<wsvisor::Lifecycle>())
+            .subscribe(witness.clone().recipient::<wsvisor::Received>())
+    }
+
+    fn start_alone(&self, witness: &Addr<Witness>) -> Addr<Connection> {
+        let builder = match self.member.kind {
+            Kind::Json => Connection::json(self.id()),
+            Kind::String => Connection::string(self.id()),
+        };
+        builder
+            .policy(policy())
+            .settings(self.settings())
+            .subscribe(witness.clone().recipient::<wsvisor::Lifecycle>())
+            .subscribe(witness.clone().recipient::<wsvisor::Received>())
+            .start()
+            .expect("the settings are valid")
+    }
+
+    fn settings(&self) -> Settings {
+        let messages = self.member.outbox_messages;
+        Settings::default()
+            .dialler(self.watch.clone())
+            .timeouts(Timeouts { close: self.member.close_timeout, ..Timeouts::default() })
+            .outbox(OutboxLimits { messages, ..OutboxLimits::default() })
+    }
+
+    async fn send(self: Rc<Self>, size: usize) {
+        let number = self.next_message.replace(self.next_message.get() + 1);
+        let Some(connection) = self.connection() else { return };
+        let value = serde_json::json!({"c": self.number, "m": number, "x": "x".repeat(size)});
+        let answer = match (self.member.kind, number % 4) {
+            (Kind::Json, _) => {
+                let message = SendJson::new(&value).expect("a value is JSON");
+                connection.send(message).boxed_local()
+            }
+            (Kind::String, 0) => connection.send(SendBinary::new(value.to_string())).boxed_local(),
+            (Kind::String, _) => connection.send(SendString::new(value.to_string())).boxed_local(),
+        };
+        // Who waits for an answer does not keep the connection.
+        drop(connection);
+        match self.answered(answer.await) {
+            Some(Ok(Delivery::Written)) => self.note(format_args!("wrote {number}")),
+            Some(Ok(other)) => self.note(format_args!("sent {number}: {other:?}")),
+            Some(Err(error)) => {
+                self.note(format_args!("did not send {number}: {error}"));
+                if !matches!(error, SendError::WrittenUnknown(_)) {
+                    self.unsent.borrow_mut().push(number);
+                }
+            }
+            None => {}
+        }
+    }
+
+    async fn visit(&self, connection: &Addr<Connection>, time: Duration) {
+        let visitor = Visitor.start();
+        let subscribe = Subscribe::new(visitor.recipient::<wsvisor::Received>());
+        if let Some(subscription) = self.answered(connection.send(subscribe).await) {
+            sleep(time).await;
+            self.answered(connection.send(Unsubscribe(subscription)).await);
+        }
+    }
+
+    async fn administer(&self, supervisor: &Addr<Supervisor>, command: Command) {
+        let id = self.id().as_str().into();
+        match command {
+            Command::Terminate => {
+                self.told_to_stop.set(true);
+                let (began, commands) = (Instant::now(), self.commands.get());
+                let answer = supervisor.send(TerminateConnection(id)).await;
+                let took = began.elapsed();
+                self.note(format_args!("Terminate: {answer:?}"));
+                let bound = self.member.close_timeout + LINGER + Duration::from_millis(10);
+                self.journal.check(took <= bound, format_args!("Terminate took {took:?} (I5)"));
+                // Unless someone started it again meanwhile.
+                if commands == self.commands.get() {
+                    let live = self.watch.live(&self.path());
+                    self.journal
+                        .check(live == 0, format_args!("{live} sockets after Terminate (I5)"));
+                }
+            }
+            Command::Restart => {
+                let answer = supervisor.send(RestartConnection(id)).await;
+                self.note(format_args!("Restart: {answer:?}"));
+            }
+            Command::Delete => {
+                self.may_be_gone.set(true);
+                let answer = supervisor.send(DeleteConnection(id)).await;
+                self.note(format_args!("Delete: {answer:?}"));
+            }
+            Command::Count => {
+                let counts = supervisor.send(CountConnections).await.expect("the supervisor lives");
+                let sum = counts.connecting
+                    + counts.connected
+                    + counts.closing
+                    + counts.backing_off
+                    + counts.disconnected
+                    + counts.failed;
+                self.journal.check(sum == counts.specs, format_args!("{counts:?} do not add up"));
+            }
+            _ => {}
+        }
+    }
+
+    fn check_status(&self, status: &Status, life: &Life) {
+        let Self { journal, number, .. } = self;
+        let waits = status.next_attempt_in.is_some();
+        journal.check(
+            waits == (status.state == State::BackingOff),
+            format_args!("c{number} has a timer while it is {} (I3)", status.state),
+        );
+        let (messages, bytes) = status.queued;
+        journal.check(
+            messages <= self.member.outbox_messages && bytes <= OutboxLimits::default().bytes,
+            format_args!("c{number} has {messages} messages in its outbox"),
+        );
+        let in_flight = status.received.saturating_sub(life.messages);
+        journal.check(
+            in_flight <= MOST_IN_FLIGHT,
+            format_args!("c{number} has {in_flight} messages in flight"),
+        );
+    }
+
+    /// Once no fault has happened for long enough, every connection is at rest or connected, and
+    /// only those are at rest that were told to be or cannot be helped.
+    pub(crate) async fn check_recovery(&self) {
+        let Some(Current { connection, life }) = self.current.borrow().clone() else { return };
+        let Some(status) = self.answered(connection.send(GetStatus).await) else { return };
+        let Self { journal, number, member, .. } = self;
+        self.check_status(&status, &life.borrow());
+        let settled = match status.state {
+            State::Connected | State::Failed => true,
+            State::Disconnected => {
+                self.supervisor.is_none()
+                    || member.restart != RestartPolicy::Permanent
+                    || self.told_to_stop.get()
+            }
+            State::Idle => self.supervisor.is_none(),
+            _ => false,
+        };
+        journal.check(settled, format_args!("c{number} has not recovered: {status:?}"));
+        journal.check(
+            life.borrow().agrees_with(status.state),
+            format_args!("c{number} is {}, and did not tell so", status.state),
+        );
+    }
+}
+
+fn path(home: Home, number: usize) -> String {
+    match home {
+        Home::Alone => format!("/alone/c{number}"),
+        Home::Supervisor(supervisor) => format!("/u{supervisor}/c{number}"),
+    }
+}
+
+pub(crate) fn policy() -> AccessPolicy {
+    AccessPolicy::from_rules((0..4).map(|n| format!("allow ws://s{n}.test"))).expect("valid rules")
+}

@@ -1,0 +1,116 @@
+//! Fleets of connections in a world of faults, in virtual time: from a seed come supervisors,
+//! connections, subscribers, servers that do whatever servers do, and users who command anything at
+//! any moment. What must hold all the same is checked at each event: the invariants of the
+//! connection's life, the order of events, the fate of each message, the bounds of memory, and that
+//! everything recovers.
+//!
+//! ```sh
+//! cargo test --test simulation                                     # as many fresh seeds as below
+//! SIMULATION_SEEDS=20000 cargo test --release --test simulation    # more of them
+//! SIMULATION_SEED=42 cargo test --test simulation one_seed -- --nocapture --ignored
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod fleet;
+mod journal;
+mod life;
+mod plan;
+mod servers;
+mod shrink;
+mod watch;
+mod witness;
+mod world;
+
+use std::{
+    env,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use plan::Plan;
+use shrink::shrink;
+use world::run;
+
+/// Seeds that failed once.
+const FAILED_ONCE: &str = include_str!("seeds.txt");
+const FRESH_SEEDS: u64 = 2_000;
+
+fn check(seed: u64) {
+    let plan = Plan::of(seed);
+    if run(&plan).violations.is_empty() {
+        return;
+    }
+    let smallest = shrink(&plan);
+    let outcome = run(&smallest);
+    panic!(
+        "seed {seed} fails; put it into tests/simulation/seeds.txt\n\nthe shortest plan that fails:\n{smallest}\nits history:\n{}\n\nwhat is wrong:\n{}",
+        outcome.history.join("\n"),
+        outcome.violations.join("\n"),
+    );
+}
+
+#[test]
+fn seeds_that_failed_once() {
+    for line in FAILED_ONCE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let seed = line.split_whitespace().next().unwrap_or_default();
+        check(seed.parse().unwrap_or_else(|error| panic!("{line:?} has no seed: {error}")));
+    }
+}
+
+#[test]
+fn fresh_seeds() {
+    let count = env::var("SIMULATION_SEEDS").map_or(FRESH_SEEDS, |n| n.parse().expect("a number"));
+    let first = u64::from(rand::random::<u32>());
+    println!("seeds {first} to {}", first + count - 1);
+    let next = AtomicU64::new(first);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count {
+                return;
+            }
+            check(seed);
+        }
+    };
+    let workers = thread::available_parallelism().map_or(2, usize::from).min(4);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_seed_gives_the_same_history_again() {
+    for seed in 0..20 {
+        let plan = Plan::of(seed);
+        let (first, second) = (run(&plan).history, run(&plan).history);
+        let differs = first.iter().zip(&second).position(|(one, other)| one != other);
+        assert!(
+            differs.is_none() && first.len() == second.len(),
+            "seed {seed} differs at {differs:?}: {:?} / {:?}",
+            differs.map(|at| &first[at]),
+            differs.map(|at| &second[at]),
+        );
+    }
+}
+
+/// For a person who looks into one.
+#[test]
+#[ignore = "shows the history of SIMULATION_SEED"]
+fn one_seed() {
+    let seed = env::var("SIMULATION_SEED").expect("SIMULATION_SEED").parse().expect("a number");
+    let plan = Plan::of(seed);
+    let outcome = run(&plan);
+    println!("{plan}\n{}", outcome.history.join("\n"));
+    assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
+}

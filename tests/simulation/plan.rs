@@ -1,0 +1,197 @@
+//! What happens in one run: a fleet, and moves at their times. Pure: a seed gives one plan.
+
+use std::{fmt, time::Duration};
+
+use rand::{Rng, RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use wsvisor::{Kind, RestartPolicy, StableAfter};
+
+/// One run.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) supervisors: usize,
+    pub(crate) servers: usize,
+    pub(crate) members: Vec<Member>,
+    /// In the order of their times.
+    pub(crate) moves: Vec<(Duration, Move)>,
+    /// When the faults stop.
+    pub(crate) length: Duration,
+}
+
+/// One connection of the fleet.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) home: Home,
+    pub(crate) server: usize,
+    pub(crate) kind: Kind,
+    pub(crate) restart: RestartPolicy,
+    pub(crate) backoff: (Duration, Duration),
+    pub(crate) stable_after: StableAfter,
+    pub(crate) close_timeout: Duration,
+    pub(crate) outbox_messages: usize,
+    /// How long its subscriber takes for a message.
+    pub(crate) subscriber_takes: Duration,
+}
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Home {
+    Alone,
+    Supervisor(usize),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Move {
+    Fault { server: usize, fault: Fault },
+    Command { member: usize, command: Command },
+}
+
+/// What becomes of a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// It does to each connection what chance says.
+    Storm,
+    /// It serves each connection well.
+    Calm,
+    /// It is killed: all streams are reset, and nothing listens.
+    Kill,
+    /// It listens again.
+    Start,
+    /// Dials neither succeed nor fail.
+    Swallow,
+    /// All streams end, without a close frame.
+    DropAll,
+    /// All streams are reset.
+    ResetAll,
+}
+
+/// What a user does with a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    Send {
+        messages: usize,
+        size: usize,
+    },
+    Connect,
+    Reconnect,
+    Disconnect(u16),
+    MarkReady,
+    Status,
+    Start,
+    Terminate,
+    Restart,
+    Delete,
+    Count,
+    /// Another subscriber comes, and goes a while later.
+    Visit(Duration),
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let supervisors = rng.random_range(1..=3);
+        let servers = rng.random_range(1..=4);
+        // Most fleets are small, so that many are tried; some are large.
+        let largest = if rng.random_ratio(1, 25) { 50 } else { 6 };
+        let members: Vec<_> = (0..rng.random_range(1..=largest))
+            .map(|_| Member::draw(rng, supervisors, servers))
+            .collect();
+        let length = Duration::from_secs(rng.random_range(5..=120));
+        let mut moves: Vec<_> = (0..rng.random_range(5..=80))
+            .map(|_| {
+                let at = Duration::from_millis(rng.random_range(0..length.as_secs() * 1_000));
+                (at, Move::draw(rng, servers, members.len()))
+            })
+            .collect();
+        moves.sort_by_key(|(at, _)| *at);
+        Self { seed, supervisors, servers, members, moves, length }
+    }
+}
+
+impl Member {
+    fn draw(rng: &mut impl Rng, supervisors: usize, servers: usize) -> Self {
+        let min = *pick(rng, &[10, 100, 500]);
+        let max = min * *pick(rng, &[1, 8, 60]);
+        Self {
+            home: match rng.random_range(0..5) {
+                0 => Home::Alone,
+                _ => Home::Supervisor(rng.random_range(0..supervisors)),
+            },
+            server: rng.random_range(0..servers),
+            kind: *pick(rng, &[Kind::String, Kind::Json]),
+            restart: match rng.random_range(0..10) {
+                0 => RestartPolicy::Temporary,
+                1 => RestartPolicy::Transient,
+                _ => RestartPolicy::Permanent,
+            },
+            backoff: (Duration::from_millis(min), Duration::from_millis(max)),
+            stable_after: *pick(
+                rng,
+                &[
+                    StableAfter::Uptime(Duration::from_secs(1)),
+                    StableAfter::Uptime(Duration::from_secs(30)),
+                    StableAfter::Ready,
+                ],
+            ),
+            close_timeout: Duration::from_millis(*pick(rng, &[50, 1_000, 5_000])),
+            outbox_messages: *pick(rng, &[1, 5, 1_000]),
+            subscriber_takes: Duration::from_millis(*pick(rng, &[0, 0, 0, 1, 200])),
+        }
+    }
+}
+
+impl Move {
+    fn draw(rng: &mut impl Rng, servers: usize, members: usize) -> Self {
+        if rng.random_ratio(1, 3) {
+            let server = rng.random_range(0..servers);
+            let fault = match rng.random_range(0..12) {
+                0..=3 => Fault::Storm,
+                4 | 5 => Fault::Calm,
+                6 => Fault::Kill,
+                7 | 8 => Fault::Start,
+                9 => Fault::Swallow,
+                10 => Fault::DropAll,
+                _ => Fault::ResetAll,
+            };
+            return Self::Fault { server, fault };
+        }
+        let command = match rng.random_range(0..24) {
+            0..=7 => Command::Send {
+                messages: *pick(rng, &[1, 1, 3, 30]),
+                size: *pick(rng, &[1, 100, 3_000, 70_000]),
+            },
+            8 => Command::Connect,
+            9 | 10 => Command::Reconnect,
+            11 | 12 => Command::Disconnect(*pick(rng, &[1000, 4001])),
+            13 => Command::MarkReady,
+            14 | 15 => Command::Status,
+            16 => Command::Start,
+            17 | 18 => Command::Terminate,
+            19 | 20 => Command::Restart,
+            21 => Command::Delete,
+            22 => Command::Count,
+            _ => Command::Visit(Duration::from_secs(rng.random_range(0..20))),
+        };
+        Self::Command { member: rng.random_range(0..members), command }
+    }
+}
+
+fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
+    &choices[rng.random_range(0..choices.len())]
+}
+
+/// The plan as a person reads it.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, supervisors, servers, members, moves, length } = self;
+        writeln!(f, "seed {seed}: {supervisors} supervisors, {servers} servers, {length:?}")?;
+        for (number, member) in members.iter().enumerate() {
+            writeln!(f, "  c{number}: {member:?}")?;
+        }
+        for (at, what) in moves {
+            writeln!(f, "  at {at:?}: {what:?}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! A dialler that counts: no connection has two sockets, and nothing is dialled after a shutdown.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wsvisor::{BoxedStream, Dialler, Dialling, Target, testing::Network};
+
+use crate::journal::Journal;
+
+/// Dials into the network, and knows each connection by its URL's path, `/home/id`.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    network: Network,
+    journal: Journal,
+    sockets: Arc<Mutex<Sockets>>,
+}
+
+#[derive(Default)]
+struct Sockets {
+    /// Dials under way and open streams.
+    live: BTreeMap<String, usize>,
+    /// Homes that were shut down.
+    closed: BTreeSet<String>,
+}
+
+/// One dial or stream, counted as long as it lives.
+struct Ticket {
+    path: String,
+    sockets: Arc<Mutex<Sockets>>,
+}
+
+impl Watch {
+    pub(crate) fn over(network: Network, journal: Journal) -> Self {
+        Self { network, journal, sockets: Arc::default() }
+    }
+
+    pub(crate) fn live(&self, path: &str) -> usize {
+        lock(&self.sockets).live.get(path).copied().unwrap_or(0)
+    }
+
+    /// Paths that have sockets.
+    pub(crate) fn all_live(&self) -> Vec<String> {
+        let sockets = lock(&self.sockets);
+        sockets.live.iter().filter(|(_, count)| **count > 0).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// From now on, nothing of this home may be dialled (I6).
+    pub(crate) fn close(&self, home: &str) {
+        lock(&self.sockets).closed.insert(home.to_owned());
+    }
+
+    fn enter(&self, path: &str) -> Ticket {
+        let mut sockets = lock(&self.sockets);
+        let home = path.split('/').nth(1).unwrap_or_default();
+        self.journal.check(
+            !sockets.closed.contains(home),
+            format_args!("{path} dials after its shutdown began (I6)"),
+        );
+        let live = sockets.live.entry(path.to_owned()).or_default();
+        *live += 1;
+        self.journal.check(*live == 1, format_args!("{path} has {live} sockets (I1)"));
+        Ticket { path: path.to_owned(), sockets: Arc::clone(&self.sockets) }
+    }
+}
+
+fn lock(sockets: &Mutex<Sockets>) -> MutexGuard<'_, Sockets> {
+    sockets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(live) = lock(&self.sockets).live.get_mut(&self.path) {
+            *live -= 1;
+        }
+    }
+}
+
+impl Dialler for Watch {
+    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
+        Box::pin(async move {
+            let path = target.url().request_target();
+            self.journal.note(format_args!("{path} dials"));
+            let ticket = self.enter(path);
+            let stream = self.network.dial(target).await?;
+            Ok(Box::new(Counted { stream, _ticket: ticket }) as BoxedStream)
+        })
+    }
+}
+
+struct Counted {
+    stream: BoxedStream,
+    _ticket: Ticket,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

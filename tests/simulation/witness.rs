@@ -1,0 +1,67 @@
+//! Subscribers: they hold what they are told against the grammar, some of them slowly.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use actix::prelude::*;
+use tokio::time::Instant;
+use wsvisor::{Lifecycle, Received};
+
+use crate::{journal::Journal, life::Life};
+
+/// Hears all of one connection's life.
+pub(crate) struct Witness {
+    pub(crate) name: String,
+    pub(crate) life: Rc<RefCell<Life>>,
+    pub(crate) journal: Journal,
+    /// How long it takes for a message.
+    pub(crate) takes: Duration,
+}
+
+impl Witness {
+    fn judge(&self, verdict: Result<(), String>) {
+        if let Err(wrong) = verdict {
+            self.journal.violation(format_args!("{}: {wrong}", self.name));
+        }
+    }
+}
+
+impl Actor for Witness {
+    type Context = Context<Self>;
+}
+
+impl Handler<Lifecycle> for Witness {
+    type Result = ();
+
+    fn handle(&mut self, told: Lifecycle, _: &mut Context<Self>) {
+        let (epoch, seq) = (told.epoch.get(), told.seq);
+        self.journal.note(format_args!("{} #{seq} epoch {epoch}: {}", self.name, told.event));
+        let verdict = self.life.borrow_mut().lifecycle(Instant::now(), epoch, seq, &told.event);
+        self.judge(verdict);
+    }
+}
+
+impl Handler<Received> for Witness {
+    type Result = ();
+
+    fn handle(&mut self, message: Received, ctx: &mut Context<Self>) {
+        let (epoch, seq) = (message.epoch.get(), message.seq);
+        let verdict = self.life.borrow_mut().message(epoch, seq, message.text());
+        self.judge(verdict);
+        if !self.takes.is_zero() {
+            ctx.wait(tokio::time::sleep(self.takes).into_actor(self));
+        }
+    }
+}
+
+/// A subscriber that comes and goes, and only must not disturb the others.
+pub(crate) struct Visitor;
+
+impl Actor for Visitor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received> for Visitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Received, _: &mut Context<Self>) {}
+}

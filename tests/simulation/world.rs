@@ -1,0 +1,160 @@
+//! Runs a plan in virtual time.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use actix::Addr;
+use tokio::time::{Instant, sleep, sleep_until};
+use wsvisor::{
+    Shutdown, Supervisor,
+    testing::{Network, virtual_time},
+};
+
+use crate::{
+    fleet::{Live, policy},
+    journal::Journal,
+    plan::{Command, Home, Move, Plan},
+    servers::{Host, Seen},
+    watch::Watch,
+};
+
+/// What a run was like.
+pub(crate) struct Outcome {
+    pub(crate) history: Vec<String>,
+    pub(crate) violations: Vec<String>,
+}
+
+pub(crate) fn run(plan: &Plan) -> Outcome {
+    virtual_time(plan.seed, async {
+        let world = World::open(plan);
+        let journal = world.journal.clone();
+        world.play(plan).await;
+        let (history, violations) = journal.close();
+        Outcome { history, violations }
+    })
+}
+
+struct World {
+    journal: Journal,
+    watch: Watch,
+    hosts: Vec<Host>,
+    supervisors: Vec<Addr<Supervisor>>,
+    fleet: Vec<Rc<Live>>,
+    seen: Rc<RefCell<Seen>>,
+}
+
+impl World {
+    fn open(plan: &Plan) -> Self {
+        let (journal, network) = (Journal::begin(), Network::new());
+        let watch = Watch::over(network.clone(), journal.clone());
+        let seen = Rc::default();
+        let hosts: Vec<_> = (0..plan.servers)
+            .map(|number| Host::start(number, plan.seed, &network, &seen, &journal))
+            .collect();
+        let supervisors: Vec<_> =
+            (0..plan.supervisors).map(|_| Supervisor::builder().policy(policy()).start()).collect();
+        let fleet = plan.members.iter().enumerate().map(|(number, member)| {
+            let supervisor = match member.home {
+                Home::Alone => None,
+                Home::Supervisor(supervisor) => Some(supervisors[supervisor].clone()),
+            };
+            let server = hosts[member.server].url();
+            Live::new(number, member.clone(), server, supervisor, &watch, &journal)
+        });
+        let fleet = fleet.collect();
+        Self { journal, watch, hosts, supervisors, fleet, seen }
+    }
+
+    async fn play(mut self, plan: &Plan) {
+        let began = Instant::now();
+        for live in &self.fleet {
+            live.start().await;
+            if live.member.home == Home::Alone {
+                live.command(Command::Connect);
+            }
+        }
+        for (at, what) in &plan.moves {
+            sleep_until(began + *at).await;
+            match what {
+                Move::Fault { server, fault } => {
+                    self.journal.note(format_args!("server {server}: {fault:?}"));
+                    self.hosts[*server].suffer(*fault);
+                }
+                Move::Command { member, command } => {
+                    self.journal.note(format_args!("c{member} is told {command:?}"));
+                    self.fleet[*member].command(*command);
+                }
+            }
+        }
+        sleep_until(began + plan.length).await;
+        // Some fleets are shut down in the middle of the storm.
+        if plan.seed % 3 != 0 {
+            self.recover().await;
+        }
+        self.shut_down().await;
+    }
+
+    async fn recover(&mut self) {
+        self.journal.note("the faults stop");
+        for host in &mut self.hosts {
+            host.recover();
+        }
+        sleep(self.longest_recovery()).await;
+        for live in &self.fleet {
+            live.check_recovery().await;
+        }
+    }
+
+    /// An attempt or a close may be under way, which fails at its timeout; then the connection backs
+    /// off once more, or waits as long as a server asked it to.
+    fn longest_recovery(&self) -> Duration {
+        const TIMEOUT: Duration = Duration::from_secs(10);
+        const LONGEST_HINT: Duration = Duration::from_secs(60 + 5);
+        let backoffs = self.fleet.iter().map(|live| live.member.backoff.1);
+        let closes = self.fleet.iter().map(|live| live.member.close_timeout);
+        let backoff = backoffs.max().unwrap_or_default().max(LONGEST_HINT);
+        TIMEOUT + closes.max().unwrap_or_default() + backoff + Duration::from_secs(2)
+    }
+
+    async fn shut_down(self) {
+        for live in &self.fleet {
+            live.retire();
+        }
+        let longest = self.fleet.iter().map(|live| live.member.close_timeout).max();
+        let bound = longest.unwrap_or_default() + Duration::from_millis(1_010);
+        for (number, supervisor) in self.supervisors.iter().enumerate() {
+            self.journal.note(format_args!("u{number} is shut down"));
+            let began = Instant::now();
+            let shutdown = actix_rt::spawn(supervisor.send(Shutdown));
+            // What was under way at this instant is done at the next.
+            sleep(Duration::from_millis(1)).await;
+            self.watch.close(&format!("u{number}"));
+            let answer = shutdown.await;
+            self.journal.check(matches!(answer, Ok(Ok(()))), format_args!("Shutdown: {answer:?}"));
+            let took = began.elapsed();
+            self.journal.check(took <= bound, format_args!("Shutdown took {took:?} (I5)"));
+            let home = format!("/u{number}/");
+            let live = self.watch.all_live();
+            let left: Vec<_> = live.iter().filter(|path| path.starts_with(&home)).collect();
+            self.journal.check(left.is_empty(), format_args!("{left:?} are left after Shutdown"));
+        }
+        for live in &self.fleet {
+            live.let_go();
+        }
+        // What nobody commands closes; what was told to wait is answered; nothing dials (I6).
+        sleep(Duration::from_hours(1)).await;
+        let left = self.watch.all_live();
+        self.journal.check(left.is_empty(), format_args!("{left:?} are left at the end"));
+        let seen = self.seen.borrow();
+        for live in &self.fleet {
+            let (number, pending) = (live.number, live.pending.get());
+            self.journal
+                .check(pending == 0, format_args!("c{number}: {pending} commands have no answer"));
+            for message in live.unsent.borrow().iter() {
+                self.journal.check(
+                    !seen.contains(number, *message),
+                    format_args!("c{number}: message {message} was not sent, and came"),
+                );
+            }
+        }
+    }
+}
