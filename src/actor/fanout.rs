@@ -43,14 +43,8 @@ where
     id: SubscriptionId,
     recipient: Recipient<M>,
     lane: Arc<Lane>,
-    lost: Lost,
-}
-
-/// Lifecycle events that a subscriber had no room for.
-#[derive(Default)]
-struct Lost {
-    count: u64,
-    last_seq: u64,
+    /// Lifecycle events that it had no room for.
+    lost: u64,
 }
 
 impl Fanout {
@@ -85,6 +79,13 @@ impl Fanout {
     }
 
     pub(super) fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
+        // What a subscriber has lost is an event of its own, with a place of its own: between the
+        // lost ones and this one others may have been delivered.
+        for outlet in self.lifecycle.iter_mut().filter(|outlet| outlet.has_lost_and_has_room()) {
+            let lagged = LifecycleEvent::Lagged { dropped: std::mem::take(&mut outlet.lost) };
+            outlet.tell(epoch, self.next_seq, &lagged);
+            self.next_seq += 1;
+        }
         let seq = self.take_seqs(1);
         self.lifecycle.retain_mut(|outlet| outlet.tell(epoch, seq, event));
     }
@@ -147,7 +148,7 @@ where
     M::Result: Send,
 {
     fn new(id: SubscriptionId, recipient: Recipient<M>, connection: ConnectionId) -> Self {
-        Self { id, recipient, lane: Lane::new(connection), lost: Lost::default() }
+        Self { id, recipient, lane: Lane::new(connection), lost: 0 }
     }
 
     /// Whether the subscriber still lives. The lane is the bound on what is in flight; the mailbox
@@ -159,16 +160,15 @@ where
 }
 
 impl Outlet<Lifecycle> {
+    fn has_lost_and_has_room(&self) -> bool {
+        self.lost > 0 && self.lane.has_room()
+    }
+
+    /// Whether the subscriber still lives.
     fn tell(&mut self, epoch: Epoch, seq: u64, event: &LifecycleEvent) -> bool {
         if !self.lane.has_room() {
-            self.lost.count += 1;
-            self.lost.last_seq = seq;
+            self.lost += 1;
             return self.recipient.connected();
-        }
-        let lost = std::mem::take(&mut self.lost);
-        if lost.count > 0 {
-            let event = LifecycleEvent::Lagged { dropped: lost.count };
-            self.send(Lifecycle { epoch, seq: lost.last_seq, event, lease: self.lane.lease(1, 0) });
         }
         self.send(Lifecycle { epoch, seq, event: event.clone(), lease: self.lane.lease(1, 0) })
     }

@@ -202,7 +202,11 @@ impl Machine {
     fn reconnect(&mut self) -> Result<Actions, Busy> {
         match self.phase {
             Phase::Idle => Err(Busy::NeverConnected),
-            Phase::Disconnected | Phase::Failed => Ok(vec![self.dial()]),
+            Phase::Disconnected | Phase::Failed => {
+                // From rest, attempts are counted anew, as after `Connect`.
+                self.attempt = 0;
+                Ok(vec![self.dial()])
+            }
             Phase::BackingOff { .. } => Ok(vec![self.emit(LifecycleEvent::Restarted), self.dial()]),
             Phase::Connected { stability } if self.supervision.is_some() => {
                 let stable = stability == Stability::Stable;

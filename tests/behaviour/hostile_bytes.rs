@@ -100,31 +100,6 @@ async fn limits_are_decided_at_the_header() {
 }
 
 #[actix::test]
-async fn an_8_gib_frame_ends_at_its_header_with_flat_memory() {
-    let (_connection, mut events, mut peer) = connected(settings()).await;
-    let before = resident_bytes();
-    peer.write(header(0x82, 127, &(8u64 << 30).to_be_bytes())).await;
-    // The server floods on; the socket takes it until the session is gone, and it is not kept.
-    let chunk = vec![0; 1 << 20];
-    let mut offered = 0_u64;
-    while offered < 256 && tokio::io::AsyncWriteExt::write_all(peer.stream(), &chunk).await.is_ok()
-    {
-        offered += 1;
-    }
-    events.expect_all(["1 Disconnected 1009 unclean: the peer's bytes were refused…"]).await;
-    let grown = resident_bytes().saturating_sub(before);
-    // Other tests of this process may hold a few MiB of their own at this moment.
-    assert!(grown < 64 << 20, "memory grew by {grown} bytes while {offered} MiB were offered");
-}
-
-/// Resident set size, from the kernel; 0 where it does not tell.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    pages.unwrap_or_default() * 4096
-}
-
-#[actix::test]
 async fn a_broken_session_does_not_touch_its_neighbours() {
     let server = listen();
     let supervisor = supervisor();

@@ -179,7 +179,9 @@ impl Live {
     pub(crate) async fn start(&self) {
         let supervised = self.supervisor.is_some();
         let strict = self.member.subscriber_takes.is_zero();
-        let life = Rc::new(RefCell::new(Life::new(supervised, strict, self.member.backoff.1)));
+        let Member { backoff, stable_after, .. } = self.member;
+        let life = Life::new(supervised, strict, backoff.1, stable_after);
+        let life = Rc::new(RefCell::new(life));
         let witness = Witness {
             name: self.id(),
             life: Rc::clone(&life),

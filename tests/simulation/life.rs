@@ -4,12 +4,18 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use tokio::time::Instant;
-use wsvisor::{ExitClass, LifecycleEvent, State};
+use wsvisor::{ExitClass, LifecycleEvent, StableAfter, State};
 
 /// What one life of a connection, from its start to its removal, has told its subscriber.
 pub(crate) struct Life {
     supervised: bool,
     backoff_max: Duration,
+    stable_after: StableAfter,
+    up_since: Option<Instant>,
+    /// The attempt of the last backoff, since the last command that starts anew.
+    attempt: u32,
+    /// A session that may have been stable was cycled.
+    may_start_anew: bool,
     /// Whether every event has to come. A slow subscriber may lose lifecycle events, and is told.
     strict: bool,
     seq: u64,
@@ -44,11 +50,20 @@ struct Numbered {
 }
 
 impl Life {
-    pub(crate) const fn new(supervised: bool, strict: bool, backoff_max: Duration) -> Self {
+    pub(crate) const fn new(
+        supervised: bool,
+        strict: bool,
+        backoff_max: Duration,
+        stable_after: StableAfter,
+    ) -> Self {
         Self {
             supervised,
             strict,
             backoff_max,
+            stable_after,
+            up_since: None,
+            attempt: 0,
+            may_start_anew: false,
             seq: 0,
             epoch: 0,
             phase: Phase::Rest,
@@ -126,8 +141,11 @@ impl Life {
             (E::Connected { .. }, _) if begins_epoch => Phase::Up,
             (E::ConnectionError { class, .. }, _) if begins_epoch => self.ended(*class),
             (E::Disconnected { class, .. }, Phase::Up) if epoch == self.epoch => self.ended(*class),
-            (E::BackoffScheduled { delay, .. }, Phase::Ended(class)) if epoch == self.epoch => {
+            (E::BackoffScheduled { attempt, delay }, Phase::Ended(class))
+                if epoch == self.epoch =>
+            {
                 self.check_delay(*delay, class)?;
+                self.check_attempt(now, *attempt)?;
                 Phase::Waiting(now + *delay)
             }
             (E::Restarted, Phase::Ended(_) | Phase::Waiting(_)) if epoch == self.epoch => {
@@ -142,7 +160,37 @@ impl Life {
             _ => return unexpected(),
         };
         self.epoch = epoch;
+        if let (E::Restarted, Phase::Ended(_)) = (event, before) {
+            self.may_start_anew |= self.may_have_been_stable(now);
+        }
+        if begins_epoch {
+            self.up_since = matches!(event, E::Connected { .. }).then_some(now);
+            if matches!(before, Phase::Stopped | Phase::GaveUp) {
+                self.attempt = 0;
+                self.may_start_anew = false;
+            }
+        }
         Ok(())
+    }
+
+    /// Attempts are counted up to a stable session, and being connected is not enough for that.
+    fn check_attempt(&mut self, now: Instant, attempt: u32) -> Result<(), String> {
+        let may_be_zero = self.may_have_been_stable(now);
+        let may_be_one = std::mem::take(&mut self.may_start_anew);
+        let next = self.attempt + 1;
+        self.attempt = attempt;
+        if attempt == next || may_be_zero && attempt == 0 || may_be_one && attempt == 1 {
+            Ok(())
+        } else {
+            Err(format!("attempt {attempt} where {next} was next"))
+        }
+    }
+
+    fn may_have_been_stable(&self, now: Instant) -> bool {
+        self.up_since.is_some_and(|since| match self.stable_after {
+            StableAfter::Uptime(uptime) => now - since >= uptime,
+            StableAfter::Ready => true,
+        })
     }
 
     const fn ended(&self, class: ExitClass) -> Phase {
