@@ -1,6 +1,6 @@
 use std::{fmt, io, time::Duration};
 
-use super::{Peer, script::drip};
+use super::Peer;
 
 /// How a server answers the upgrade request.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Answer {
                 while peer.try_write(&lines).await.is_ok() {}
                 Ok(())
             }
-            Self::Dripped(pause) => drip(peer, request.acceptance("").as_bytes(), *pause).await,
+            Self::Dripped(pause) => peer.drip(request.acceptance("").as_bytes(), *pause).await,
             Self::Silence => Ok(()),
         }
     }

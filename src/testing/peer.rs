@@ -1,4 +1,4 @@
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -164,6 +164,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     pub async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref()).await?;
         self.stream.flush().await
+    }
+
+    /// Writes bytes one by one, with a pause before each.
+    pub(super) async fn drip(&mut self, bytes: &[u8], pause: Duration) -> io::Result<()> {
+        for byte in bytes {
+            tokio::time::sleep(pause).await;
+            self.try_write([*byte]).await?;
+        }
+        Ok(())
     }
 
     /// The client's next frame.

@@ -262,7 +262,7 @@ impl Step {
             }
             Self::Echo(messages) => echo(peer, *messages).await,
             Self::Send(bytes) => peer.try_write(bytes).await,
-            Self::Drip { bytes, pause } => drip(peer, bytes, *pause).await,
+            Self::Drip { bytes, pause } => peer.drip(bytes, *pause).await,
             Self::HalfClose => peer.half_close().await,
             // These end a script or take their time, so they are not of one exchange.
             Self::Pause(_) | Self::Reset | Self::Vanish => Ok(()),
@@ -303,14 +303,6 @@ async fn echo(peer: &mut Peer, messages: usize) -> io::Result<()> {
             8 => return Err(io::Error::other("the client closed")),
             _ => {}
         }
-    }
-    Ok(())
-}
-
-pub(super) async fn drip(peer: &mut Peer, bytes: &[u8], pause: Duration) -> io::Result<()> {
-    for byte in bytes {
-        tokio::time::sleep(pause).await;
-        peer.try_write([*byte]).await?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ impl Host {
         number: usize,
         seed: u64,
         network: &Network,
-        seen: &Rc<RefCell<Seen>>,
+        received: &Rc<RefCell<Seen>>,
         journal: &Journal,
     ) -> Self {
         let number = number as u64;
@@ -69,7 +69,7 @@ impl Host {
                 chance: RefCell::new(ChaCha8Rng::seed_from_u64(seed ^ (number + 1))),
                 streams: RefCell::default(),
                 next_stream: Cell::new(number * 1_000_000),
-                seen: Rc::clone(seen),
+                seen: Rc::clone(received),
                 journal: journal.clone(),
             }),
             acceptor: None,

@@ -87,7 +87,7 @@ impl World {
         }
         sleep_until(began + plan.length).await;
         // Some fleets are shut down in the middle of the storm.
-        if plan.seed % 3 != 0 {
+        if !plan.seed.is_multiple_of(3) {
             self.recover().await;
         }
         self.shut_down().await;
