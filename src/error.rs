@@ -1,5 +1,7 @@
 //! What a command can fail with.
 
+use std::time::Duration;
+
 use crate::{
     lifecycle::{ConnectionId, ExitReason},
     policy::{Denied, InvalidUrl},
@@ -176,7 +178,17 @@ pub enum InvalidSpec {
     /// A time limit is zero.
     #[error("{0} is zero: nothing could finish in time")]
     ZeroTimeout(&'static str),
-    /// The outbox or a message could hold nothing.
+    /// With this backoff there are never so many restarts within the period.
+    #[error(
+        "backoff: its delays let {max_restarts} restarts never come within {period:?}, so that the supervisor's intensity is no limit; choose a longer period or a shorter backoff"
+    )]
+    UnreachableIntensity {
+        /// Restarts that the intensity allows.
+        max_restarts: u32,
+        /// Its period.
+        period: Duration,
+    },
+    /// A limit leaves nothing.
     #[error("{0} is zero: nothing could be sent or received")]
     ZeroLimit(&'static str),
 }

@@ -19,8 +19,9 @@ pub use error::{
 };
 pub use event::{Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId};
 pub use lifecycle::{
-    Backoff, ConnectionId, DialError, DialPhase, Epoch, ExitClass, ExitReason, Floor,
-    InvalidBackoff, Jitter, LifecycleEvent, OutboxLimits, RestartPolicy, StableAfter, State,
+    Backoff, Classify, ConnectionId, DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules,
+    Floor, Intensity, IntensityPer, IntensityScope, InvalidBackoff, Jitter, LifecycleEvent,
+    OnExceeded, OutboxLimits, RestartPolicy, RetryBudget, StableAfter, State,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,

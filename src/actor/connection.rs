@@ -25,7 +25,7 @@ use crate::{
     error::ConnectError,
     lifecycle::{
         Action, Busy, ConnectionId, Epoch, ExitReason, Input, LifecycleEvent, Machine,
-        RestartPolicy, State, Supervision,
+        RestartPolicy, State, Supervised,
     },
     message::{CheckedConnect, Connect, Status},
     policy::AccessPolicy,
@@ -62,6 +62,8 @@ pub struct Connection {
     last_exit: Option<Box<ExitReason>>,
     superior: Option<Superior>,
     reported: (State, Epoch),
+    /// To be told with the next report.
+    escalation: Option<Box<ExitReason>>,
     /// Told when the connection is at rest.
     waiting_for_rest: Vec<oneshot::Sender<()>>,
     /// The actor stops when the connection comes to rest: it is temporary, or its supervisor ends.
@@ -70,7 +72,7 @@ pub struct Connection {
 
 /// The supervisor, as its connections see it.
 pub(super) struct Superior {
-    pub(super) supervision: Arc<Supervision>,
+    pub(super) supervised: Supervised,
     pub(super) reports: WeakRecipient<Report>,
     /// Tells this actor from an earlier one of the same id.
     pub(super) serial: u64,
@@ -84,6 +86,8 @@ pub(super) struct Report {
     pub(super) serial: u64,
     pub(super) state: State,
     pub(super) epoch: Epoch,
+    /// Present where this end is more than the supervisor may bear.
+    pub(super) escalation: Option<Box<ExitReason>>,
 }
 
 impl Connection {
@@ -93,11 +97,12 @@ impl Connection {
         for subscription in subscriptions {
             fanout.subscribe(subscription);
         }
-        let is_temporary =
-            |superior: &Superior| superior.supervision.restart == RestartPolicy::Temporary;
+        let is_temporary = |superior: &Superior| {
+            superior.supervised.supervision.restart == RestartPolicy::Temporary
+        };
         Self {
             stops_at_rest: superior.as_ref().is_some_and(is_temporary),
-            machine: Machine::new(superior.as_ref().map(|s| Arc::clone(&s.supervision))),
+            machine: Machine::new(superior.as_ref().map(|superior| superior.supervised.clone())),
             fanout: Rc::new(RefCell::new(fanout)),
             id,
             kind,
@@ -110,6 +115,7 @@ impl Connection {
             last_exit: None,
             superior,
             reported: (State::Idle, Epoch::NONE),
+            escalation: None,
             waiting_for_rest: Vec::new(),
         }
     }
@@ -209,6 +215,7 @@ impl Connection {
                     }
                 }
                 Action::Emit(epoch, event) => self.emit(epoch, &event),
+                Action::Escalate(reason) => self.escalation = Some(Box::new(reason)),
             }
         }
         self.arm_timer(ctx);
@@ -306,7 +313,13 @@ impl Connection {
         self.reported = now;
         if let Some(superior) = &self.superior {
             let (state, epoch) = now;
-            let report = Report { id: self.id.clone(), serial: superior.serial, state, epoch };
+            let report = Report {
+                id: self.id.clone(),
+                serial: superior.serial,
+                state,
+                epoch,
+                escalation: self.escalation.take(),
+            };
             if let Some(supervisor) = superior.reports.upgrade() {
                 supervisor.do_send(report);
             }

@@ -14,7 +14,9 @@ use super::{
 use crate::{
     error::{ChildError, StartError},
     event::Subscription,
-    lifecycle::{ConnectionId, Epoch, RestartPolicy, State},
+    lifecycle::{
+        ConnectionId, Epoch, ExitReason, Intensity, RestartPolicy, Restraint, State, Supervised,
+    },
     message::{
         Connect, ConnectionInfo, CountConnections, Counts, DeleteConnection, RestartConnection,
         Shutdown, StartConnection, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
@@ -51,6 +53,7 @@ pub struct Supervisor {
     children: BTreeMap<ConnectionId, Child>,
     counts: Counts,
     subscriptions: Vec<Subscription>,
+    restraint: Arc<Restraint>,
     next_serial: u64,
     shutting_down: bool,
 }
@@ -73,6 +76,7 @@ pub struct SupervisorBuilder {
     dialler: Option<SharedDialler>,
     arbiters: usize,
     subscriptions: Vec<Subscription>,
+    intensity: Intensity,
 }
 
 impl SupervisorBuilder {
@@ -99,6 +103,14 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Sets how many restarts within which time are too many, and what follows. Default: more than
+    /// five crashes of one connection within a minute put it in quarantine.
+    #[must_use]
+    pub const fn intensity(mut self, intensity: Intensity) -> Self {
+        self.intensity = intensity;
+        self
+    }
+
     /// Tells a recipient of [`Lifecycle`](crate::Lifecycle), [`Received`](crate::Received) or
     /// [`ReceivedBatch`](crate::ReceivedBatch) what happens to all connections.
     #[must_use]
@@ -117,6 +129,7 @@ impl SupervisorBuilder {
             children: BTreeMap::new(),
             counts: Counts::default(),
             subscriptions: self.subscriptions,
+            restraint: Arc::new(Restraint::new(self.intensity)),
             next_serial: 0,
             shutting_down: false,
         }
@@ -146,7 +159,9 @@ impl Supervisor {
                 _ => StartError::AlreadyPresent(id),
             });
         }
-        spec.check().map_err(|source| StartError::Spec { id: id.clone(), source })?;
+        spec.check()
+            .and_then(|()| spec.check_against(self.restraint.intensity()))
+            .map_err(|source| StartError::Spec { id: id.clone(), source })?;
         let first = spec
             .connect
             .check(&self.policy)
@@ -163,7 +178,10 @@ impl Supervisor {
         };
         let restart = spec.supervision.restart;
         let superior = Superior {
-            supervision: spec.supervision,
+            supervised: Supervised {
+                supervision: spec.supervision,
+                restraint: Arc::clone(&self.restraint),
+            },
             reports: ctx.address().downgrade().recipient(),
             serial,
         };
@@ -244,6 +262,16 @@ impl Supervisor {
         }
     }
 
+    /// There were too many restarts: it ends, with all its connections, as in OTP.
+    fn give_up(&mut self, by: &ConnectionId, reason: &ExitReason, ctx: &mut Context<Self>) {
+        if self.shutting_down {
+            return;
+        }
+        tracing::error!(connection = %by, %reason, "the supervisor gives up and ends");
+        let wound_down = self.wind_down().into_actor(self);
+        ctx.spawn(wound_down.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
+    }
+
     /// Closes all connections, waits until their sockets are gone, and stops their actors.
     fn wind_down(&mut self) -> impl Future<Output = ()> + use<> {
         self.shutting_down = true;
@@ -287,8 +315,11 @@ impl Actor for Supervisor {
 impl Handler<Report> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, report: Report, _: &mut Context<Self>) {
+    fn handle(&mut self, report: Report, ctx: &mut Context<Self>) {
         self.report(&report);
+        if let Some(reason) = report.escalation {
+            self.give_up(&report.id, &reason, ctx);
+        }
     }
 }
 

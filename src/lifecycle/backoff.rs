@@ -158,6 +158,16 @@ impl Backoff {
             .clamp(self.min, self.max)
     }
 
+    /// The lower bound of the delay before attempt `attempt`.
+    pub(crate) fn shortest(&self, attempt: u32) -> Duration {
+        let cap = self.cap(attempt);
+        match self.jitter {
+            Jitter::None => cap,
+            Jitter::Full => self.min,
+            Jitter::Equal => self.min.max(cap / 2),
+        }
+    }
+
     /// The delay after `attempt` failures in a row; 0 means that the last session was stable.
     pub(crate) fn delay(&self, attempt: u32, floor: Option<Floor>, rng: &mut dyn Rng) -> Duration {
         let own = if attempt == 0 {

@@ -44,10 +44,24 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
 /// What is added at random to a `Retry-After`.
 const RETRY_AFTER_JITTER: Duration = Duration::from_secs(5);
 
-const RETRY: ExitClass = ExitClass::Retry { floor: None };
-const RETRY_SLOW: ExitClass = ExitClass::RetrySlow { floor: None };
+const RETRY: ExitClass = ExitClass::RETRY;
+const RETRY_SLOW: ExitClass = ExitClass::RETRY_SLOW;
 
 impl ExitClass {
+    /// `Retry` without a floor.
+    pub const RETRY: Self = Self::Retry { floor: None };
+    /// `RetrySlow` without a floor.
+    pub const RETRY_SLOW: Self = Self::RetrySlow { floor: None };
+
+    /// Raises the floor to what the server asked for, where there is none.
+    pub(super) fn or_floor(self, hint: Option<Floor>) -> Self {
+        match self {
+            Self::Retry { floor } => Self::Retry { floor: floor.or(hint) },
+            Self::RetrySlow { floor } => Self::RetrySlow { floor: floor.or(hint) },
+            other => other,
+        }
+    }
+
     /// The class of `reason` by the default table. `wall` is the wall clock's time: a
     /// `Retry-After` may be given as a date.
     #[must_use]
@@ -64,6 +78,8 @@ impl ExitClass {
             ExitReason::Dial(error) => Self::of_dial(error),
             ExitReason::Handshake(error) => Self::of_handshake(error, wall),
             ExitReason::Crashed(_) => Self::Crash,
+            // These are told when a connection has given up already.
+            ExitReason::RetriesExhausted { .. } | ExitReason::TooManyRestarts { .. } => Self::Fatal,
         }
     }
 
@@ -75,12 +91,7 @@ impl ExitClass {
             // 1009 too big, 1010 mandatory extension: what we send is not what it takes.
             1002 | 1003 | 1007..=1010 => Self::Fatal,
             // Service restart: 5 to 30 seconds, at random.
-            1012 => Self::Retry {
-                floor: Some(Floor {
-                    at_least: Duration::from_secs(5),
-                    jitter: Duration::from_secs(25),
-                }),
-            },
+            1012 => Self::Retry { floor: Some(Floor::SERVICE_RESTART) },
             1013 => RETRY_SLOW,
             // 1001, 1005, 1006, 1011, 1014 and whatever the application means by 3000–4999.
             _ => RETRY,
@@ -113,6 +124,23 @@ impl ExitClass {
 }
 
 impl Floor {
+    /// After a close with 1012.
+    const SERVICE_RESTART: Self =
+        Self { at_least: Duration::from_secs(5), jitter: Duration::from_secs(25) };
+
+    /// What the server asked for with this end.
+    pub(super) fn asked_for(exit: &ExitReason, wall: SystemTime) -> Option<Self> {
+        match exit {
+            ExitReason::Handshake(HandshakeError::Status { retry_after, .. }) => {
+                retry_after.as_ref().map(|hint| Self::of_retry_after(hint, wall))
+            }
+            ExitReason::ClosedByPeer(Some(frame)) if frame.code().get() == 1012 => {
+                Some(Self::SERVICE_RESTART)
+            }
+            _ => None,
+        }
+    }
+
     fn of_retry_after(hint: &RetryAfter, wall: SystemTime) -> Self {
         Self { at_least: hint.delay_from(wall).min(MAX_RETRY_AFTER), jitter: RETRY_AFTER_JITTER }
     }

@@ -88,9 +88,11 @@ pub enum LifecycleEvent {
     Restarted,
     /// No further attempt: the connection was told to end, or its restart type lets it rest.
     Stopped,
-    /// No further attempt, although the restart type asks for one: it would fail again.
+    /// No further attempt, although the restart type asks for one: it would fail again, or there
+    /// were too many.
     GaveUp {
-        /// The exit that is fatal.
+        /// The exit that is fatal, [`RetriesExhausted`](ExitReason::RetriesExhausted), or
+        /// [`TooManyRestarts`](ExitReason::TooManyRestarts).
         reason: ExitReason,
     },
     /// This subscriber was too slow, and so many events were not delivered to it.
@@ -121,7 +123,7 @@ impl fmt::Display for LifecycleEvent {
             Self::Restarted => f.write_str("Restarted: next attempt now"),
             Self::Stopped => f.write_str("Stopped: no further attempt"),
             Self::GaveUp { reason } => {
-                write!(f, "GaveUp: another attempt would fail too: {reason}")
+                write!(f, "GaveUp: {reason}")
             }
             Self::Lagged { dropped } => write!(f, "Lagged: {dropped} events were lost here"),
         }

@@ -47,6 +47,26 @@ pub enum ExitReason {
     /// The session's task panicked.
     #[error("the session's task panicked: {0}")]
     Crashed(Arc<str>),
+    /// The retry budget is spent.
+    #[error("gave up after {attempts} attempts in a row; the last: {last}")]
+    RetriesExhausted {
+        /// Attempts that failed or did not become stable.
+        attempts: u32,
+        /// Why the last of them ended.
+        #[source]
+        last: Arc<Self>,
+    },
+    /// There were too many restarts within the period of the [`Intensity`](crate::Intensity).
+    #[error("more than {max_restarts} restarts within {period:?}; the last after: {last}")]
+    TooManyRestarts {
+        /// Restarts that are allowed.
+        max_restarts: u32,
+        /// The period.
+        period: Duration,
+        /// Why the last of them ended.
+        #[source]
+        last: Arc<Self>,
+    },
 }
 
 /// The stages of an attempt that have a time limit.

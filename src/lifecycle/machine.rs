@@ -6,7 +6,8 @@ use std::{
 use rand::Rng;
 
 use super::{
-    Backoff, Epoch, ExitClass, ExitReason, LifecycleEvent, RestartPolicy, StableAfter, State,
+    Backoff, Epoch, ExitClass, ExitReason, Floor, Ledger, LifecycleEvent, OnExceeded,
+    RestartPolicy, Restraint, RetryBudget, SharedClassify, StableAfter, State,
 };
 use crate::protocol::CloseFrame;
 
@@ -22,7 +23,18 @@ pub(crate) struct Machine {
     epoch: Epoch,
     /// Attempts in a row that failed or did not become stable.
     attempt: u32,
-    supervision: Option<Arc<Supervision>>,
+    /// When the first of them ended.
+    failing_since: Option<Instant>,
+    /// Restarts that count against the supervisor's intensity, where each connection has a count.
+    restarts: Option<Box<Ledger>>,
+    supervised: Option<Supervised>,
+}
+
+/// What holds for a supervised connection: its own terms, and its supervisor's.
+#[derive(Clone, Debug)]
+pub(crate) struct Supervised {
+    pub(crate) supervision: Arc<Supervision>,
+    pub(crate) restraint: Arc<Restraint>,
 }
 
 /// How a supervised connection comes back. A connection without it never reconnects by itself.
@@ -31,6 +43,8 @@ pub(crate) struct Supervision {
     pub(crate) restart: RestartPolicy,
     pub(crate) backoff: Backoff,
     pub(crate) stable_after: StableAfter,
+    pub(crate) budget: RetryBudget,
+    pub(crate) classify: Option<SharedClassify>,
 }
 
 impl Supervision {
@@ -96,6 +110,8 @@ pub(crate) enum Action {
     Close(CloseFrame),
     /// Tell the subscribers of something in this epoch.
     Emit(Epoch, LifecycleEvent),
+    /// Tell the supervisor that it has to end, and why.
+    Escalate(ExitReason),
 }
 
 /// Why a command was not carried out.
@@ -110,8 +126,19 @@ pub(crate) enum Busy {
 type Actions = Vec<Action>;
 
 impl Machine {
-    pub(crate) const fn new(supervision: Option<Arc<Supervision>>) -> Self {
-        Self { phase: Phase::Idle, epoch: Epoch::NONE, attempt: 0, supervision }
+    pub(crate) const fn new(supervised: Option<Supervised>) -> Self {
+        Self {
+            phase: Phase::Idle,
+            epoch: Epoch::NONE,
+            attempt: 0,
+            failing_since: None,
+            restarts: None,
+            supervised,
+        }
+    }
+
+    fn supervision(&self) -> Option<&Supervision> {
+        self.supervised.as_ref().map(|supervised| &*supervised.supervision)
     }
 
     pub(crate) const fn state(&self) -> State {
@@ -168,7 +195,7 @@ impl Machine {
         Ok(match input {
             Input::Connect => {
                 self.can_connect()?;
-                self.attempt = 0;
+                self.start_anew();
                 vec![self.dial()]
             }
             Input::Reconnect => self.reconnect()?,
@@ -204,11 +231,11 @@ impl Machine {
             Phase::Idle => Err(Busy::NeverConnected),
             Phase::Disconnected | Phase::Failed => {
                 // From rest, attempts are counted anew, as after `Connect`.
-                self.attempt = 0;
+                self.start_anew();
                 Ok(vec![self.dial()])
             }
             Phase::BackingOff { .. } => Ok(vec![self.emit(LifecycleEvent::Restarted), self.dial()]),
-            Phase::Connected { stability } if self.supervision.is_some() => {
+            Phase::Connected { stability } if self.supervised.is_some() => {
                 let stable = stability == Stability::Stable;
                 self.phase = Phase::Closing { was_connected: true, stable, then: Then::Redial };
                 Ok(vec![Action::Close(CloseFrame::normal())])
@@ -245,13 +272,19 @@ impl Machine {
 
     fn mark_ready(&mut self) {
         let waits_for_it =
-            self.supervision.as_ref().is_some_and(|s| s.stable_after == StableAfter::Ready);
+            self.supervision().is_some_and(|terms| terms.stable_after == StableAfter::Ready);
         if let Phase::Connected { stability } = &mut self.phase
             && waits_for_it
         {
             *stability = Stability::Stable;
-            self.attempt = 0;
+            self.start_anew();
         }
+    }
+
+    /// What failed before counts no more.
+    const fn start_anew(&mut self) {
+        self.attempt = 0;
+        self.failing_since = None;
     }
 
     fn opened(&mut self, subprotocol: Option<Arc<str>>, now: Instant) -> Actions {
@@ -259,7 +292,7 @@ impl Machine {
             // Cancelled at the same moment: `Exited` follows.
             return vec![];
         }
-        let stable_at = match self.supervision.as_ref().map(|s| s.stable_after) {
+        let stable_at = match self.supervision().map(|terms| terms.stable_after) {
             Some(StableAfter::Uptime(uptime)) => now.checked_add(uptime),
             Some(StableAfter::Ready) | None => None,
         };
@@ -275,7 +308,7 @@ impl Machine {
             Phase::BackingOff { .. } => vec![self.dial()],
             Phase::Connected { stability } => {
                 *stability = Stability::Stable;
-                self.attempt = 0;
+                self.start_anew();
                 vec![]
             }
             _ => vec![],
@@ -300,7 +333,7 @@ impl Machine {
         };
         let class = match then {
             Some(_) => ExitClass::Shutdown,
-            None => ExitClass::of(&reason, wall),
+            None => self.classify(&reason, wall),
         };
         let ended = self.emit(if was_connected {
             LifecycleEvent::Disconnected {
@@ -324,9 +357,25 @@ impl Machine {
         actions
     }
 
+    /// The class by the default table, or by the user's exceptions to it.
+    fn classify(&self, reason: &ExitReason, wall: SystemTime) -> ExitClass {
+        let standard = ExitClass::of(reason, wall);
+        match self.supervision().and_then(|terms| terms.classify.as_ref()) {
+            Some(classify) => {
+                classify.ask(reason, standard).or_floor(Floor::asked_for(reason, wall))
+            }
+            None => standard,
+        }
+    }
+
+    fn give_up(&mut self, reason: ExitReason, actions: &mut Actions) {
+        self.phase = Phase::Failed;
+        actions.push(self.emit(LifecycleEvent::GaveUp { reason }));
+    }
+
     fn stop(&mut self, actions: &mut Actions) {
         self.phase = Phase::Disconnected;
-        if self.supervision.is_some() {
+        if self.supervised.is_some() {
             actions.push(self.emit(LifecycleEvent::Stopped));
         }
     }
@@ -340,26 +389,50 @@ impl Machine {
         rng: &mut dyn Rng,
         actions: &mut Actions,
     ) {
-        let Some(supervision) = self.supervision.clone() else {
+        let Some(Supervised { supervision, restraint }) = self.supervised.clone() else {
             self.phase =
                 if class == ExitClass::Fatal { Phase::Failed } else { Phase::Disconnected };
             return;
         };
         if !supervision.restart.restarts_after(&class) {
             if class == ExitClass::Fatal {
-                self.phase = Phase::Failed;
-                actions.push(self.emit(LifecycleEvent::GaveUp { reason }));
+                self.give_up(reason, actions);
             } else {
                 self.stop(actions);
             }
             return;
         }
         self.attempt = if stable { 0 } else { self.attempt.saturating_add(1) };
-        let delay = match class {
+        let since = *self.failing_since.get_or_insert(now);
+        if stable {
+            self.failing_since = None;
+        }
+        let mut delay = match class {
             ExitClass::RetrySlow { floor } => supervision.backoff.slow_delay(floor, rng),
             ExitClass::Retry { floor } => supervision.backoff.delay(self.attempt, floor, rng),
             _ => supervision.backoff.delay(self.attempt, None, rng),
         };
+        if let Some(on_exceeded) = restraint.record(&mut self.restarts, class, now) {
+            let intensity = *restraint.intensity();
+            let too_many = |last| ExitReason::TooManyRestarts {
+                max_restarts: intensity.max_restarts(),
+                period: intensity.period(),
+                last: Arc::new(last),
+            };
+            match on_exceeded {
+                OnExceeded::Delay(least) => delay = delay.max(least),
+                OnExceeded::Quarantine => return self.give_up(too_many(reason), actions),
+                OnExceeded::ShutdownSupervisor => {
+                    let reason = too_many(reason);
+                    self.give_up(reason.clone(), actions);
+                    return actions.push(Action::Escalate(reason));
+                }
+            }
+        }
+        if !stable && supervision.budget.is_spent(self.attempt, since, now + delay) {
+            let (attempts, last) = (self.attempt, Arc::new(reason));
+            return self.give_up(ExitReason::RetriesExhausted { attempts, last }, actions);
+        }
         self.phase = Phase::BackingOff { due: now + delay };
         let attempt = self.attempt;
         actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));

@@ -5,6 +5,11 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::lifecycle::Intensity;
+
+/// When a connection gives up.
+#[path = "giving_up_tests.rs"]
+mod giving_up;
 
 const WALL: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -25,8 +30,15 @@ impl Rig {
     }
 
     fn with(supervision: Option<Supervision>) -> Self {
+        Self::restrained(supervision, Intensity::default())
+    }
+
+    fn restrained(supervision: Option<Supervision>, intensity: Intensity) -> Self {
         Self {
-            machine: Machine::new(supervision.map(Arc::new)),
+            machine: Machine::new(supervision.map(|supervision| Supervised {
+                supervision: Arc::new(supervision),
+                restraint: Arc::new(Restraint::new(intensity)),
+            })),
             now: Instant::now(),
             rng: ChaCha8Rng::seed_from_u64(1),
         }
@@ -78,6 +90,7 @@ fn name(action: &Action) -> String {
             let how = if *was_clean { "clean" } else { "unclean" };
             format!("Disconnected {} {how}", code.get())
         }
+        Action::Escalate(_) => "Escalate".into(),
         Action::Emit(_, event) => {
             let text = format!("{event:?}");
             text.split([' ', '{']).next().unwrap_or_default().to_owned()
@@ -382,6 +395,7 @@ proptest! {
                         prop_assert!(supervised, "alone, nothing reconnects by itself");
                         follow_ups += 1;
                     }
+                    Action::Escalate(_) => prop_assert!(false, "crashes are counted one by one"),
                     Action::Emit(..) => follow_ups += 1,
                 }
             }

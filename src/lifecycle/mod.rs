@@ -5,23 +5,31 @@
 //! are arguments, and what should happen is a value that the actor carries out.
 
 mod backoff;
+mod budget;
 mod class;
 mod epoch;
 mod event;
 mod exit;
+mod exit_rules;
 mod id;
+mod intensity;
 mod machine;
 mod outbox;
 mod restart;
 mod stable;
 
 pub use backoff::{Backoff, InvalidBackoff, Jitter};
+pub use budget::RetryBudget;
 pub use class::{ExitClass, Floor};
 pub use epoch::Epoch;
 pub use event::{LifecycleEvent, State};
 pub use exit::{DialError, DialPhase, ExitReason};
+pub(crate) use exit_rules::SharedClassify;
+pub use exit_rules::{Classify, ExitRules};
 pub use id::ConnectionId;
-pub(crate) use machine::{Action, Busy, Input, Machine, Supervision};
+pub use intensity::{Intensity, IntensityPer, IntensityScope, OnExceeded};
+pub(crate) use intensity::{Ledger, Restraint};
+pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision};
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{Outbox, OutboxFull};
 pub use restart::RestartPolicy;

@@ -4,7 +4,10 @@ use super::{Kind, Settings};
 use crate::{
     error::InvalidSpec,
     event::Subscription,
-    lifecycle::{Backoff, ConnectionId, RestartPolicy, StableAfter, Supervision},
+    lifecycle::{
+        Backoff, Classify, ConnectionId, Intensity, RestartPolicy, RetryBudget, SharedClassify,
+        StableAfter, Supervision,
+    },
     message::Connect,
 };
 
@@ -94,6 +97,20 @@ impl ConnectionSpec {
         self
     }
 
+    /// Sets what ends mean where the default table does not fit the server.
+    #[must_use]
+    pub fn classify(mut self, classify: impl Classify) -> Self {
+        Arc::make_mut(&mut self.supervision).classify = Some(SharedClassify::new(classify));
+        self
+    }
+
+    /// Sets when it gives up. Default: never.
+    #[must_use]
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        Arc::make_mut(&mut self.supervision).budget = budget;
+        self
+    }
+
     /// Sets when a session counts as stable, so that the backoff starts again.
     #[must_use]
     pub fn stable_after(mut self, stable_after: StableAfter) -> Self {
@@ -116,7 +133,22 @@ impl ConnectionSpec {
 
     pub(crate) fn check(&self) -> Result<(), InvalidSpec> {
         check_id(&self.id)?;
+        if self.supervision.budget.max_attempts() == Some(0) {
+            return Err(InvalidSpec::ZeroLimit("retry_budget.attempts"));
+        }
         self.settings.check()
+    }
+
+    /// Two limits that are both sensible may cancel each other.
+    pub(crate) fn check_against(&self, intensity: &Intensity) -> Result<(), InvalidSpec> {
+        if intensity.is_reachable_with(&self.supervision.backoff) {
+            Ok(())
+        } else {
+            Err(InvalidSpec::UnreachableIntensity {
+                max_restarts: intensity.max_restarts(),
+                period: intensity.period(),
+            })
+        }
     }
 }
 

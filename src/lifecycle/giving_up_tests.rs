@@ -1,0 +1,165 @@
+use super::*;
+use crate::lifecycle::{ExitRules, RetryBudget};
+
+fn supervision() -> Supervision {
+    Supervision::default()
+}
+
+fn crashed() -> ExitReason {
+    ExitReason::Crashed("boom".into())
+}
+
+/// Lets a rig fail until it gives up, or so many times. What it did each time.
+fn failures(rig: &mut Rig, reason: &ExitReason, times: usize) -> Vec<Vec<String>> {
+    rig.step(Input::Connect);
+    let mut seen = Vec::new();
+    for _ in 0..times {
+        seen.push(rig.exited(reason.clone()));
+        if rig.machine.state() == State::Failed {
+            break;
+        }
+        rig.wait_until_due();
+    }
+    seen
+}
+
+#[test]
+fn the_retry_budget_ends_a_row_of_failures() {
+    let budget = RetryBudget::attempts(3);
+    let mut rig = Rig::with(Some(Supervision { budget, ..supervision() }));
+    let seen = failures(&mut rig, &lost(), 9);
+    assert_eq!(
+        seen,
+        [
+            ["ConnectionError", "Backoff 1"],
+            ["ConnectionError", "Backoff 2"],
+            ["ConnectionError", "GaveUp"]
+        ]
+    );
+    assert_eq!(rig.step(Input::Reconnect), ["Dial 4"], "a person may begin anew");
+    assert_eq!(rig.exited(lost()), ["ConnectionError", "Backoff 1"]);
+}
+
+#[test]
+fn a_stable_session_renews_the_retry_budget() {
+    let budget = RetryBudget::attempts(2);
+    let mut rig = Rig::with(Some(Supervision { budget, ..supervision() }));
+    rig.step(Input::Connect);
+    for _ in 0..5 {
+        assert_eq!(rig.exited(lost()).last().unwrap(), "Backoff 1");
+        rig.wait_until_due();
+        rig.opened();
+        rig.wait_until_due();
+        assert!(rig.machine.is_stable());
+        assert_eq!(rig.exited(lost()).last().unwrap(), "Backoff 0");
+        rig.wait_until_due();
+    }
+}
+
+#[test]
+fn the_retry_budget_may_be_time() {
+    let budget = RetryBudget::default().elapsed(Duration::from_secs(600));
+    let mut rig = Rig::with(Some(Supervision { budget, ..supervision() }));
+    let began = rig.now;
+    let seen = failures(&mut rig, &lost(), 10_000);
+    assert_eq!(seen.last().unwrap(), &["ConnectionError", "GaveUp"]);
+    let took = rig.now - began;
+    assert!(took <= Duration::from_secs(600), "the last attempt began after {took:?}");
+    assert!(took >= Duration::from_secs(500), "it gave up after {took:?}");
+}
+
+#[test]
+fn crashes_beyond_the_intensity_are_put_in_quarantine() {
+    let intensity = Intensity::new(2, Duration::from_secs(3_600));
+    let mut rig = Rig::restrained(Some(supervision()), intensity);
+    let seen = failures(&mut rig, &crashed(), 9);
+    assert_eq!(seen.len(), 3);
+    assert_eq!(seen[2], ["ConnectionError", "GaveUp"]);
+}
+
+#[test]
+fn the_networks_ends_are_no_crashes() {
+    let intensity = Intensity::new(0, Duration::from_secs(3_600));
+    let mut rig = Rig::restrained(Some(supervision()), intensity);
+    assert_eq!(failures(&mut rig, &lost(), 50).len(), 50);
+    assert_eq!(rig.machine.state(), State::Connecting);
+}
+
+#[test]
+fn all_restarts_may_be_counted_as_in_otp() {
+    let intensity = Intensity::new(3, Duration::from_secs(3_600)).all_restarts();
+    let mut rig = Rig::restrained(Some(supervision()), intensity);
+    assert_eq!(failures(&mut rig, &lost(), 9).len(), 4);
+    assert_eq!(rig.machine.state(), State::Failed);
+}
+
+#[test]
+fn old_crashes_leave_the_window() {
+    let intensity = Intensity::new(1, Duration::from_secs(10));
+    let mut rig = Rig::restrained(Some(supervision()), intensity);
+    rig.step(Input::Connect);
+    for _ in 0..9 {
+        assert_eq!(rig.exited(crashed()).len(), 2);
+        rig.wait_until_due();
+        rig.now += Duration::from_secs(11);
+        assert_eq!(rig.machine.state(), State::Connecting);
+    }
+}
+
+#[test]
+fn exceeding_may_delay_instead() {
+    let hour = Duration::from_secs(3_600);
+    let intensity = Intensity::new(1, hour).on_exceeded(OnExceeded::Delay(hour));
+    let mut rig = Rig::restrained(Some(supervision()), intensity);
+    rig.step(Input::Connect);
+    rig.exited(crashed());
+    assert!(rig.machine.due().unwrap() < rig.now + hour);
+    rig.wait_until_due();
+    assert_eq!(rig.exited(crashed()), ["ConnectionError", "Backoff 2"]);
+    assert_eq!(rig.machine.due().unwrap(), rig.now + hour);
+}
+
+#[test]
+fn exceeding_may_end_the_supervisor() {
+    let intensity = Intensity::new(0, Duration::from_secs(5))
+        .per_supervisor()
+        .on_exceeded(OnExceeded::ShutdownSupervisor);
+    let mut rig = Rig::restrained(Some(supervision()), intensity);
+    rig.step(Input::Connect);
+    assert_eq!(rig.exited(crashed()), ["ConnectionError", "GaveUp", "Escalate"]);
+}
+
+#[test]
+fn connections_may_be_counted_together() {
+    let restraint =
+        Arc::new(Restraint::new(Intensity::new(1, Duration::from_secs(60)).per_supervisor()));
+    let supervised =
+        || Supervised { supervision: Arc::new(supervision()), restraint: Arc::clone(&restraint) };
+    let mut one = Rig { machine: Machine::new(Some(supervised())), ..Rig::alone() };
+    let mut two = Rig { machine: Machine::new(Some(supervised())), now: one.now, ..Rig::alone() };
+    one.step(Input::Connect);
+    two.step(Input::Connect);
+    assert_eq!(one.exited(crashed()), ["ConnectionError", "Backoff 1"]);
+    assert_eq!(two.exited(crashed()), ["ConnectionError", "GaveUp"]);
+}
+
+#[test]
+fn the_users_rules_come_before_the_default_table() {
+    let rules = ExitRules::new()
+        .close(1008..=1008, ExitClass::RETRY)
+        .close(1001..=1001, ExitClass::Fatal)
+        .close(1012..=1012, ExitClass::RETRY);
+    let classify = Some(SharedClassify::new(rules));
+    let mut rig = Rig::with(Some(Supervision { classify, ..supervision() }));
+    rig.step(Input::Connect);
+    rig.opened();
+    assert_eq!(rig.exited(closed(1008)), ["Disconnected 1008 clean", "Backoff 1"]);
+    rig.wait_until_due();
+    rig.opened();
+    // What the server asks for is kept whatever the class.
+    rig.exited(closed(1012));
+    assert!(rig.machine.due().unwrap() >= rig.now + Duration::from_secs(5));
+    rig.wait_until_due();
+    rig.opened();
+    assert_eq!(rig.exited(closed(1001)), ["Disconnected 1001 clean", "GaveUp"]);
+}
