@@ -4,7 +4,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context as TaskContext, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::{
@@ -24,14 +24,15 @@ use super::{
 use crate::{
     error::ConnectError,
     lifecycle::{
-        Action, Busy, ConnectionId, Epoch, ExitReason, Input, LifecycleEvent, Machine,
-        RestartPolicy, State, Supervised,
+        Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
+        RestartPolicy, State, Supervised, Urgency,
     },
     message::{CheckedConnect, Connect, Status},
     policy::AccessPolicy,
-    protocol::CloseFrame,
+    protocol::{CloseCode, CloseFrame},
     spec::{Kind, Settings},
-    transport::{Link, Opened, Route, Session, dial, with_entropy},
+    supervision::Heed,
+    transport::{Gate, Link, Opened, Route, Session, dial, with_entropy},
 };
 
 /// A WebSocket connection: the actor that is told what to do and outlives every socket.
@@ -73,6 +74,7 @@ pub struct Connection {
 /// The supervisor, as its connections see it.
 pub(super) struct Superior {
     pub(super) supervised: Supervised,
+    pub(super) gate: Gate,
     pub(super) reports: WeakRecipient<Report>,
     /// Tells this actor from an earlier one of the same id.
     pub(super) serial: u64,
@@ -141,7 +143,8 @@ impl Connection {
     fn route(&self, checked: CheckedConnect) -> Rc<Route> {
         let CheckedConnect { allowed, headers, subprotocols } = checked;
         let (policy, settings) = (self.policy.clone(), Arc::clone(&self.settings));
-        Rc::new(Route { allowed, policy, headers, subprotocols, settings })
+        let gate = self.superior.as_ref().map(|superior| superior.gate.clone());
+        Rc::new(Route { allowed, policy, headers, subprotocols, settings, gate })
     }
 
     pub(super) fn reconnect(&mut self, ctx: &mut Context<Self>) -> Result<(), ConnectError> {
@@ -203,7 +206,7 @@ impl Connection {
         let actions = with_entropy(|rng| self.machine.step(input, now(), calendar(), rng))?;
         for action in actions {
             match action {
-                Action::Dial(epoch) => self.dial(epoch, ctx),
+                Action::Dial(epoch, urgency) => self.dial(epoch, urgency, ctx),
                 Action::Abort => {
                     if let Some(attempt) = &self.attempt {
                         attempt.abort();
@@ -229,18 +232,35 @@ impl Connection {
         } else {
             tracing::info!(connection = %self.id, %epoch, "{event}");
         }
-        if let LifecycleEvent::ConnectionError { reason, .. }
-        | LifecycleEvent::Disconnected { reason, .. } = event
+        if let LifecycleEvent::ConnectionError { reason, class }
+        | LifecycleEvent::Disconnected { reason, class, .. } = event
         {
             self.last_exit = Some(Box::new(reason.clone()));
+            self.slow_down_others(reason, *class);
         }
         self.fanout.borrow_mut().emit(epoch, event);
     }
 
-    fn dial(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+    /// What a server asks of one connection holds for all to its host.
+    fn slow_down_others(&self, reason: &ExitReason, class: ExitClass) {
+        let (Some(route), Some(superior)) = (&self.route, &self.superior) else { return };
+        let asked_for = match class {
+            ExitClass::Retry { floor: Some(floor) }
+            | ExitClass::RetrySlow { floor: Some(floor) } => floor.at_least,
+            _ if reason.close_code() == CloseCode::TRY_AGAIN_LATER => TRY_AGAIN_LATER,
+            _ => return,
+        };
+        superior.gate.hold(&route.allowed.url().origin().into(), asked_for);
+    }
+
+    fn dial(&mut self, epoch: Epoch, urgency: Urgency, ctx: &mut Context<Self>) {
         // The machine dials only after an accepted `Connect`, which set the route.
         let Some(route) = self.route.clone() else { return };
-        let task = actix_rt::spawn(dial(route));
+        let heed = match urgency {
+            Urgency::Patient => Heed::Host,
+            Urgency::Now => Heed::GateOnly,
+        };
+        let task = actix_rt::spawn(dial(route, heed));
         self.attempt = Some(task.abort_handle());
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
             connection.attempt = None;
@@ -356,6 +376,9 @@ impl Actor for Connection {
         }
     }
 }
+
+/// How long a host is left alone that closed with 1013 and did not say for how long.
+const TRY_AGAIN_LATER: Duration = Duration::from_secs(5);
 
 /// Awaits a task for the connection, and notices when nobody can command it any more.
 struct Watch<T>(JoinHandle<T>);

@@ -23,8 +23,8 @@ use crate::{
     },
     policy::AccessPolicy,
     spec::{ConnectionSpec, Settings},
-    supervision::{Operation, Refused, Standing},
-    transport::{Dialler, SharedDialler},
+    supervision::{DialGate, HostBreaker, Operation, Refused, Standing},
+    transport::{Dialler, Gate, SharedDialler},
 };
 
 /// Keeps connections alive: starts them, knows them by id, and brings them back when they end, as
@@ -54,6 +54,7 @@ pub struct Supervisor {
     counts: Counts,
     subscriptions: Vec<Subscription>,
     restraint: Arc<Restraint>,
+    gate: Gate,
     next_serial: u64,
     shutting_down: bool,
 }
@@ -70,13 +71,29 @@ struct Child {
 }
 
 /// Builds a [`Supervisor`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SupervisorBuilder {
     policy: AccessPolicy,
     dialler: Option<SharedDialler>,
     arbiters: usize,
     subscriptions: Vec<Subscription>,
     intensity: Intensity,
+    dial_gate: DialGate,
+    host_breaker: Option<HostBreaker>,
+}
+
+impl Default for SupervisorBuilder {
+    fn default() -> Self {
+        Self {
+            policy: AccessPolicy::default(),
+            dialler: None,
+            arbiters: 0,
+            subscriptions: Vec::new(),
+            intensity: Intensity::default(),
+            dial_gate: DialGate::default(),
+            host_breaker: Some(HostBreaker::default()),
+        }
+    }
 }
 
 impl SupervisorBuilder {
@@ -111,6 +128,21 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Sets how many connections may dial at once, and how fast.
+    #[must_use]
+    pub const fn dial_gate(mut self, gate: DialGate) -> Self {
+        self.dial_gate = gate;
+        self
+    }
+
+    /// Sets when a host counts as down, so that one connection at a time probes it while the others
+    /// wait. `None` never does.
+    #[must_use]
+    pub fn host_breaker(mut self, breaker: impl Into<Option<HostBreaker>>) -> Self {
+        self.host_breaker = breaker.into();
+        self
+    }
+
     /// Tells a recipient of [`Lifecycle`](crate::Lifecycle), [`Received`](crate::Received) or
     /// [`ReceivedBatch`](crate::ReceivedBatch) what happens to all connections.
     #[must_use]
@@ -130,6 +162,7 @@ impl SupervisorBuilder {
             counts: Counts::default(),
             subscriptions: self.subscriptions,
             restraint: Arc::new(Restraint::new(self.intensity)),
+            gate: Gate::new(self.dial_gate, self.host_breaker),
             next_serial: 0,
             shutting_down: false,
         }
@@ -182,6 +215,7 @@ impl Supervisor {
                 supervision: spec.supervision,
                 restraint: Arc::clone(&self.restraint),
             },
+            gate: self.gate.clone(),
             reports: ctx.address().downgrade().recipient(),
             serial,
         };

@@ -74,12 +74,13 @@ impl ExitClass {
                 Self::of_close(frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code))
             }
             ExitReason::Eof { .. } | ExitReason::Io(_) => RETRY,
-            ExitReason::Protocol(_) => Self::Fatal,
             ExitReason::Dial(error) => Self::of_dial(error),
             ExitReason::Handshake(error) => Self::of_handshake(error, wall),
             ExitReason::Crashed(_) => Self::Crash,
-            // These are told when a connection has given up already.
-            ExitReason::RetriesExhausted { .. } | ExitReason::TooManyRestarts { .. } => Self::Fatal,
+            // The last two are told when a connection has given up already.
+            ExitReason::Protocol(_)
+            | ExitReason::RetriesExhausted { .. }
+            | ExitReason::TooManyRestarts { .. } => Self::Fatal,
         }
     }
 

@@ -103,7 +103,7 @@ pub(crate) enum Input {
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Start the session task of this epoch.
-    Dial(Epoch),
+    Dial(Epoch, Urgency),
     /// Drop the attempt that is under way; its `Exited` will come.
     Abort,
     /// Begin the closing handshake of the session; its `Exited` will come.
@@ -112,6 +112,15 @@ pub(crate) enum Action {
     Emit(Epoch, LifecycleEvent),
     /// Tell the supervisor that it has to end, and why.
     Escalate(ExitReason),
+}
+
+/// Whether an attempt may be kept waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// As long as it takes.
+    Patient,
+    /// A person said now.
+    Now,
 }
 
 /// Why a command was not carried out.
@@ -196,7 +205,7 @@ impl Machine {
             Input::Connect => {
                 self.can_connect()?;
                 self.start_anew();
-                vec![self.dial()]
+                vec![self.dial(Urgency::Patient)]
             }
             Input::Reconnect => self.reconnect()?,
             Input::Disconnect(frame) => self.disconnect(frame),
@@ -220,10 +229,10 @@ impl Machine {
         Action::Emit(self.epoch, event)
     }
 
-    fn dial(&mut self) -> Action {
+    fn dial(&mut self, urgency: Urgency) -> Action {
         self.epoch = self.epoch.next();
         self.phase = Phase::Connecting;
-        Action::Dial(self.epoch)
+        Action::Dial(self.epoch, urgency)
     }
 
     fn reconnect(&mut self) -> Result<Actions, Busy> {
@@ -232,9 +241,11 @@ impl Machine {
             Phase::Disconnected | Phase::Failed => {
                 // From rest, attempts are counted anew, as after `Connect`.
                 self.start_anew();
-                Ok(vec![self.dial()])
+                Ok(vec![self.dial(Urgency::Now)])
             }
-            Phase::BackingOff { .. } => Ok(vec![self.emit(LifecycleEvent::Restarted), self.dial()]),
+            Phase::BackingOff { .. } => {
+                Ok(vec![self.emit(LifecycleEvent::Restarted), self.dial(Urgency::Now)])
+            }
             Phase::Connected { stability } if self.supervised.is_some() => {
                 let stable = stability == Stability::Stable;
                 self.phase = Phase::Closing { was_connected: true, stable, then: Then::Redial };
@@ -305,7 +316,7 @@ impl Machine {
             return vec![];
         }
         match &mut self.phase {
-            Phase::BackingOff { .. } => vec![self.dial()],
+            Phase::BackingOff { .. } => vec![self.dial(Urgency::Patient)],
             Phase::Connected { stability } => {
                 *stability = Stability::Stable;
                 self.start_anew();
@@ -349,7 +360,7 @@ impl Machine {
         match then {
             Some(Then::Redial) => {
                 actions.push(self.emit(LifecycleEvent::Restarted));
-                actions.push(self.dial());
+                actions.push(self.dial(Urgency::Now));
             }
             Some(Then::Stop) => self.stop(&mut actions),
             None => self.after_exit(reason, class, stable, now, rng, &mut actions),

@@ -80,7 +80,7 @@ impl Rig {
 
 fn name(action: &Action) -> String {
     match action {
-        Action::Dial(epoch) => format!("Dial {epoch}"),
+        Action::Dial(epoch, _) => format!("Dial {epoch}"),
         Action::Abort => "Abort".into(),
         Action::Close(frame) => format!("Close {}", frame.code().get()),
         Action::Emit(_, LifecycleEvent::BackoffScheduled { attempt, .. }) => {
@@ -371,7 +371,7 @@ proptest! {
                     prop_assert_eq!(*epoch, before, "I9: {:?} is of the epoch it ends", event);
                 }
                 match action {
-                    Action::Dial(epoch) => {
+                    Action::Dial(epoch, _) => {
                         prop_assert_eq!(live, None, "I1: one socket at a time");
                         prop_assert!(*epoch > before, "epochs rise");
                         live = Some(*epoch);

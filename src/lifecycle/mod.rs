@@ -29,7 +29,7 @@ pub use exit_rules::{Classify, ExitRules};
 pub use id::ConnectionId;
 pub use intensity::{Intensity, IntensityPer, IntensityScope, OnExceeded};
 pub(crate) use intensity::{Ledger, Restraint};
-pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision};
+pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision, Urgency};
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{Outbox, OutboxFull};
 pub use restart::RestartPolicy;

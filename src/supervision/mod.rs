@@ -1,6 +1,12 @@
-//! Many connections, as pure decisions: what an administrative command may do to a connection in
-//! a given state.
+//! Many connections, as pure decisions: which operation may go on in which state, and who may dial
+//! when.
 
 mod administration;
+mod breaker;
+mod gate;
 
 pub(crate) use administration::{Operation, Refused, Standing};
+pub use breaker::HostBreaker;
+pub(crate) use breaker::Outcome;
+pub use gate::{DialGate, InvalidGate};
+pub(crate) use gate::{Heed, Queue, Ticket};

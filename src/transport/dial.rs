@@ -11,6 +11,7 @@ use rand::RngExt as _;
 use super::{
     dialler::{BoxedStream, Dialler as _, Target},
     entropy::with_entropy,
+    gate::Gate,
     tcp::Tcp,
     tls::Tls,
     upgrade::{Answer, UpgradeError, exchange},
@@ -18,8 +19,9 @@ use super::{
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
     policy::{AccessPolicy, Allowed, Scheme},
-    protocol::{Key, Offer, ResponseHead},
+    protocol::{HandshakeError, Key, Offer, ResponseHead},
     spec::{Headers, Settings},
+    supervision::{Heed, Outcome},
 };
 
 /// All that an attempt needs to know. It was checked before: the URL is allowed, and the headers
@@ -30,6 +32,8 @@ pub(crate) struct Route {
     pub(crate) headers: Headers,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) settings: Arc<Settings>,
+    /// The supervisor's; absent for a connection that is used alone.
+    pub(crate) gate: Option<Gate>,
 }
 
 /// A stream on which the opening handshake is done.
@@ -39,9 +43,33 @@ pub(crate) struct Opened {
     pub(crate) subprotocol: Option<Arc<str>>,
 }
 
-/// One attempt: a stream to the server, TLS where the URL asks for it, and the opening handshake, each
+/// One attempt, once it is its turn.
+pub(crate) async fn dial(route: Rc<Route>, heed: Heed) -> Result<Opened, ExitReason> {
+    let Some(gate) = &route.gate else { return attempt(&route).await };
+    let permit = gate.enter(&route.allowed.url().origin().into(), heed).await;
+    let attempted = attempt(&route).await;
+    permit.ended(outcome(&attempted));
+    attempted
+}
+
+/// What an attempt says of the host.
+fn outcome(attempted: &Result<Opened, ExitReason>) -> Outcome {
+    match attempted {
+        Err(ExitReason::Handshake(HandshakeError::Status { code: 500..=599, .. })) => {
+            Outcome::Failed
+        }
+        Ok(_) | Err(ExitReason::Handshake(_)) => Outcome::Reached,
+        // These say something of us.
+        Err(ExitReason::Dial(DialError::AddressBlocked { .. } | DialError::TlsUnavailable(_))) => {
+            Outcome::Unknown
+        }
+        Err(_) => Outcome::Failed,
+    }
+}
+
+/// A stream to the server, TLS where the URL asks for it, and the opening handshake, each
 /// within its time.
-pub(crate) async fn dial(route: Rc<Route>) -> Result<Opened, ExitReason> {
+async fn attempt(route: &Route) -> Result<Opened, ExitReason> {
     let url = route.allowed.url();
     let Settings { timeouts, dialler, tls, .. } = &*route.settings;
     let target = Target::new(&route.allowed, &route.policy);
@@ -60,7 +88,7 @@ pub(crate) async fn dial(route: Rc<Route>) -> Result<Opened, ExitReason> {
             within(timeouts.tls, DialPhase::Tls, tls.connect(url.host(), io)).await??
         }
     };
-    within(timeouts.handshake, DialPhase::Handshake, shake_hands(&route, io)).await?
+    within(timeouts.handshake, DialPhase::Handshake, shake_hands(route, io)).await?
 }
 
 async fn within<T>(

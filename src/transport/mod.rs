@@ -6,6 +6,7 @@
 mod dial;
 mod dialler;
 mod entropy;
+mod gate;
 mod link;
 mod session;
 mod tcp;
@@ -20,6 +21,7 @@ pub use dialler::{BoxedStream, ByteStream, Dialler, Dialling, Target};
 #[cfg(feature = "testing")]
 pub(crate) use entropy::Seeded;
 pub(crate) use entropy::with_entropy;
+pub(crate) use gate::Gate;
 pub(crate) use link::{Link, Outgoing};
 pub(crate) use session::{Inbound, Session};
 pub use tcp::Tcp;

@@ -105,14 +105,19 @@ impl World {
     }
 
     /// An attempt or a close may be under way, which fails at its timeout; then the connection backs
-    /// off once more, or waits as long as a server asked it to.
+    /// off once more, or waits as long as a server asked it to; and then for the host's breaker.
     fn longest_recovery(&self) -> Duration {
         const TIMEOUT: Duration = Duration::from_secs(10);
         const LONGEST_HINT: Duration = Duration::from_secs(60 + 5);
         let backoffs = self.fleet.iter().map(|live| live.member.backoff.1);
         let closes = self.fleet.iter().map(|live| live.member.close_timeout);
         let backoff = backoffs.max().unwrap_or_default().max(LONGEST_HINT);
-        TIMEOUT + closes.max().unwrap_or_default() + backoff + Duration::from_secs(2)
+        const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60 + 18);
+        LONGEST_DEAD_TIME
+            + TIMEOUT
+            + closes.max().unwrap_or_default()
+            + backoff
+            + Duration::from_secs(2)
     }
 
     async fn shut_down(self) {

@@ -1,0 +1,258 @@
+use std::time::{Duration, Instant};
+
+use rand::{Rng, RngExt as _};
+
+use super::InvalidGate;
+
+/// When a host counts as down, and how long it is left alone then.
+///
+/// While it is down one connection dials it at a time, as a probe, and the others wait. It delays a
+/// connection and never fails one.
+///
+/// After Finagle's failure accrual: so many failures in a row, a dead time that doubles, equal jitter.
+/// Its longest dead time is that of the default backoff, so that a breaker never keeps a fleet
+/// waiting for longer than its connections would wait by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostBreaker {
+    failures: u32,
+    min: Duration,
+    max: Duration,
+}
+
+impl Default for HostBreaker {
+    /// Five failures in a row; 5 s doubling to 60 s.
+    fn default() -> Self {
+        Self { failures: 5, min: Duration::from_secs(5), max: Duration::from_mins(1) }
+    }
+}
+
+impl HostBreaker {
+    /// Down after so many failures in a row.
+    ///
+    /// # Errors
+    /// When that is none.
+    pub const fn after(failures: u32) -> Result<Self, InvalidGate> {
+        if failures == 0 {
+            return Err(InvalidGate::Zero("host_breaker.failures"));
+        }
+        Ok(Self { failures, min: Duration::from_secs(5), max: Duration::from_mins(1) })
+    }
+
+    /// How long a host is left alone: first, and at most.
+    ///
+    /// # Errors
+    /// When the first is zero, or longer than the longest.
+    pub fn dead_time(self, min: Duration, max: Duration) -> Result<Self, InvalidGate> {
+        if min.is_zero() {
+            return Err(InvalidGate::Zero("host_breaker.dead_time"));
+        }
+        if min > max {
+            return Err(InvalidGate::Reversed { min, max });
+        }
+        Ok(Self { min, max, ..self })
+    }
+
+    /// One that never finds a host down.
+    pub(super) const fn never() -> Self {
+        Self { failures: u32::MAX, min: Duration::from_secs(5), max: Duration::from_mins(1) }
+    }
+}
+
+/// What is known of one host.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    terms: HostBreaker,
+    state: State,
+    /// Until then the host asked to be left alone.
+    held_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Up { failures: u32 },
+    Down { until: Instant, dead_time: Duration },
+    Probing { dead_time: Duration },
+}
+
+/// Whether the host may be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allow {
+    Yes,
+    /// Not before this; `None` where a probe's end decides.
+    NotBefore(Option<Instant>),
+}
+
+/// How a dial ended, as far as the host is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It answered, be it with a refusal.
+    Reached,
+    /// It could not be reached, or said that it is not there.
+    Failed,
+    /// The dial was given up from our side: nothing is known.
+    Unknown,
+}
+
+impl Breaker {
+    pub(crate) const fn new(terms: HostBreaker) -> Self {
+        Self { terms, state: State::Up { failures: 0 }, held_until: None }
+    }
+
+    pub(crate) fn allow(&self, now: Instant) -> Allow {
+        if let Some(until) = self.held_until
+            && now < until
+        {
+            return Allow::NotBefore(Some(until));
+        }
+        match self.state {
+            State::Up { .. } => Allow::Yes,
+            State::Down { until, .. } if until <= now => Allow::Yes,
+            State::Down { until, .. } => Allow::NotBefore(Some(until)),
+            State::Probing { .. } => Allow::NotBefore(None),
+        }
+    }
+
+    /// A dial begins, which was allowed.
+    pub(crate) const fn began(&mut self) {
+        if let State::Down { dead_time, .. } = self.state {
+            self.state = State::Probing { dead_time };
+        }
+    }
+
+    pub(crate) fn ended(&mut self, outcome: Outcome, now: Instant, rng: &mut dyn Rng) {
+        self.state = match (outcome, self.state) {
+            (Outcome::Reached, _) => State::Up { failures: 0 },
+            (Outcome::Failed, State::Up { failures }) if failures + 1 < self.terms.failures => {
+                State::Up { failures: failures + 1 }
+            }
+            (Outcome::Failed, State::Up { .. }) => self.down(self.terms.min, now, rng),
+            (Outcome::Failed, State::Probing { dead_time }) => {
+                self.down(dead_time.saturating_mul(2).min(self.terms.max), now, rng)
+            }
+            // Dials that began before it was found down say nothing new.
+            (Outcome::Failed, down @ State::Down { .. }) => down,
+            // The probe is gone; the next one may go at once.
+            (Outcome::Unknown, State::Probing { dead_time }) => {
+                State::Down { until: now, dead_time }
+            }
+            (Outcome::Unknown, state) => state,
+        };
+    }
+
+    /// The host asked to be left alone for a while.
+    pub(crate) fn hold(&mut self, until: Instant) {
+        self.held_until = self.held_until.max(Some(until));
+    }
+
+    /// Whether there is nothing to remember.
+    pub(crate) fn is_blank(&self, now: Instant) -> bool {
+        self.state == (State::Up { failures: 0 })
+            && self.held_until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether it counts as down.
+    pub(crate) const fn is_down(&self) -> bool {
+        !matches!(self.state, State::Up { .. })
+    }
+
+    /// Equal jitter: hosts that fail together are not probed together.
+    fn down(&self, dead_time: Duration, now: Instant, rng: &mut dyn Rng) -> State {
+        let wait = rng.random_range(dead_time / 2..=dead_time);
+        State::Down { until: now + wait, dead_time }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    struct Rig {
+        breaker: Breaker,
+        now: Instant,
+        rng: ChaCha8Rng,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let breaker = Breaker::new(HostBreaker::default());
+            Self { breaker, now: Instant::now(), rng: ChaCha8Rng::seed_from_u64(1) }
+        }
+
+        fn dial(&mut self, outcome: Outcome) {
+            assert_eq!(self.breaker.allow(self.now), Allow::Yes);
+            self.breaker.began();
+            self.breaker.ended(outcome, self.now, &mut self.rng);
+        }
+
+        /// How long until a dial is allowed.
+        fn wait(&mut self) -> Duration {
+            match self.breaker.allow(self.now) {
+                Allow::Yes => Duration::ZERO,
+                Allow::NotBefore(Some(until)) => {
+                    let wait = until - self.now;
+                    self.now = until;
+                    wait
+                }
+                Allow::NotBefore(None) => panic!("a probe is under way"),
+            }
+        }
+    }
+
+    #[test]
+    fn five_failures_in_a_row_are_down() {
+        let mut rig = Rig::new();
+        for _ in 0..4 {
+            rig.dial(Outcome::Failed);
+        }
+        rig.dial(Outcome::Reached);
+        for _ in 0..5 {
+            assert!(!rig.breaker.is_down());
+            rig.dial(Outcome::Failed);
+        }
+        assert!(rig.breaker.is_down());
+    }
+
+    #[test]
+    fn the_dead_time_doubles_with_each_vain_probe_and_one_success_ends_it() {
+        let mut rig = Rig::new();
+        for _ in 0..5 {
+            rig.dial(Outcome::Failed);
+        }
+        for seconds in [5, 10, 20, 40, 60, 60] {
+            let (wait, dead_time) = (rig.wait(), Duration::from_secs(seconds));
+            assert!(dead_time / 2 <= wait && wait <= dead_time, "{wait:?} of {dead_time:?}");
+            rig.dial(Outcome::Failed);
+        }
+        rig.wait();
+        rig.dial(Outcome::Reached);
+        assert!(rig.breaker.is_blank(rig.now));
+        assert_eq!(rig.breaker.allow(rig.now), Allow::Yes);
+    }
+
+    #[test]
+    fn one_probe_at_a_time() {
+        let mut rig = Rig::new();
+        for _ in 0..5 {
+            rig.dial(Outcome::Failed);
+        }
+        rig.wait();
+        rig.breaker.began();
+        assert_eq!(rig.breaker.allow(rig.now), Allow::NotBefore(None));
+        rig.breaker.ended(Outcome::Unknown, rig.now, &mut rig.rng);
+        assert_eq!(rig.breaker.allow(rig.now), Allow::Yes, "a cancelled probe is no verdict");
+    }
+
+    #[test]
+    fn a_host_may_ask_to_be_left_alone() {
+        let mut rig = Rig::new();
+        let asked = rig.now + Duration::from_secs(30);
+        rig.breaker.hold(asked);
+        rig.breaker.hold(rig.now + Duration::from_secs(3));
+        assert_eq!(rig.breaker.allow(rig.now), Allow::NotBefore(Some(asked)), "the longest counts");
+        assert_eq!(rig.breaker.allow(asked), Allow::Yes);
+        assert!(rig.breaker.is_blank(asked));
+    }
+}
