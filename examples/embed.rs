@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     HttpServer::new(app).workers(1).bind(ADDRESS)?.run().await?;
     // Close frames instead of a cut, for as long as the close timeout lasts.
-    supervisor.send(Shutdown).await?;
+    supervisor.send(Shutdown::gracefully()).await?;
     Ok(())
 }
 

@@ -160,12 +160,48 @@ pub enum StartError {
         /// Which part is wrong.
         source: InvalidSpec,
     },
+    /// The supervisor keeps as many connections as it may.
+    #[error("the supervisor keeps {max} connections, as many as it may")]
+    TooManyConnections {
+        /// How many it may keep.
+        max: usize,
+    },
     /// The supervisor is shutting down.
     #[error("the supervisor is shutting down")]
     ShuttingDown,
     /// The connection's arbiter is gone.
     #[error("the connection's actor could not start: its arbiter has stopped")]
     ArbiterGone,
+}
+
+/// Why a connection was not given another spec. It keeps the one it has.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// No connection has this id.
+    #[error("connection {0} is not known")]
+    NotFound(ConnectionId),
+    /// The restart type or the kind is another. They are for a connection's whole life.
+    #[error(
+        "the restart type and the kind of connection {0} are fixed; delete it and start another"
+    )]
+    Fixed(ConnectionId),
+    /// The spec contradicts itself.
+    #[error("the new spec of connection {id} is wrong: {source}")]
+    Spec {
+        /// The connection.
+        id: ConnectionId,
+        /// Which part is wrong.
+        source: InvalidSpec,
+    },
+    /// It could not connect as the new spec says.
+    #[error("connection {id} could not connect with the new spec: {source}")]
+    Connect {
+        /// The connection.
+        id: ConnectionId,
+        /// What refused it.
+        source: ConnectError,
+    },
 }
 
 /// Which part of a spec is wrong.

@@ -16,6 +16,7 @@ mod transport;
 pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
 pub use error::{
     ChildError, ConnectError, Delivery, InvalidHeader, InvalidSpec, Refusal, SendError, StartError,
+    UpdateError,
 };
 pub use event::{Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId};
 pub use lifecycle::{
@@ -25,8 +26,9 @@ pub use lifecycle::{
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
-    GetStatus, MarkReady, Reconnect, RestartConnection, SendBinary, SendJson, SendString, Shutdown,
-    StartConnection, Status, Subscribe, TerminateConnection, Unsubscribe, WhichConnections,
+    Explain, ExplainConnection, Explanation, GetStatus, MarkReady, Reconnect, RestartConnection,
+    SendBinary, SendJson, SendString, Shutdown, StartConnection, Status, Subscribe,
+    TerminateConnection, Unsubscribe, UpdateSpec, WhichConnections,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, CanonicalUrl, Denied, InvalidUrl, PolicyError, UrlBlocked,

@@ -69,7 +69,7 @@ async fn demonstrate() -> Outcome {
         let sent = [json.send(hello).await?, text.send(SendString::new("hello")).await?];
         log.send(Sent(sent)).await?;
     }
-    supervisor.send(Shutdown).await?;
+    supervisor.send(Shutdown::gracefully()).await?;
 
     let summary = log.send(Summarise).await?;
     println!("\n{summary}");
@@ -93,7 +93,7 @@ async fn watch(url: String) -> Outcome {
     supervisor.send(StartConnection(spec)).await??;
     println!("supervising {target}; Ctrl-C ends\n");
     tokio::signal::ctrl_c().await?;
-    supervisor.send(Shutdown).await?;
+    supervisor.send(Shutdown::gracefully()).await?;
     println!("\n{}", log.send(Summarise).await?);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,7 @@
 //! What the connection's actor does with each command.
 
+use std::sync::Arc;
+
 use actix::{ActorContext as _, Context, Handler, Message, MessageResult, dev::MessageResponse};
 use tokio::sync::oneshot;
 
@@ -7,12 +9,13 @@ use super::{connection::Connection, delivery::Enqueue};
 use crate::{
     error::{ConnectError, Refusal},
     event::SubscriptionId,
+    lifecycle::Supervision,
     message::{
-        Connect, Connecting, Disconnect, GetStatus, MarkReady, Reconnect, SendBinary, SendJson,
-        SendString, Subscribe, Unsubscribe,
+        CheckedConnect, Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, Reconnect,
+        SendBinary, SendJson, SendString, Subscribe, Unsubscribe,
     },
     protocol::{CloseCode, CloseFrame, OwnedPayload},
-    spec::Kind,
+    spec::{Kind, Settings},
 };
 
 impl Handler<Connect> for Connection {
@@ -127,6 +130,20 @@ pub(super) struct Terminate;
 #[rtype(result = "()")]
 pub(super) struct Retire;
 
+/// The time to end is over: the socket is dropped.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Cut;
+
+/// What the next attempt is to use.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Update {
+    pub(super) checked: CheckedConnect,
+    pub(super) settings: Arc<Settings>,
+    pub(super) supervision: Arc<Supervision>,
+}
+
 /// The supervisor is to forget the connection: its actor stops, if it is at rest. Answered with
 /// whether it is. The actor decides, because the supervisor knows its state a moment later.
 #[derive(Message)]
@@ -153,6 +170,30 @@ impl Handler<Retire> for Connection {
             ctx.stop();
         }
         AtRest(self.rest())
+    }
+}
+
+impl Handler<Cut> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Cut, _: &mut Context<Self>) {
+        self.cut();
+    }
+}
+
+impl Handler<Update> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, update: Update, _: &mut Context<Self>) {
+        self.update(update);
+    }
+}
+
+impl Handler<Explain> for Connection {
+    type Result = MessageResult<Explain>;
+
+    fn handle(&mut self, _: Explain, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.explain())
     }
 }
 

@@ -1,5 +1,5 @@
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     builder::ConnectionBuilder,
     clock::{calendar, now},
+    commands::Update,
     fanout::{EpochInbound, Fanout},
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
         Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
         RestartPolicy, State, Supervised, Urgency,
     },
-    message::{CheckedConnect, Connect, Status},
+    message::{CheckedConnect, Connect},
     policy::AccessPolicy,
     protocol::{CloseCode, CloseFrame},
     spec::{Kind, Settings},
@@ -52,16 +53,17 @@ pub struct Connection {
     pub(super) kind: Kind,
     policy: AccessPolicy,
     settings: Arc<Settings>,
-    machine: Machine,
+    pub(super) machine: Machine,
     /// The last accepted parameters; absent until the first.
-    route: Option<Rc<Route>>,
+    pub(super) route: Option<Rc<Route>>,
     pub(super) fanout: Rc<RefCell<Fanout>>,
-    attempt: Option<tokio::task::AbortHandle>,
+    /// Of the attempt or the session.
+    task: Option<tokio::task::AbortHandle>,
     /// Present while a session is up or closing.
-    link: Option<Rc<Link>>,
+    pub(super) link: Option<Rc<Link>>,
     timer: Option<(Instant, SpawnHandle)>,
-    last_exit: Option<Box<ExitReason>>,
-    superior: Option<Superior>,
+    pub(super) last_exit: Option<Box<(ExitReason, ExitClass)>>,
+    pub(super) superior: Option<Superior>,
     reported: (State, Epoch),
     /// To be told with the next report.
     escalation: Option<Box<ExitReason>>,
@@ -111,7 +113,7 @@ impl Connection {
             policy,
             settings,
             route: None,
-            attempt: None,
+            task: None,
             link: None,
             timer: None,
             last_exit: None,
@@ -144,7 +146,15 @@ impl Connection {
         let CheckedConnect { allowed, headers, subprotocols } = checked;
         let (policy, settings) = (self.policy.clone(), Arc::clone(&self.settings));
         let gate = self.superior.as_ref().map(|superior| superior.gate.clone());
-        Rc::new(Route { allowed, policy, headers, subprotocols, settings, gate })
+        Rc::new(Route {
+            allowed,
+            policy,
+            headers,
+            subprotocols,
+            settings,
+            gate,
+            waits_for_turn: Cell::new(false),
+        })
     }
 
     pub(super) fn reconnect(&mut self, ctx: &mut Context<Self>) -> Result<(), ConnectError> {
@@ -180,25 +190,18 @@ impl Connection {
         wait
     }
 
-    pub(super) fn status(&self) -> Status {
-        let fanout = self.fanout.borrow();
-        let next_attempt_in = match self.machine.state() {
-            State::BackingOff => self.machine.due().map(|due| due.saturating_duration_since(now())),
-            _ => None,
-        };
-        Status {
-            id: self.id.clone(),
-            state: self.machine.state(),
-            epoch: self.machine.epoch(),
-            attempt: self.machine.attempt(),
-            stable: self.machine.is_stable(),
-            next_attempt_in,
-            last_exit: self.last_exit.as_deref().cloned(),
-            queued: self.link.as_ref().map_or((0, 0), |link| link.queued()),
-            received: fanout.received,
-            unheard: fanout.unheard,
-            not_json: fanout.not_json,
+    /// Drops the socket, if there is one. Its end is told as any other.
+    pub(super) fn cut(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
         }
+    }
+
+    /// What runs goes on; the next attempt uses the new terms.
+    pub(super) fn update(&mut self, update: Update) {
+        self.settings = update.settings;
+        self.route = Some(self.route(update.checked));
+        self.machine.update(update.supervision);
     }
 
     /// Asks the state machine, and does what it says.
@@ -208,8 +211,8 @@ impl Connection {
             match action {
                 Action::Dial(epoch, urgency) => self.dial(epoch, urgency, ctx),
                 Action::Abort => {
-                    if let Some(attempt) = &self.attempt {
-                        attempt.abort();
+                    if let Some(task) = &self.task {
+                        task.abort();
                     }
                 }
                 Action::Close(frame) => {
@@ -235,7 +238,7 @@ impl Connection {
         if let LifecycleEvent::ConnectionError { reason, class }
         | LifecycleEvent::Disconnected { reason, class, .. } = event
         {
-            self.last_exit = Some(Box::new(reason.clone()));
+            self.last_exit = Some(Box::new((reason.clone(), *class)));
             self.slow_down_others(reason, *class);
         }
         self.fanout.borrow_mut().emit(epoch, event);
@@ -261,9 +264,9 @@ impl Connection {
             Urgency::Now => Heed::GateOnly,
         };
         let task = actix_rt::spawn(dial(route, heed));
-        self.attempt = Some(task.abort_handle());
+        self.task = Some(task.abort_handle());
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
-            connection.attempt = None;
+            connection.task = None;
             match ended {
                 Ok(Ok(opened)) => connection.opened(epoch, opened, ctx),
                 Ok(Err(reason)) => connection.attempt_failed(epoch, reason, ctx),
@@ -293,8 +296,14 @@ impl Connection {
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout) };
         let Settings { limits, timeouts, .. } = &*self.settings;
         let task = actix_rt::spawn(Session::new(opened, *limits, timeouts.close, link, inbound));
+        self.task = Some(task.abort_handle());
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
-            let reason = ended.unwrap_or_else(crash_or_cancel);
+            connection.task = None;
+            let reason = ended.unwrap_or_else(|error| match crash_or_cancel(error) {
+                // It was cut.
+                ExitReason::Cancelled => ExitReason::CloseUnanswered,
+                crash => crash,
+            });
             if let Some(link) = connection.link.take() {
                 link.settle(&reason);
             }
@@ -371,8 +380,8 @@ impl Actor for Connection {
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
-        if let Some(attempt) = self.attempt.take() {
-            attempt.abort();
+        if let Some(task) = self.task.take() {
+            task.abort();
         }
     }
 }

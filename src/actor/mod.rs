@@ -1,6 +1,7 @@
 //! The actors: mailbox in, events out. They carry out what the pure rooms decide and own what
 //! lives longer than a socket: timers, subscribers, the fate of each message.
 
+mod account;
 mod builder;
 mod clock;
 mod commands;

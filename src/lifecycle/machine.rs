@@ -171,6 +171,19 @@ impl Machine {
         self.attempt
     }
 
+    /// Attempts in a row that the retry budget leaves.
+    pub(crate) fn attempts_left(&self) -> Option<u32> {
+        let max = self.supervision()?.budget.max_attempts()?;
+        Some(max.saturating_sub(self.attempt))
+    }
+
+    /// What follows from the next end follows from these terms.
+    pub(crate) fn update(&mut self, supervision: Arc<Supervision>) {
+        if let Some(supervised) = &mut self.supervised {
+            supervised.supervision = supervision;
+        }
+    }
+
     /// Whether the session that is up counts as stable.
     pub(crate) const fn is_stable(&self) -> bool {
         matches!(self.phase, Phase::Connected { stability: Stability::Stable })

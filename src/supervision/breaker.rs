@@ -125,9 +125,9 @@ impl Breaker {
             (Outcome::Failed, State::Up { failures }) if failures + 1 < self.terms.failures => {
                 State::Up { failures: failures + 1 }
             }
-            (Outcome::Failed, State::Up { .. }) => self.down(self.terms.min, now, rng),
+            (Outcome::Failed, State::Up { .. }) => down(self.terms.min, now, rng),
             (Outcome::Failed, State::Probing { dead_time }) => {
-                self.down(dead_time.saturating_mul(2).min(self.terms.max), now, rng)
+                down(dead_time.saturating_mul(2).min(self.terms.max), now, rng)
             }
             // Dials that began before it was found down say nothing new.
             (Outcome::Failed, down @ State::Down { .. }) => down,
@@ -154,12 +154,12 @@ impl Breaker {
     pub(crate) const fn is_down(&self) -> bool {
         !matches!(self.state, State::Up { .. })
     }
+}
 
-    /// Equal jitter: hosts that fail together are not probed together.
-    fn down(&self, dead_time: Duration, now: Instant, rng: &mut dyn Rng) -> State {
-        let wait = rng.random_range(dead_time / 2..=dead_time);
-        State::Down { until: now + wait, dead_time }
-    }
+/// Equal jitter: hosts that fail together are not probed together.
+fn down(dead_time: Duration, now: Instant, rng: &mut dyn Rng) -> State {
+    let wait = rng.random_range(dead_time / 2..=dead_time);
+    State::Down { until: now + wait, dead_time }
 }
 
 #[cfg(test)]

@@ -164,12 +164,11 @@ impl Queue {
         if self.dialling >= self.gate.concurrent || self.tokens < 1.0 {
             return None;
         }
-        let (ticket, host) = match self.overruling.pop_front() {
-            Some(overruling) => overruling,
-            None => {
-                let host = self.first_allowed(now)?;
-                (self.hosts.get_mut(&host)?.waiting.pop_front()?, host)
-            }
+        let (ticket, host) = if let Some(overruling) = self.overruling.pop_front() {
+            overruling
+        } else {
+            let host = self.first_allowed(now)?;
+            (self.hosts.get_mut(&host)?.waiting.pop_front()?, host)
         };
         let known = self.host(&host);
         known.breaker.began();

@@ -1,4 +1,4 @@
-use std::{future::Future, io, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, future::Future, io, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::{ConnectionType, RequestHead};
 use awc::http::{
@@ -34,6 +34,8 @@ pub(crate) struct Route {
     pub(crate) settings: Arc<Settings>,
     /// The supervisor's; absent for a connection that is used alone.
     pub(crate) gate: Option<Gate>,
+    /// An attempt is under way that the gate has not let through.
+    pub(crate) waits_for_turn: Cell<bool>,
 }
 
 /// A stream on which the opening handshake is done.
@@ -46,7 +48,9 @@ pub(crate) struct Opened {
 /// One attempt, once it is its turn.
 pub(crate) async fn dial(route: Rc<Route>, heed: Heed) -> Result<Opened, ExitReason> {
     let Some(gate) = &route.gate else { return attempt(&route).await };
+    route.waits_for_turn.set(true);
     let permit = gate.enter(&route.allowed.url().origin().into(), heed).await;
+    route.waits_for_turn.set(false);
     let attempted = attempt(&route).await;
     permit.ended(outcome(&attempted));
     attempted

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod administration;
 mod hostile_bytes;
 mod hostile_handshakes;
 mod standalone_close;

@@ -118,7 +118,7 @@ async fn connections_are_listed_in_the_order_of_their_start() {
         let spec = ConnectionSpec::string(id, server.url());
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     }
-    let infos = supervisor.send(WhichConnections).await.unwrap();
+    let infos = supervisor.send(WhichConnections::all()).await.unwrap();
     let ids: Vec<_> = infos.iter().map(|info| info.id.as_str()).collect();
     assert_eq!(ids, ["c", "a", "b"]);
     assert!(infos.iter().all(|info| info.state == State::Connecting), "{infos:?}");
@@ -166,7 +166,7 @@ async fn shutdown_closes_all_and_dials_no_more() {
         events.expect_all(["1 Connected"]).await;
         connected.push((connection, peer, events));
     }
-    let shutdown = actix_rt::spawn(supervisor.send(Shutdown));
+    let shutdown = actix_rt::spawn(supervisor.send(Shutdown::gracefully()));
     for (_, peer, _) in &mut connected {
         assert_eq!(peer.read_close().await, 1001u16.to_be_bytes());
     }

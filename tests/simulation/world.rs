@@ -129,7 +129,7 @@ impl World {
         for (number, supervisor) in self.supervisors.iter().enumerate() {
             self.journal.note(format_args!("u{number} is shut down"));
             let began = Instant::now();
-            let shutdown = actix_rt::spawn(supervisor.send(Shutdown));
+            let shutdown = actix_rt::spawn(supervisor.send(Shutdown::gracefully()));
             // What was under way at this instant is done at the next.
             sleep(Duration::from_millis(1)).await;
             self.watch.close(&format!("u{number}"));

@@ -1,5 +1,7 @@
 //! What users tell a connection and a supervisor.
 
+mod explanation;
+
 use std::{fmt, time::Duration};
 
 use actix::{Addr, Message};
@@ -7,9 +9,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 
+pub use self::explanation::Explanation;
 use crate::{
     Connection, ConnectionSpec,
-    error::{ChildError, ConnectError, Delivery, SendError, StartError},
+    error::{ChildError, ConnectError, Delivery, SendError, StartError, UpdateError},
     event::{Subscription, SubscriptionId},
     lifecycle::{ConnectionId, Epoch, ExitReason, State},
     policy::{AccessPolicy, Allowed},
@@ -230,6 +233,11 @@ pub struct Status {
     pub not_json: u64,
 }
 
+/// Asks a connection why it is in its state.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Explanation")]
+pub struct Explain;
+
 /// Starts a connection and keeps it (OTP: `supervisor:start_child/2`). The answer comes when its
 /// first attempt has started, not when it is connected: a server that is down is no reason to
 /// fail the start.
@@ -254,11 +262,55 @@ pub struct RestartConnection(pub ConnectionId);
 #[rtype(result = "Result<(), ChildError>")]
 pub struct DeleteConnection(pub ConnectionId);
 
-/// Lists the connections in the order in which they were started (OTP:
-/// `supervisor:which_children/1`).
-#[derive(Clone, Copy, Debug, Message)]
+/// Lists connections in the order in which they were started (OTP: `supervisor:which_children/1`),
+/// all of them or a page.
+#[derive(Clone, Debug, Message)]
 #[rtype(result = "Vec<ConnectionInfo>")]
-pub struct WhichConnections;
+pub struct WhichConnections {
+    pub(crate) after: Option<ConnectionId>,
+    pub(crate) limit: usize,
+    pub(crate) state: Option<State>,
+}
+
+impl WhichConnections {
+    /// All of them.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { after: None, limit: usize::MAX, state: None }
+    }
+
+    /// Those that are in this state.
+    #[must_use]
+    pub const fn in_state(mut self, state: State) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// At most so many.
+    #[must_use]
+    pub const fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Those that were started after this one: the last of the page before.
+    #[must_use]
+    pub fn after(mut self, id: impl Into<ConnectionId>) -> Self {
+        self.after = Some(id.into());
+        self
+    }
+}
+
+/// Gives a connection another spec (OTP: `code_change`). What runs goes on as it is; the next attempt
+/// uses the new one. Its restart type, its kind and its subscriptions stay as they are.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), UpdateError>")]
+pub struct UpdateSpec(pub ConnectionSpec);
+
+/// Asks a supervisor why a connection is in its state.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Explanation, ChildError>")]
+pub struct ExplainConnection(pub ConnectionId);
 
 /// One line of [`WhichConnections`].
 #[derive(Clone, Debug)]
@@ -300,11 +352,26 @@ pub struct Counts {
 }
 
 /// Closes all connections at once and then stops the supervisor. Nothing is dialled after it
-/// began. The answer comes when the last socket is gone, which takes no longer than the longest
-/// close timeout.
+/// began. The answer comes when the last socket is gone.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Shutdown;
+pub struct Shutdown {
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl Shutdown {
+    /// Takes no longer than the longest close timeout.
+    #[must_use]
+    pub const fn gracefully() -> Self {
+        Self { deadline: None }
+    }
+
+    /// Sockets that are still there after this time are dropped: their peers see 1006.
+    #[must_use]
+    pub const fn within(deadline: Duration) -> Self {
+        Self { deadline: Some(deadline) }
+    }
+}
 
 macro_rules! show_length_only {
     ($($message:ident),*) => {$(

@@ -1,0 +1,50 @@
+//! What a connection answers when it is asked about itself.
+
+use super::{clock::now, connection::Connection};
+use crate::{
+    lifecycle::State,
+    message::{Explanation, Status},
+};
+
+impl Connection {
+    pub(super) fn status(&self) -> Status {
+        let fanout = self.fanout.borrow();
+        let next_attempt_in = match self.machine.state() {
+            State::BackingOff => self.machine.due().map(|due| due.saturating_duration_since(now())),
+            _ => None,
+        };
+        Status {
+            id: self.id.clone(),
+            state: self.machine.state(),
+            epoch: self.machine.epoch(),
+            attempt: self.machine.attempt(),
+            stable: self.machine.is_stable(),
+            next_attempt_in,
+            last_exit: self.last_exit.as_deref().map(|(reason, _)| reason.clone()),
+            queued: self.link.as_ref().map_or((0, 0), |link| link.queued()),
+            received: fanout.received,
+            unheard: fanout.unheard,
+            not_json: fanout.not_json,
+        }
+    }
+
+    pub(super) fn explain(&self) -> Explanation {
+        let allowed = self.route.as_ref().map(|route| &route.allowed);
+        let (host_is_down, waiting_for_host) = match (&self.superior, allowed) {
+            (Some(superior), Some(allowed)) => superior.gate.look(allowed.url().origin()),
+            _ => (false, 0),
+        };
+        let is_connecting = self.machine.state() == State::Connecting;
+        Explanation {
+            status: self.status(),
+            url: allowed.map(|allowed| allowed.url().clone()),
+            allowed_by: allowed.map(|allowed| allowed.rule().to_string()),
+            last_class: self.last_exit.as_deref().map(|(_, class)| *class),
+            waits_for_turn: is_connecting
+                && self.route.as_ref().is_some_and(|route| route.waits_for_turn.get()),
+            host_is_down,
+            waiting_for_host,
+            attempts_left: self.machine.attempts_left(),
+        }
+    }
+}
