@@ -104,7 +104,7 @@ fn five_thousand_connections_get_their_server_back() {
         big.shaking.set(0);
         big.most.set(0);
         let dials_before = network.dials(big_url);
-        sleep(Duration::from_secs(120)).await;
+        sleep(Duration::from_mins(2)).await;
         let vain = network.dials(big_url) - dials_before;
         // Without a breaker, each of them would have tried about eight times.
         assert!(vain < 500, "{vain} dials while the server was down");
@@ -113,13 +113,13 @@ fn five_thousand_connections_get_their_server_back() {
         big.arrivals.borrow_mut().clear();
         let _acceptor = big.serve(network.listen(big_url), back);
         while !all_connected().await {
-            assert!(back.elapsed() < Duration::from_secs(180), "not all came back in time");
+            assert!(back.elapsed() < Duration::from_mins(3), "not all came back in time");
             sleep(Duration::from_secs(1)).await;
         }
-        let arrivals = big.arrivals.borrow();
+        let arrivals = big.arrivals.take();
         println!("{FLEET} started in {started_in:?}; {vain} dials in 120 s without the server");
         println!("back in {:?}; dials in each second after its return:", back.elapsed());
-        for (second, dials) in &*arrivals {
+        for (second, dials) in &arrivals {
             println!("{second:4} s {dials:5} {}", "#".repeat(dials / 8));
         }
         assert!(big.most.get() <= AT_ONCE, "{} dialled at once", big.most.get());

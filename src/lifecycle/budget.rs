@@ -62,7 +62,7 @@ mod tests {
         assert!(!endless.is_spent(u32::MAX, since, after(u64::from(u32::MAX))));
         let three = RetryBudget::attempts(3);
         assert!(!three.is_spent(2, since, after(1)) && three.is_spent(3, since, after(1)));
-        let minute = RetryBudget::default().elapsed(Duration::from_secs(60));
+        let minute = RetryBudget::default().elapsed(Duration::from_mins(1));
         assert!(!minute.is_spent(99, since, after(60)) && minute.is_spent(1, since, after(61)));
     }
 }

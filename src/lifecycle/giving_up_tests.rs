@@ -58,19 +58,19 @@ fn a_stable_session_renews_the_retry_budget() {
 
 #[test]
 fn the_retry_budget_may_be_time() {
-    let budget = RetryBudget::default().elapsed(Duration::from_secs(600));
+    let budget = RetryBudget::default().elapsed(Duration::from_mins(10));
     let mut rig = Rig::with(Some(Supervision { budget, ..supervision() }));
     let began = rig.now;
     let seen = failures(&mut rig, &lost(), 10_000);
     assert_eq!(seen.last().unwrap(), &["ConnectionError", "GaveUp"]);
     let took = rig.now - began;
-    assert!(took <= Duration::from_secs(600), "the last attempt began after {took:?}");
+    assert!(took <= Duration::from_mins(10), "the last attempt began after {took:?}");
     assert!(took >= Duration::from_secs(500), "it gave up after {took:?}");
 }
 
 #[test]
 fn crashes_beyond_the_intensity_are_put_in_quarantine() {
-    let intensity = Intensity::new(2, Duration::from_secs(3_600));
+    let intensity = Intensity::new(2, Duration::from_hours(1));
     let mut rig = Rig::restrained(Some(supervision()), intensity);
     let seen = failures(&mut rig, &crashed(), 9);
     assert_eq!(seen.len(), 3);
@@ -79,7 +79,7 @@ fn crashes_beyond_the_intensity_are_put_in_quarantine() {
 
 #[test]
 fn the_networks_ends_are_no_crashes() {
-    let intensity = Intensity::new(0, Duration::from_secs(3_600));
+    let intensity = Intensity::new(0, Duration::from_hours(1));
     let mut rig = Rig::restrained(Some(supervision()), intensity);
     assert_eq!(failures(&mut rig, &lost(), 50).len(), 50);
     assert_eq!(rig.machine.state(), State::Connecting);
@@ -87,7 +87,7 @@ fn the_networks_ends_are_no_crashes() {
 
 #[test]
 fn all_restarts_may_be_counted_as_in_otp() {
-    let intensity = Intensity::new(3, Duration::from_secs(3_600)).all_restarts();
+    let intensity = Intensity::new(3, Duration::from_hours(1)).all_restarts();
     let mut rig = Rig::restrained(Some(supervision()), intensity);
     assert_eq!(failures(&mut rig, &lost(), 9).len(), 4);
     assert_eq!(rig.machine.state(), State::Failed);
@@ -108,7 +108,7 @@ fn old_crashes_leave_the_window() {
 
 #[test]
 fn exceeding_may_delay_instead() {
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let intensity = Intensity::new(1, hour).on_exceeded(OnExceeded::Delay(hour));
     let mut rig = Rig::restrained(Some(supervision()), intensity);
     rig.step(Input::Connect);
@@ -132,7 +132,7 @@ fn exceeding_may_end_the_supervisor() {
 #[test]
 fn connections_may_be_counted_together() {
     let restraint =
-        Arc::new(Restraint::new(Intensity::new(1, Duration::from_secs(60)).per_supervisor()));
+        Arc::new(Restraint::new(Intensity::new(1, Duration::from_mins(1)).per_supervisor()));
     let supervised =
         || Supervised { supervision: Arc::new(supervision()), restraint: Arc::clone(&restraint) };
     let mut one = Rig { machine: Machine::new(Some(supervised())), ..Rig::alone() };
