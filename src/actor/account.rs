@@ -10,7 +10,9 @@ impl Connection {
     pub(super) fn status(&self) -> Status {
         let fanout = self.fanout.borrow();
         let next_attempt_in = match self.machine.state() {
-            State::BackingOff => self.machine.due().map(|due| due.saturating_duration_since(now())),
+            State::BackingOff => {
+                self.machine.next_attempt().map(|due| due.saturating_duration_since(now()))
+            }
             _ => None,
         };
         Status {

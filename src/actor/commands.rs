@@ -1,6 +1,6 @@
 //! What the connection's actor does with each command.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use actix::{ActorContext as _, Context, Handler, Message, MessageResult, dev::MessageResponse};
 use tokio::sync::oneshot;
@@ -130,6 +130,17 @@ pub(super) struct Terminate;
 #[rtype(result = "()")]
 pub(super) struct Retire;
 
+/// Another connection of the group failed: the session is closed. Answered once it is gone. The next
+/// attempt waits for `Release`, which is to come at this time.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Hold(pub(super) Instant);
+
+/// The group starts again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Release;
+
 /// The time to end is over: the socket is dropped.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -170,6 +181,23 @@ impl Handler<Retire> for Connection {
             ctx.stop();
         }
         AtRest(self.rest())
+    }
+}
+
+impl Handler<Hold> for Connection {
+    type Result = AtRest;
+
+    fn handle(&mut self, Hold(due): Hold, ctx: &mut Context<Self>) -> AtRest {
+        self.hold(due, ctx);
+        AtRest(self.rest())
+    }
+}
+
+impl Handler<Release> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Release, ctx: &mut Context<Self>) {
+        self.release(ctx);
     }
 }
 

@@ -66,8 +66,9 @@ pub struct Connection {
     pub(super) superior: Option<Superior>,
     reported: (State, Epoch),
     /// To be told with the next report.
+    cascade: Option<Instant>,
     escalation: Option<Box<ExitReason>>,
-    /// Told when the connection is at rest.
+    /// Told when the connection is at rest, or held.
     waiting_for_rest: Vec<oneshot::Sender<()>>,
     /// The actor stops when the connection comes to rest: it is temporary, or its supervisor ends.
     pub(super) stops_at_rest: bool,
@@ -90,6 +91,8 @@ pub(super) struct Report {
     pub(super) serial: u64,
     pub(super) state: State,
     pub(super) epoch: Epoch,
+    /// Present where this end is a failure of the group, which is to start again then.
+    pub(super) cascade: Option<Instant>,
     /// Present where this end is more than the supervisor may bear.
     pub(super) escalation: Option<Box<ExitReason>>,
 }
@@ -119,6 +122,7 @@ impl Connection {
             last_exit: None,
             superior,
             reported: (State::Idle, Epoch::NONE),
+            cascade: None,
             escalation: None,
             waiting_for_rest: Vec::new(),
         }
@@ -179,10 +183,10 @@ impl Connection {
         matches!(self.machine.state(), State::Idle | State::Disconnected | State::Failed)
     }
 
-    /// Comes when the connection is at rest.
+    /// Comes when the connection is at rest, or held.
     pub(super) fn rest(&mut self) -> oneshot::Receiver<()> {
         let (told, wait) = oneshot::channel();
-        if self.is_at_rest() {
+        if self.machine.is_settled() {
             let _ = told.send(());
         } else {
             self.waiting_for_rest.push(told);
@@ -195,6 +199,16 @@ impl Connection {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+
+    /// Another connection of the group failed.
+    pub(super) fn hold(&mut self, due: Instant, ctx: &mut Context<Self>) {
+        let _ = self.step(Input::Hold(due), ctx);
+    }
+
+    /// The group starts again.
+    pub(super) fn release(&mut self, ctx: &mut Context<Self>) {
+        let _ = self.step(Input::Release, ctx);
     }
 
     /// What runs goes on; the next attempt uses the new terms.
@@ -221,6 +235,7 @@ impl Connection {
                     }
                 }
                 Action::Emit(epoch, event) => self.emit(epoch, &event),
+                Action::Cascade(due) => self.cascade = Some(due),
                 Action::Escalate(reason) => self.escalation = Some(Box::new(reason)),
             }
         }
@@ -347,19 +362,20 @@ impl Connection {
                 serial: superior.serial,
                 state,
                 epoch,
+                cascade: self.cascade.take(),
                 escalation: self.escalation.take(),
             };
             if let Some(supervisor) = superior.reports.upgrade() {
                 supervisor.do_send(report);
             }
         }
-        if self.is_at_rest() {
+        if self.machine.is_settled() {
             for waiting in self.waiting_for_rest.drain(..) {
                 let _ = waiting.send(());
             }
-            if self.stops_at_rest {
-                ctx.stop();
-            }
+        }
+        if self.is_at_rest() && self.stops_at_rest {
+            ctx.stop();
         }
     }
 

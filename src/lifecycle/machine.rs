@@ -35,6 +35,8 @@ pub(crate) struct Machine {
 pub(crate) struct Supervised {
     pub(crate) supervision: Arc<Supervision>,
     pub(crate) restraint: Arc<Restraint>,
+    /// Which ends are failures of its group; absent where it has none.
+    pub(crate) cascades: Option<fn(ExitClass) -> bool>,
 }
 
 /// How a supervised connection comes back. A connection without it never reconnects by itself.
@@ -61,7 +63,7 @@ enum Phase {
     Connecting,
     Connected { stability: Stability },
     Closing { was_connected: bool, stable: bool, then: Then },
-    BackingOff { due: Instant },
+    BackingOff { due: Instant, held: bool },
     Disconnected,
     Failed,
 }
@@ -78,6 +80,8 @@ enum Stability {
 enum Then {
     Stop,
     Redial,
+    /// Wait until the supervisor releases the group, which is to be at this time.
+    Hold(Instant),
 }
 
 /// What happened.
@@ -97,6 +101,11 @@ pub(crate) enum Input {
     Exited { epoch: Epoch, reason: ExitReason },
     /// Time passed.
     Tick,
+    /// Another connection of the group failed: end the session, and wait for `Release`, which is to
+    /// be at this time.
+    Hold(Instant),
+    /// All of the group that had to end have ended, and its backoff is over.
+    Release,
 }
 
 /// What to do about it.
@@ -110,6 +119,8 @@ pub(crate) enum Action {
     Close(CloseFrame),
     /// Tell the subscribers of something in this epoch.
     Emit(Epoch, LifecycleEvent),
+    /// Tell the supervisor that the group has failed, and is to start again at this time.
+    Cascade(Instant),
     /// Tell the supervisor that it has to end, and why.
     Escalate(ExitReason),
 }
@@ -189,10 +200,27 @@ impl Machine {
         matches!(self.phase, Phase::Connected { stability: Stability::Stable })
     }
 
+    /// Whether it waits for its supervisor, or has nothing to do.
+    pub(crate) const fn is_settled(&self) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Disconnected | Phase::Failed => true,
+            Phase::BackingOff { held, .. } => held,
+            _ => false,
+        }
+    }
+
+    /// When the next attempt is to be.
+    pub(crate) const fn next_attempt(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::BackingOff { due, .. } => Some(due),
+            _ => None,
+        }
+    }
+
     /// When [`Input::Tick`] is wanted next.
     pub(crate) const fn due(&self) -> Option<Instant> {
         match self.phase {
-            Phase::BackingOff { due } => Some(due),
+            Phase::BackingOff { due, held: false } => Some(due),
             Phase::Connected { stability: Stability::Pending(due) } => due,
             _ => None,
         }
@@ -235,6 +263,8 @@ impl Machine {
             // A session of an older epoch has nothing to say any more.
             Input::Opened { .. } | Input::Exited { .. } => vec![],
             Input::Tick => self.tick(now),
+            Input::Hold(due) => self.hold(due),
+            Input::Release => self.release(),
         })
     }
 
@@ -291,6 +321,50 @@ impl Machine {
                 self.phase = Phase::Disconnected;
                 vec![self.emit(LifecycleEvent::Stopped)]
             }
+        }
+    }
+
+    /// A temporary connection is not started again with its group: it ends.
+    fn hold(&mut self, due: Instant) -> Actions {
+        let is_temporary =
+            self.supervision().is_none_or(|terms| terms.restart == RestartPolicy::Temporary);
+        if is_temporary {
+            return self.disconnect(CloseFrame::normal());
+        }
+        match &mut self.phase {
+            Phase::Idle | Phase::Disconnected | Phase::Failed => vec![],
+            Phase::BackingOff { held, .. } => {
+                *held = true;
+                vec![]
+            }
+            // It was told to stop, and stops.
+            Phase::Closing { then: Then::Stop, .. } => vec![],
+            Phase::Closing { then, .. } => {
+                *then = Then::Hold(due);
+                vec![]
+            }
+            Phase::Connecting => {
+                let then = Then::Hold(due);
+                self.phase = Phase::Closing { was_connected: false, stable: false, then };
+                vec![Action::Abort]
+            }
+            Phase::Connected { stability } => {
+                let (stable, then) = (*stability == Stability::Stable, Then::Hold(due));
+                self.phase = Phase::Closing { was_connected: true, stable, then };
+                vec![Action::Close(CloseFrame::normal())]
+            }
+        }
+    }
+
+    /// As OTP does, this also starts what was told to stop before. What gave up stays as it is.
+    fn release(&mut self) -> Actions {
+        match self.phase {
+            Phase::BackingOff { held: true, .. } => vec![self.dial(Urgency::Patient)],
+            Phase::Disconnected => {
+                self.start_anew();
+                vec![self.dial(Urgency::Patient)]
+            }
+            _ => vec![],
         }
     }
 
@@ -376,6 +450,11 @@ impl Machine {
                 actions.push(self.dial(Urgency::Now));
             }
             Some(Then::Stop) => self.stop(&mut actions),
+            Some(Then::Hold(due)) => {
+                self.phase = Phase::BackingOff { due, held: true };
+                let (attempt, delay) = (self.attempt, due.saturating_duration_since(now));
+                actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
+            }
             None => self.after_exit(reason, class, stable, now, rng, &mut actions),
         }
         actions
@@ -413,7 +492,7 @@ impl Machine {
         rng: &mut dyn Rng,
         actions: &mut Actions,
     ) {
-        let Some(Supervised { supervision, restraint }) = self.supervised.clone() else {
+        let Some(Supervised { supervision, restraint, cascades }) = self.supervised.clone() else {
             self.phase =
                 if class == ExitClass::Fatal { Phase::Failed } else { Phase::Disconnected };
             return;
@@ -457,9 +536,14 @@ impl Machine {
             let (attempts, last) = (self.attempt, Arc::new(reason));
             return self.give_up(ExitReason::RetriesExhausted { attempts, last }, actions);
         }
-        self.phase = Phase::BackingOff { due: now + delay };
-        let attempt = self.attempt;
+        let (due, attempt) = (now + delay, self.attempt);
+        // The group's other connections are to end before this one is started again.
+        let held = cascades.is_some_and(|cascades| cascades(class));
+        self.phase = Phase::BackingOff { due, held };
         actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
+        if held {
+            actions.push(Action::Cascade(due));
+        }
     }
 }
 

@@ -38,6 +38,7 @@ impl Rig {
             machine: Machine::new(supervision.map(|supervision| Supervised {
                 supervision: Arc::new(supervision),
                 restraint: Arc::new(Restraint::new(intensity)),
+                cascades: None,
             })),
             now: Instant::now(),
             rng: ChaCha8Rng::seed_from_u64(1),
@@ -91,6 +92,7 @@ fn name(action: &Action) -> String {
             format!("Disconnected {} {how}", code.get())
         }
         Action::Escalate(_) => "Escalate".into(),
+        Action::Cascade(_) => "Cascade".into(),
         Action::Emit(_, event) => {
             let text = format!("{event:?}");
             text.split([' ', '{']).next().unwrap_or_default().to_owned()
@@ -395,7 +397,9 @@ proptest! {
                         prop_assert!(supervised, "alone, nothing reconnects by itself");
                         follow_ups += 1;
                     }
-                    Action::Escalate(_) => prop_assert!(false, "crashes are counted one by one"),
+                    Action::Escalate(_) | Action::Cascade(_) => {
+                        prop_assert!(false, "each is for itself");
+                    }
                     Action::Emit(..) => follow_ups += 1,
                 }
             }

@@ -4,9 +4,11 @@
 mod administration;
 mod breaker;
 mod gate;
+mod strategy;
 
 pub(crate) use administration::{Operation, Refused, Standing};
 pub use breaker::HostBreaker;
 pub(crate) use breaker::Outcome;
 pub use gate::{DialGate, InvalidGate};
 pub(crate) use gate::{Heed, Queue, Ticket};
+pub use strategy::{CascadeOn, Strategy};

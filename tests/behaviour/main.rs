@@ -9,6 +9,7 @@
 )]
 
 mod administration;
+mod groups;
 mod hostile_bytes;
 mod hostile_handshakes;
 mod standalone_close;

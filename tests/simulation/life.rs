@@ -144,8 +144,13 @@ impl Life {
             (E::BackoffScheduled { attempt, delay }, Phase::Ended(class))
                 if epoch == self.epoch =>
             {
-                self.check_delay(*delay, class)?;
-                self.check_attempt(now, *attempt)?;
+                // One that was stopped for its group waits with it, and has not failed itself.
+                if class == ExitClass::Shutdown {
+                    self.attempt = *attempt;
+                } else {
+                    self.check_delay(*delay, class)?;
+                    self.check_attempt(now, *attempt)?;
+                }
                 Phase::Waiting(now + *delay)
             }
             (E::Restarted, Phase::Ended(_) | Phase::Waiting(_)) if epoch == self.epoch => {

@@ -4,13 +4,14 @@ use std::{fmt, time::Duration};
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use wsvisor::{Kind, RestartPolicy, StableAfter};
+use wsvisor::{CascadeOn, Kind, RestartPolicy, StableAfter, Strategy};
 
 /// One run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    pub(crate) supervisors: usize,
+    /// The strategy of each.
+    pub(crate) supervisors: Vec<(Strategy, CascadeOn)>,
     pub(crate) servers: usize,
     pub(crate) members: Vec<Member>,
     /// In the order of their times.
@@ -90,12 +91,12 @@ pub(crate) enum Command {
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-        let supervisors = rng.random_range(1..=3);
+        let supervisors: Vec<_> = (0..rng.random_range(1..=3)).map(|_| strategy(rng)).collect();
         let servers = rng.random_range(1..=4);
         // Most fleets are small, so that many are tried; some are large.
         let largest = if rng.random_ratio(1, 25) { 50 } else { 6 };
         let members: Vec<_> = (0..rng.random_range(1..=largest))
-            .map(|_| Member::draw(rng, supervisors, servers))
+            .map(|_| Member::draw(rng, supervisors.len(), servers))
             .collect();
         let length = Duration::from_secs(rng.random_range(5..=120));
         let mut moves: Vec<_> = (0..rng.random_range(5..=80))
@@ -177,6 +178,12 @@ impl Move {
     }
 }
 
+fn strategy(rng: &mut impl Rng) -> (Strategy, CascadeOn) {
+    let strategies =
+        [Strategy::OneForOne, Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
+    (*pick(rng, &strategies), *pick(rng, &[CascadeOn::Exit, CascadeOn::SessionLost]))
+}
+
 fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
     &choices[rng.random_range(0..choices.len())]
 }
@@ -185,7 +192,7 @@ fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, supervisors, servers, members, moves, length } = self;
-        writeln!(f, "seed {seed}: {supervisors} supervisors, {servers} servers, {length:?}")?;
+        writeln!(f, "seed {seed}: supervisors {supervisors:?}, {servers} servers, {length:?}")?;
         for (number, member) in members.iter().enumerate() {
             writeln!(f, "  c{number}: {member:?}")?;
         }

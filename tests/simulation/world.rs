@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use actix::Addr;
 use tokio::time::{Instant, sleep, sleep_until};
 use wsvisor::{
-    Shutdown, Supervisor,
+    CascadeOn, Shutdown, Strategy, Supervisor,
     testing::{Network, virtual_time},
 };
 
@@ -50,8 +50,11 @@ impl World {
         let hosts: Vec<_> = (0..plan.servers)
             .map(|number| Host::start(number, plan.seed, &network, &seen, &journal))
             .collect();
-        let supervisors: Vec<_> =
-            (0..plan.supervisors).map(|_| Supervisor::builder().policy(policy()).start()).collect();
+        let start = |(strategy, cascade_on): &(Strategy, CascadeOn)| {
+            let builder = Supervisor::builder().policy(policy());
+            builder.strategy(*strategy).cascade_on(*cascade_on).start()
+        };
+        let supervisors: Vec<_> = plan.supervisors.iter().map(start).collect();
         let fleet = plan.members.iter().enumerate().map(|(number, member)| {
             let supervisor = match member.home {
                 Home::Alone => None,
@@ -107,12 +110,12 @@ impl World {
     /// An attempt or a close may be under way, which fails at its timeout; then the connection backs
     /// off once more, or waits as long as a server asked it to; and then for the host's breaker.
     fn longest_recovery(&self) -> Duration {
+        const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60 + 18);
         const TIMEOUT: Duration = Duration::from_secs(10);
         const LONGEST_HINT: Duration = Duration::from_secs(60 + 5);
         let backoffs = self.fleet.iter().map(|live| live.member.backoff.1);
         let closes = self.fleet.iter().map(|live| live.member.close_timeout);
         let backoff = backoffs.max().unwrap_or_default().max(LONGEST_HINT);
-        const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60 + 18);
         LONGEST_DEAD_TIME
             + TIMEOUT
             + closes.max().unwrap_or_default()

@@ -7,7 +7,7 @@ use crate::{
     event::Subscription,
     lifecycle::{Intensity, Restraint},
     policy::AccessPolicy,
-    supervision::{DialGate, HostBreaker},
+    supervision::{CascadeOn, DialGate, HostBreaker, Strategy},
     transport::{Dialler, Gate, SharedDialler},
 };
 
@@ -22,6 +22,8 @@ pub struct SupervisorBuilder {
     dial_gate: DialGate,
     host_breaker: Option<HostBreaker>,
     max_connections: usize,
+    strategy: Strategy,
+    cascade_on: CascadeOn,
 }
 
 impl Default for SupervisorBuilder {
@@ -35,6 +37,8 @@ impl Default for SupervisorBuilder {
             dial_gate: DialGate::default(),
             host_breaker: Some(HostBreaker::default()),
             max_connections: usize::MAX,
+            strategy: Strategy::default(),
+            cascade_on: CascadeOn::default(),
         }
     }
 }
@@ -86,6 +90,20 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Sets who is started again together when one connection fails. Default: the one that failed.
+    #[must_use]
+    pub const fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Sets which end of a connection is a failure of its group. Default: a crash.
+    #[must_use]
+    pub const fn cascade_on(mut self, cascade_on: CascadeOn) -> Self {
+        self.cascade_on = cascade_on;
+        self
+    }
+
     /// Sets how many connections it keeps at most, whatever state they are in. Default: no limit.
     #[must_use]
     pub const fn max_connections(mut self, max: usize) -> Self {
@@ -113,6 +131,9 @@ impl SupervisorBuilder {
             subscriptions: self.subscriptions,
             restraint: Arc::new(Restraint::new(self.intensity)),
             gate: Gate::new(self.dial_gate, self.host_breaker),
+            strategy: self.strategy,
+            cascade_on: self.cascade_on,
+            regrouping: None,
             shutting_down: false,
         }
         .start()

@@ -66,6 +66,10 @@ impl Children {
         self.by_id.insert(id, Child { address, connect, restart, kind, serial, state, epoch });
     }
 
+    pub(super) fn get(&self, id: &ConnectionId) -> Option<&Child> {
+        self.by_id.get(id)
+    }
+
     pub(super) fn get_mut(&mut self, id: &ConnectionId) -> Option<&mut Child> {
         self.by_id.get_mut(id)
     }
@@ -103,6 +107,13 @@ impl Children {
     pub(super) fn take_all(&mut self) -> Vec<Addr<Connection>> {
         self.counts = Counts::default();
         std::mem::take(&mut self.by_id).into_values().map(|child| child.address).collect()
+    }
+
+    /// All ids, in the order of their starts.
+    pub(super) fn in_start_order(&self) -> Vec<ConnectionId> {
+        let mut children: Vec<_> = self.by_id.iter().collect();
+        children.sort_unstable_by_key(|(_, child)| child.serial);
+        children.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// Notes where a child is.

@@ -25,6 +25,9 @@ impl Handler<Report> for Supervisor {
 
     fn handle(&mut self, report: Report, ctx: &mut Context<Self>) {
         self.children.note(&report);
+        if let Some(due) = report.cascade {
+            self.regroup(&report.id, due, ctx);
+        }
         if let Some(reason) = report.escalation {
             self.give_up(&report.id, &reason, ctx);
         }
@@ -129,7 +132,7 @@ impl Handler<ExplainConnection> for Supervisor {
         ExplainConnection(id): ExplainConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let address = self.children.get_mut(&id).map(|child| child.address.clone());
+        let address = self.children.get(&id).map(|child| child.address.clone());
         Box::pin(async move {
             let explained = match address {
                 Some(address) => address.send(Explain).await.ok(),

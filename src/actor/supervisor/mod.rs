@@ -1,6 +1,7 @@
 mod builder;
 mod children;
 mod commands;
+mod group;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use actix::{
 use futures_util::future::join_all;
 
 pub use self::builder::SupervisorBuilder;
-use self::children::Children;
+use self::{children::Children, group::Regroup};
 use super::{
     builder::ConnectionBuilder,
     commands::{Cut, Retire},
@@ -23,7 +24,7 @@ use crate::{
     lifecycle::{ConnectionId, ExitReason, Restraint, Supervised},
     policy::AccessPolicy,
     spec::{ConnectionSpec, Settings},
-    supervision::{Operation, Refused},
+    supervision::{CascadeOn, Operation, Refused, Strategy},
     transport::{Gate, SharedDialler},
 };
 
@@ -55,6 +56,10 @@ pub struct Supervisor {
     subscriptions: Vec<Subscription>,
     restraint: Arc<Restraint>,
     gate: Gate,
+    strategy: Strategy,
+    cascade_on: CascadeOn,
+    /// A group is being started again.
+    regrouping: Option<Regroup>,
     shutting_down: bool,
 }
 
@@ -103,6 +108,7 @@ impl Supervisor {
             supervised: Supervised {
                 supervision: Arc::clone(&spec.supervision),
                 restraint: Arc::clone(&self.restraint),
+                cascades: group::cascades(self.strategy, self.cascade_on),
             },
             gate: self.gate.clone(),
             reports: ctx.address().downgrade().recipient(),

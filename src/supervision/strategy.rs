@@ -1,0 +1,74 @@
+/// Who is started again together when one connection fails: OTP's restart strategies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// The one that failed.
+    #[default]
+    OneForOne,
+    /// All of them: connections that share one logical session.
+    OneForAll,
+    /// The one that failed and those that were started after it: connections that depend on earlier
+    /// ones, such as data sockets on a session's socket.
+    RestForOne,
+}
+
+/// Which end of a connection is a failure of its group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CascadeOn {
+    /// A crash. A connection whose session is lost comes back by itself, and the others go on.
+    #[default]
+    Exit,
+    /// Every end that is followed by another attempt: the others depend on this very session.
+    SessionLost,
+}
+
+/// What a failure leads to, in order: who is stopped, one after the other, and who is started then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Regrouping<T> {
+    pub(crate) stop: Vec<T>,
+    pub(crate) start: Vec<T>,
+}
+
+impl Strategy {
+    /// What the failure of one of `children`, who stand in the order of their starts, leads to. They
+    /// are stopped last to first and started first to last, and the one that failed stopped by
+    /// itself.
+    pub(crate) fn regroup<T: Clone + PartialEq>(self, children: &[T], failed: &T) -> Regrouping<T> {
+        let from = match self {
+            Self::OneForOne => return Regrouping { stop: vec![], start: vec![failed.clone()] },
+            Self::OneForAll => 0,
+            Self::RestForOne => {
+                children.iter().position(|child| child == failed).unwrap_or(children.len())
+            }
+        };
+        let start = children.get(from..).unwrap_or_default().to_vec();
+        let stop = start.iter().rev().filter(|child| *child != failed).cloned().collect();
+        Regrouping { stop, start }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// OTP's rules: `supervisor:restart/2` and the order of `terminate_children`.
+    #[test]
+    fn who_is_stopped_and_started_in_which_order() {
+        use Strategy::{OneForAll, OneForOne, RestForOne};
+        #[rustfmt::skip]
+        let table: &[(Strategy, char, &str, &str)] = &[
+            (OneForOne,  'b', "",    "b"),
+            (OneForAll,  'a', "dcb", "abcd"),
+            (OneForAll,  'b', "dca", "abcd"),
+            (OneForAll,  'd', "cba", "abcd"),
+            (RestForOne, 'a', "dcb", "abcd"),
+            (RestForOne, 'b', "dc",  "bcd"),
+            (RestForOne, 'd', "",    "d"),
+        ];
+        for (strategy, failed, stop, start) in table {
+            let regrouping = strategy.regroup(&['a', 'b', 'c', 'd'], failed);
+            let expected =
+                Regrouping { stop: stop.chars().collect(), start: start.chars().collect() };
+            assert_eq!(regrouping, expected, "{strategy:?}, {failed} failed");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Connections that are started again together: OTP's strategies.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::Addr;
+use wsvisor::{
+    Backoff, CascadeOn, Connection, ConnectionSpec, Dialler, Dialling, Disconnect, Jitter,
+    RestartPolicy, StartConnection, Strategy, Supervisor, Target, TerminateConnection,
+    testing::{Network, Peer, Recorder, Server, connected, virtual_time},
+};
+
+use crate::support::{listen, loopback_policy, network};
+
+/// Three connections that were started in this order, each with a server of its own.
+struct Group {
+    supervisor: Addr<Supervisor>,
+    connections: Vec<Addr<Connection>>,
+    servers: Vec<Server>,
+    peers: Vec<Option<Peer>>,
+    events: Recorder,
+}
+
+const IDS: [&str; 3] = ["a", "b", "c"];
+/// The delay of every backoff.
+const DELAY: Duration = Duration::from_secs(3);
+
+impl Group {
+    async fn start(strategy: Strategy, cascade_on: CascadeOn) -> Self {
+        Self::start_with(strategy, cascade_on, network(), |spec| spec).await
+    }
+
+    async fn start_with(
+        strategy: Strategy,
+        cascade_on: CascadeOn,
+        dialler: impl Dialler,
+        each: impl Fn(ConnectionSpec) -> ConnectionSpec,
+    ) -> Self {
+        let events = Recorder::start();
+        let supervisor = Supervisor::builder()
+            .policy(loopback_policy())
+            .dialler(dialler)
+            .strategy(strategy)
+            .cascade_on(cascade_on)
+            .subscribe(events.lifecycle())
+            .start();
+        let mut group =
+            Self { supervisor, connections: vec![], servers: vec![], peers: vec![], events };
+        for id in IDS {
+            let server = listen();
+            let backoff = Backoff::between(DELAY, DELAY).unwrap().jitter(Jitter::None);
+            let spec = each(ConnectionSpec::string(id, server.url()).backoff(backoff));
+            let started = group.supervisor.send(StartConnection(spec)).await.unwrap();
+            group.connections.push(started.unwrap());
+            group.peers.push(Some(server.open().await));
+            group.servers.push(server);
+            group.events.expect(connected().of(id)).await;
+        }
+        group
+    }
+
+    fn lose(&mut self, index: usize) {
+        self.peers[index].take().unwrap().reset();
+    }
+
+    /// This one is closed, and only when it has answered are others.
+    async fn closed(&mut self, index: usize) {
+        let mut peer = self.peers[index].take().unwrap();
+        assert_eq!(peer.read_close().await, 1000_u16.to_be_bytes(), "{}", IDS[index]);
+        peer.close(1000).await;
+        drop(peer);
+        self.events.expect(wsvisor::testing::disconnected().of(IDS[index]).clean(true)).await;
+        self.events.expect(wsvisor::testing::backoff_scheduled().of(IDS[index])).await;
+    }
+
+    async fn opened(&mut self, index: usize) {
+        self.peers[index] = Some(self.servers[index].open().await);
+        self.events.expect(connected().of(IDS[index])).await;
+    }
+
+    async fn failed(&mut self, index: usize) {
+        self.events.expect(wsvisor::testing::disconnected().of(IDS[index]).clean(false)).await;
+        self.events.expect(wsvisor::testing::backoff_scheduled().of(IDS[index])).await;
+    }
+}
+
+#[test]
+fn one_for_one_touches_nobody_else() {
+    virtual_time(1, async {
+        let mut group = Group::start(Strategy::OneForOne, CascadeOn::SessionLost).await;
+        group.lose(1);
+        group.failed(1).await;
+        group.opened(1).await;
+        group.events.expect_none(Duration::from_mins(1)).await;
+    });
+}
+
+#[test]
+fn one_for_all_stops_last_to_first_and_starts_first_to_last() {
+    virtual_time(1, async {
+        let mut group = Group::start(Strategy::OneForAll, CascadeOn::SessionLost).await;
+        let began = tokio::time::Instant::now();
+        group.lose(1);
+        group.failed(1).await;
+        group.closed(2).await;
+        group.closed(0).await;
+        for index in 0..3 {
+            group.opened(index).await;
+        }
+        // One backoff for all of them.
+        assert_eq!(began.elapsed(), DELAY);
+        group.events.expect_none(Duration::from_mins(1)).await;
+    });
+}
+
+#[test]
+fn rest_for_one_leaves_the_earlier_ones_alone() {
+    virtual_time(1, async {
+        let mut group = Group::start(Strategy::RestForOne, CascadeOn::SessionLost).await;
+        group.lose(1);
+        group.failed(1).await;
+        group.closed(2).await;
+        group.opened(1).await;
+        group.opened(2).await;
+        group.lose(2);
+        group.failed(2).await;
+        group.opened(2).await;
+        group.events.expect_none(Duration::from_mins(1)).await;
+    });
+}
+
+/// A dialler that panics when it is told to.
+struct MayPanic(Network, Arc<AtomicBool>);
+
+impl Dialler for MayPanic {
+    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
+        assert!(!self.1.swap(false, Ordering::Relaxed), "told to panic");
+        self.0.dial(target)
+    }
+}
+
+#[test]
+fn by_default_a_group_fails_by_a_crash_and_not_by_a_lost_session() {
+    virtual_time(1, async {
+        let panics = Arc::new(AtomicBool::new(false));
+        let dialler = MayPanic(network(), Arc::clone(&panics));
+        let each = |spec| spec;
+        let mut group =
+            Group::start_with(Strategy::OneForAll, CascadeOn::Exit, dialler, each).await;
+        group.lose(1);
+        group.failed(1).await;
+        panics.store(true, Ordering::Relaxed);
+        // Its next attempt crashes.
+        group.events.expect("2 ConnectionError: the session's task panicked: told to panic").await;
+        group.events.expect("2 BackoffScheduled: retry 2 in 3s").await;
+        group.closed(2).await;
+        group.closed(0).await;
+        for index in 0..3 {
+            group.opened(index).await;
+        }
+    });
+}
+
+#[test]
+fn two_failures_are_one() {
+    virtual_time(1, async {
+        let mut group = Group::start(Strategy::RestForOne, CascadeOn::SessionLost).await;
+        group.lose(2);
+        group.failed(2).await;
+        tokio::time::sleep(DELAY / 2).await;
+        // While the last one waits, the first one fails.
+        group.lose(0);
+        group.failed(0).await;
+        let began = tokio::time::Instant::now();
+        group.closed(1).await;
+        for index in 0..3 {
+            group.opened(index).await;
+        }
+        assert_eq!(began.elapsed(), DELAY);
+        group.events.expect_none(Duration::from_mins(1)).await;
+    });
+}
+
+/// As in OTP: what was terminated is started with its group, what is temporary is not.
+#[test]
+fn a_group_starts_what_was_terminated_and_forgets_what_is_temporary() {
+    virtual_time(1, async {
+        let each = |spec: ConnectionSpec| {
+            let is_last = spec.id().as_str() == "c";
+            spec.restart(if is_last { RestartPolicy::Temporary } else { RestartPolicy::Permanent })
+        };
+        let (strategy, on) = (Strategy::OneForAll, CascadeOn::SessionLost);
+        let mut group = Group::start_with(strategy, on, network(), each).await;
+        let terminated = group.supervisor.send(TerminateConnection("a".into()));
+        let mut peer = group.peers[0].take().unwrap();
+        let terminated = actix_rt::spawn(terminated);
+        peer.read_close().await;
+        drop(peer);
+        terminated.await.unwrap().unwrap().unwrap();
+        group.events.expect(wsvisor::testing::disconnected().of("a")).await;
+        group.events.expect("1 Stopped…").await;
+
+        group.lose(1);
+        group.failed(1).await;
+        let mut peer = group.peers[2].take().unwrap();
+        peer.read_close().await;
+        peer.close(1000).await;
+        drop(peer);
+        group.events.expect(wsvisor::testing::disconnected().of("c")).await;
+        group.events.expect("1 Stopped…").await;
+        group.opened(0).await;
+        group.opened(1).await;
+        assert!(!group.connections[2].connected(), "a temporary connection is forgotten");
+    });
+}
+
+#[test]
+fn a_person_may_stop_one_that_waits_for_its_group() {
+    virtual_time(1, async {
+        let mut group = Group::start(Strategy::OneForAll, CascadeOn::SessionLost).await;
+        group.lose(1);
+        group.failed(1).await;
+        group.closed(2).await;
+        group.closed(0).await;
+        group.supervisor.send(TerminateConnection("c".into())).await.unwrap().unwrap();
+        group.events.expect("1 Stopped…").await;
+        group.connections[0].send(Disconnect::normally()).await.unwrap();
+        group.events.expect("1 Stopped…").await;
+        // OTP starts all children of the group, also those.
+        for index in 0..3 {
+            group.opened(index).await;
+        }
+    });
+}
