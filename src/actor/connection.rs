@@ -65,9 +65,8 @@ pub struct Connection {
     pub(super) last_exit: Option<Box<(ExitReason, ExitClass)>>,
     pub(super) superior: Option<Superior>,
     reported: (State, Epoch),
-    /// To be told with the next report.
-    cascade: Option<Instant>,
-    escalation: Option<Box<ExitReason>>,
+    /// To be told with the next report. Boxed because it is rare.
+    alarm: Option<Box<Alarm>>,
     /// Told when the connection is at rest, or held.
     waiting_for_rest: Vec<oneshot::Sender<()>>,
     /// The actor stops when the connection comes to rest: it is temporary, or its supervisor ends.
@@ -91,10 +90,16 @@ pub(super) struct Report {
     pub(super) serial: u64,
     pub(super) state: State,
     pub(super) epoch: Epoch,
-    /// Present where this end is a failure of the group, which is to start again then.
-    pub(super) cascade: Option<Instant>,
-    /// Present where this end is more than the supervisor may bear.
-    pub(super) escalation: Option<Box<ExitReason>>,
+    pub(super) alarm: Option<Box<Alarm>>,
+}
+
+/// What an end means beyond its connection.
+#[derive(Debug)]
+pub(super) enum Alarm {
+    /// The group has failed, and is to start again then.
+    Cascade(Instant),
+    /// It is more than the supervisor may bear.
+    Escalation(ExitReason),
 }
 
 impl Connection {
@@ -122,8 +127,7 @@ impl Connection {
             last_exit: None,
             superior,
             reported: (State::Idle, Epoch::NONE),
-            cascade: None,
-            escalation: None,
+            alarm: None,
             waiting_for_rest: Vec::new(),
         }
     }
@@ -235,8 +239,10 @@ impl Connection {
                     }
                 }
                 Action::Emit(epoch, event) => self.emit(epoch, &event),
-                Action::Cascade(due) => self.cascade = Some(due),
-                Action::Escalate(reason) => self.escalation = Some(Box::new(reason)),
+                Action::Cascade(due) => self.alarm = Some(Box::new(Alarm::Cascade(due))),
+                Action::Escalate(reason) => {
+                    self.alarm = Some(Box::new(Alarm::Escalation(reason)));
+                }
             }
         }
         self.arm_timer(ctx);
@@ -362,8 +368,7 @@ impl Connection {
                 serial: superior.serial,
                 state,
                 epoch,
-                cascade: self.cascade.take(),
-                escalation: self.escalation.take(),
+                alarm: self.alarm.take(),
             };
             if let Some(supervisor) = superior.reports.upgrade() {
                 supervisor.do_send(report);

@@ -132,7 +132,7 @@ fn exceeding_may_end_the_supervisor() {
 #[test]
 fn connections_may_be_counted_together() {
     let restraint =
-        Arc::new(Restraint::new(Intensity::new(1, Duration::from_mins(1)).per_supervisor()));
+        Arc::new(Restraint::new(Intensity::new(1, Duration::from_mins(1)).per_supervisor(), None));
     let supervised =
         || Supervised { supervision: Arc::new(supervision()), restraint: Arc::clone(&restraint) };
     let mut one = Rig { machine: Machine::new(Some(supervised())), ..Rig::alone() };

@@ -157,17 +157,24 @@ impl Ledger {
     }
 }
 
-/// A supervisor's limit, with the count of all its connections together. They may run on several
-/// threads.
+/// What a supervisor's connections have in common: its limit, with the count of all of them together,
+/// and whether they fail together. They may run on several threads.
 #[derive(Debug, Default)]
 pub(crate) struct Restraint {
     intensity: Intensity,
     together: Mutex<Ledger>,
+    /// Which ends are failures of the group; absent where each connection is for itself.
+    cascades: Option<fn(ExitClass) -> bool>,
 }
 
 impl Restraint {
-    pub(crate) fn new(intensity: Intensity) -> Self {
-        Self { intensity, together: Mutex::default() }
+    pub(crate) fn new(intensity: Intensity, cascades: Option<fn(ExitClass) -> bool>) -> Self {
+        Self { intensity, together: Mutex::default(), cascades }
+    }
+
+    /// Whether an end of this class is a failure of the connection's group.
+    pub(crate) fn fails_group(&self, class: ExitClass) -> bool {
+        self.cascades.is_some_and(|cascades| cascades(class))
     }
 
     pub(crate) const fn intensity(&self) -> &Intensity {

@@ -35,8 +35,6 @@ pub(crate) struct Machine {
 pub(crate) struct Supervised {
     pub(crate) supervision: Arc<Supervision>,
     pub(crate) restraint: Arc<Restraint>,
-    /// Which ends are failures of its group; absent where it has none.
-    pub(crate) cascades: Option<fn(ExitClass) -> bool>,
 }
 
 /// How a supervised connection comes back. A connection without it never reconnects by itself.
@@ -332,13 +330,15 @@ impl Machine {
             return self.disconnect(CloseFrame::normal());
         }
         match &mut self.phase {
-            Phase::Idle | Phase::Disconnected | Phase::Failed => vec![],
+            Phase::Idle
+            | Phase::Disconnected
+            | Phase::Failed
+            // It was told to stop, and stops.
+            | Phase::Closing { then: Then::Stop, .. } => vec![],
             Phase::BackingOff { held, .. } => {
                 *held = true;
                 vec![]
             }
-            // It was told to stop, and stops.
-            Phase::Closing { then: Then::Stop, .. } => vec![],
             Phase::Closing { then, .. } => {
                 *then = Then::Hold(due);
                 vec![]
@@ -492,7 +492,7 @@ impl Machine {
         rng: &mut dyn Rng,
         actions: &mut Actions,
     ) {
-        let Some(Supervised { supervision, restraint, cascades }) = self.supervised.clone() else {
+        let Some(Supervised { supervision, restraint }) = self.supervised.clone() else {
             self.phase =
                 if class == ExitClass::Fatal { Phase::Failed } else { Phase::Disconnected };
             return;
@@ -538,7 +538,7 @@ impl Machine {
         }
         let (due, attempt) = (now + delay, self.attempt);
         // The group's other connections are to end before this one is started again.
-        let held = cascades.is_some_and(|cascades| cascades(class));
+        let held = restraint.fails_group(class);
         self.phase = Phase::BackingOff { due, held };
         actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
         if held {

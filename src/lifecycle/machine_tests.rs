@@ -37,8 +37,7 @@ impl Rig {
         Self {
             machine: Machine::new(supervision.map(|supervision| Supervised {
                 supervision: Arc::new(supervision),
-                restraint: Arc::new(Restraint::new(intensity)),
-                cascades: None,
+                restraint: Arc::new(Restraint::new(intensity, None)),
             })),
             now: Instant::now(),
             rng: ChaCha8Rng::seed_from_u64(1),

@@ -60,9 +60,12 @@ use super::{Allowed, CanonicalUrl, Denied, Effect, PolicyError, Rule, host_patte
 /// addresses only, and IP addresses in URLs still need rules of their own, such as
 /// `allow wss://[0.0.0.0/0]:*`, which allows private ones too.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct AccessPolicy {
-    rules: Arc<[Rule]>,
-    granted: Arc<[IpNet]>,
+pub struct AccessPolicy(Arc<Inner>);
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Inner {
+    rules: Vec<Rule>,
+    granted: Vec<IpNet>,
 }
 
 impl AccessPolicy {
@@ -114,7 +117,8 @@ impl AccessPolicy {
         rules: impl Iterator<Item = (usize, impl AsRef<str>)>,
     ) -> Result<Self, PolicyError> {
         let parse = |(line, rule): (usize, _)| parse_rule(line, AsRef::as_ref(&rule));
-        Ok(Self { rules: rules.map(parse).collect::<Result<_, _>>()?, granted: Arc::default() })
+        let rules = rules.map(parse).collect::<Result<_, _>>()?;
+        Ok(Self(Arc::new(Inner { rules, granted: Vec::new() })))
     }
 
     /// Lets allowed *names* resolve into these networks too, given as CIDR ranges or addresses. By
@@ -141,8 +145,10 @@ impl AccessPolicy {
     ) -> Result<Self, PolicyError> {
         let parse = |(line, text): (usize, _)| parse_grant(line, AsRef::as_ref(&text));
         let more = (1..).zip(networks).map(parse);
-        let granted = self.granted.iter().copied().map(Ok).chain(more).collect::<Result<_, _>>()?;
-        Ok(Self { granted, ..self })
+        let more: Vec<_> = more.collect::<Result<_, _>>()?;
+        let mut granted = self;
+        Arc::make_mut(&mut granted.0).granted.extend(more);
+        Ok(granted)
     }
 
     /// Judges a URL as a user wrote it. Dial only what comes back.
@@ -172,7 +178,7 @@ impl AccessPolicy {
     /// The rules in the order in which they were given.
     #[must_use]
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Rule> {
-        self.rules.iter()
+        self.0.rules.iter()
     }
 
     /// Of the rules that match the one closest to the host, so that the order of the rules decides
@@ -188,15 +194,15 @@ impl AccessPolicy {
     }
 
     pub(super) fn grants_resolved(&self, address: IpAddr) -> bool {
-        self.granted.iter().any(|network| network.contains(&address))
+        self.0.granted.iter().any(|network| network.contains(&address))
     }
 }
 
 impl fmt::Debug for AccessPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessPolicy")
-            .field("rules", &self.rules)
-            .field("granted", &self.granted)
+            .field("rules", &self.0.rules)
+            .field("granted", &self.0.granted)
             .finish()
     }
 }

@@ -33,7 +33,8 @@ struct Inner {
     /// Bytes of the stream that were encoded, and how many of them the socket has taken.
     encoded_to: u64,
     handed_to: u64,
-    close: Option<CloseFrame>,
+    /// Boxed because it is large and rare, as connections are many.
+    close: Option<Box<CloseFrame>>,
     waker: Option<Waker>,
 }
 
@@ -70,7 +71,7 @@ impl Link {
     /// Asks the session to write what is queued and then to begin the closing handshake.
     pub(crate) fn request_close(&self, frame: CloseFrame) {
         let inner = &mut *self.0.borrow_mut();
-        inner.close = Some(frame);
+        inner.close = Some(Box::new(frame));
         inner.wake();
     }
 
@@ -107,7 +108,7 @@ impl Link {
     }
 
     pub(super) fn take_close(&self) -> Option<CloseFrame> {
-        self.0.borrow_mut().close.take()
+        self.0.borrow_mut().close.take().map(|frame| *frame)
     }
 
     pub(super) fn has_queued(&self) -> bool {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use actix::{Actor as _, Addr, Arbiter};
 
-use super::{Supervisor, children::Children};
+use super::{Supervisor, children::Children, group::cascades};
 use crate::{
     event::Subscription,
     lifecycle::{Intensity, Restraint},
@@ -129,10 +129,12 @@ impl SupervisorBuilder {
             children: Children::default(),
             max_connections: self.max_connections,
             subscriptions: self.subscriptions,
-            restraint: Arc::new(Restraint::new(self.intensity)),
+            restraint: Arc::new(Restraint::new(
+                self.intensity,
+                cascades(self.strategy, self.cascade_on),
+            )),
             gate: Gate::new(self.dial_gate, self.host_breaker),
             strategy: self.strategy,
-            cascade_on: self.cascade_on,
             regrouping: None,
             shutting_down: false,
         }

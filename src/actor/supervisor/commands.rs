@@ -9,7 +9,7 @@ use super::Supervisor;
 use crate::{
     actor::{
         commands::{Discard, Terminate, Update},
-        connection::{Connection, Report},
+        connection::{Alarm, Connection, Report},
     },
     error::{ChildError, StartError, UpdateError},
     message::{
@@ -25,11 +25,10 @@ impl Handler<Report> for Supervisor {
 
     fn handle(&mut self, report: Report, ctx: &mut Context<Self>) {
         self.children.note(&report);
-        if let Some(due) = report.cascade {
-            self.regroup(&report.id, due, ctx);
-        }
-        if let Some(reason) = report.escalation {
-            self.give_up(&report.id, &reason, ctx);
+        match report.alarm.as_deref() {
+            Some(Alarm::Cascade(due)) => self.regroup(&report.id, *due, ctx),
+            Some(Alarm::Escalation(reason)) => self.give_up(&report.id, reason, ctx),
+            None => {}
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     lifecycle::{ConnectionId, ExitReason, Restraint, Supervised},
     policy::AccessPolicy,
     spec::{ConnectionSpec, Settings},
-    supervision::{CascadeOn, Operation, Refused, Strategy},
+    supervision::{Operation, Refused, Strategy},
     transport::{Gate, SharedDialler},
 };
 
@@ -57,7 +57,6 @@ pub struct Supervisor {
     restraint: Arc<Restraint>,
     gate: Gate,
     strategy: Strategy,
-    cascade_on: CascadeOn,
     /// A group is being started again.
     regrouping: Option<Regroup>,
     shutting_down: bool,
@@ -108,7 +107,6 @@ impl Supervisor {
             supervised: Supervised {
                 supervision: Arc::clone(&spec.supervision),
                 restraint: Arc::clone(&self.restraint),
-                cascades: group::cascades(self.strategy, self.cascade_on),
             },
             gate: self.gate.clone(),
             reports: ctx.address().downgrade().recipient(),
