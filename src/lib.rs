@@ -27,8 +27,9 @@ pub use lifecycle::{
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
     Explain, ExplainConnection, Explanation, GetStatus, MarkReady, Reconnect, RestartConnection,
-    SendBinary, SendJson, SendString, Shutdown, StartConnection, Status, Subscribe,
-    TerminateConnection, Unsubscribe, UpdateSpec, WhichConnections,
+    SendBinary, SendJson, SendString, Shutdown, StartConnection, StartSupervisor, Status,
+    Subscribe, SupervisorInfo, TerminateConnection, TerminateSupervisor, Unsubscribe, UpdateSpec,
+    WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, CanonicalUrl, Denied, InvalidUrl, PolicyError, UrlBlocked,

@@ -44,6 +44,7 @@ impl Connection {
             last_class: self.last_exit.as_deref().map(|(_, class)| *class),
             waits_for_turn: is_connecting
                 && self.route.as_ref().is_some_and(|route| route.waits_for_turn.get()),
+            waits_for_group: self.machine.is_held(),
             host_is_down,
             waiting_for_host,
             attempts_left: self.machine.attempts_left(),

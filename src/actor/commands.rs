@@ -2,14 +2,20 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actix::{ActorContext as _, Context, Handler, Message, MessageResult, dev::MessageResponse};
+use actix::{
+    ActorContext as _, Context, Handler, Message, MessageResult, WeakRecipient,
+    dev::MessageResponse,
+};
 use tokio::sync::oneshot;
 
-use super::{connection::Connection, delivery::Enqueue};
+use super::{
+    connection::{Connection, Report},
+    delivery::Enqueue,
+};
 use crate::{
     error::{ConnectError, Refusal},
     event::SubscriptionId,
-    lifecycle::Supervision,
+    lifecycle::{Restraint, Supervision},
     message::{
         CheckedConnect, Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, Reconnect,
         SendBinary, SendJson, SendString, Subscribe, Unsubscribe,
@@ -136,10 +142,23 @@ pub(super) struct Retire;
 #[rtype(result = "()")]
 pub(super) struct Hold(pub(super) Instant);
 
-/// The group starts again.
+/// What is held starts again.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Release;
+pub(super) enum Release {
+    /// With its group; what gave up stays as it is.
+    Group,
+    /// With its supervisor, whatever state it is in.
+    Everything,
+}
+
+/// There is a new supervisor.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Adopt {
+    pub(super) reports: WeakRecipient<Report>,
+    pub(super) restraint: Arc<Restraint>,
+}
 
 /// The time to end is over: the socket is dropped.
 #[derive(Message)]
@@ -196,8 +215,16 @@ impl Handler<Hold> for Connection {
 impl Handler<Release> for Connection {
     type Result = ();
 
-    fn handle(&mut self, _: Release, ctx: &mut Context<Self>) {
-        self.release(ctx);
+    fn handle(&mut self, release: Release, ctx: &mut Context<Self>) {
+        self.release(matches!(release, Release::Everything), ctx);
+    }
+}
+
+impl Handler<Adopt> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
+        self.adopted(adopt, ctx);
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     builder::ConnectionBuilder,
     clock::{calendar, now},
-    commands::Update,
+    commands::{Adopt, Update},
     fanout::{EpochInbound, Fanout},
 };
 use crate::{
@@ -210,9 +210,19 @@ impl Connection {
         let _ = self.step(Input::Hold(due), ctx);
     }
 
-    /// The group starts again.
-    pub(super) fn release(&mut self, ctx: &mut Context<Self>) {
-        let _ = self.step(Input::Release, ctx);
+    /// What was held starts again.
+    pub(super) fn release(&mut self, everything: bool, ctx: &mut Context<Self>) {
+        let _ = self.step(Input::Release { everything }, ctx);
+    }
+
+    /// Has a new supervisor, and tells it how things are.
+    pub(super) fn adopted(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
+        if let Some(superior) = &mut self.superior {
+            superior.reports = adopt.reports;
+        }
+        self.machine.restrain(adopt.restraint);
+        self.reported = (State::Idle, Epoch::NONE);
+        self.report(ctx);
     }
 
     /// What runs goes on; the next attempt uses the new terms.

@@ -102,8 +102,9 @@ pub(crate) enum Input {
     /// Another connection of the group failed: end the session, and wait for `Release`, which is to
     /// be at this time.
     Hold(Instant),
-    /// All of the group that had to end have ended, and its backoff is over.
-    Release,
+    /// All of the group that had to end have ended, and its backoff is over. Or the supervisor was
+    /// started again, and everything with it.
+    Release { everything: bool },
 }
 
 /// What to do about it.
@@ -193,6 +194,14 @@ impl Machine {
         }
     }
 
+    /// There is another supervisor, whose limits hold from now on.
+    pub(crate) fn restrain(&mut self, restraint: Arc<Restraint>) {
+        if let Some(supervised) = &mut self.supervised {
+            supervised.restraint = restraint;
+        }
+        self.restarts = None;
+    }
+
     /// Whether the session that is up counts as stable.
     pub(crate) const fn is_stable(&self) -> bool {
         matches!(self.phase, Phase::Connected { stability: Stability::Stable })
@@ -205,6 +214,11 @@ impl Machine {
             Phase::BackingOff { held, .. } => held,
             _ => false,
         }
+    }
+
+    /// Whether it waits for its supervisor to start it again.
+    pub(crate) const fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::BackingOff { held: true, .. })
     }
 
     /// When the next attempt is to be.
@@ -262,7 +276,7 @@ impl Machine {
             Input::Opened { .. } | Input::Exited { .. } => vec![],
             Input::Tick => self.tick(now),
             Input::Hold(due) => self.hold(due),
-            Input::Release => self.release(),
+            Input::Release { everything } => self.release(everything),
         })
     }
 
@@ -357,10 +371,14 @@ impl Machine {
     }
 
     /// As OTP does, this also starts what was told to stop before. What gave up stays as it is.
-    fn release(&mut self) -> Actions {
+    fn release(&mut self, everything: bool) -> Actions {
         match self.phase {
             Phase::BackingOff { held: true, .. } => vec![self.dial(Urgency::Patient)],
             Phase::Disconnected => {
+                self.start_anew();
+                vec![self.dial(Urgency::Patient)]
+            }
+            Phase::Failed if everything => {
                 self.start_anew();
                 vec![self.dial(Urgency::Patient)]
             }

@@ -21,6 +21,8 @@ pub struct Explanation {
     pub last_class: Option<ExitClass>,
     /// An attempt is under way that has not been let through the dial gate.
     pub waits_for_turn: bool,
+    /// It waits for the others of its group, with which it starts again.
+    pub waits_for_group: bool,
     /// Its host counts as down: one connection at a time probes it.
     pub host_is_down: bool,
     /// Connections that wait for the same host.
@@ -62,6 +64,9 @@ impl fmt::Display for Explanation {
         }
         write!(f, "\n  next: ")?;
         match (state, next_attempt_in) {
+            (State::BackingOff, _) if self.waits_for_group => f.write_str(
+                "it starts with its group, once all of that has ended and the backoff is over",
+            ),
             (State::BackingOff, Some(wait)) => write!(f, "an attempt in {wait:.1?}"),
             (State::Connecting, _) if self.waits_for_turn => {
                 f.write_str("it dials when the dial gate lets it")

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use self::explanation::Explanation;
 use crate::{
-    Connection, ConnectionSpec,
+    Connection, ConnectionSpec, Supervisor, SupervisorBuilder,
     error::{ChildError, ConnectError, Delivery, SendError, StartError, UpdateError},
     event::{Subscription, SubscriptionId},
     lifecycle::{ConnectionId, Epoch, ExitReason, State},
@@ -325,6 +325,51 @@ pub struct ConnectionInfo {
     /// Where to send commands.
     pub address: Addr<Connection>,
 }
+
+/// Starts a supervisor below another one, under an id that no other child of it has.
+///
+/// What its builder does not say, the supervisor above says: the access policy, the dialler. Its
+/// connections dial through the gate of the one above, and those who subscribed there hear of them too.
+///
+/// When it gives up ([`OnExceeded::ShutdownSupervisor`](crate::OnExceeded)) or panics, it is started
+/// again, and has the same connections: their addresses stay valid. After a panic their sessions run
+/// on; after giving up all of them are started again, by turns. Its end counts as a crash against the
+/// intensity of the one above, so that failure may go up the tree.
+#[derive(Clone, Message)]
+#[rtype(result = "Result<Addr<Supervisor>, StartError>")]
+pub struct StartSupervisor {
+    pub(crate) id: ConnectionId,
+    pub(crate) builder: SupervisorBuilder,
+}
+
+impl StartSupervisor {
+    /// A supervisor that is built so.
+    pub fn new(id: impl Into<ConnectionId>, builder: SupervisorBuilder) -> Self {
+        Self { id: id.into(), builder }
+    }
+}
+
+/// Lists the supervisors below one, by id. The address of one that was started again is another.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<SupervisorInfo>")]
+pub struct WhichSupervisors;
+
+/// One line of [`WhichSupervisors`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SupervisorInfo {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Where to send commands.
+    pub address: Addr<Supervisor>,
+    /// How often it failed and was started again.
+    pub restarts: u32,
+}
+
+/// Shuts a supervisor below another one down, with all its connections. It is forgotten.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), ChildError>")]
+pub struct TerminateSupervisor(pub ConnectionId);
 
 /// Counts the connections by state, in constant time (OTP: `supervisor:count_children/1`).
 #[derive(Clone, Copy, Debug, Message)]

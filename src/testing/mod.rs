@@ -28,6 +28,7 @@
 //! ```
 
 mod answer;
+mod bug;
 mod frame;
 mod matcher;
 mod network;
@@ -42,6 +43,7 @@ mod server;
 mod upgrade_request;
 mod virtual_time;
 
+pub use bug::Bug;
 pub use frame::{ClientFrame, frame};
 pub use matcher::{
     Matcher, backoff_scheduled, binary, connected, connection_error, disconnected, gave_up,

@@ -19,3 +19,4 @@ mod supervised;
 mod supervisor_commands;
 mod support;
 mod tls;
+mod trees;

@@ -1,6 +1,9 @@
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
-use actix::{Actor as _, Addr, Arbiter};
+use actix::{Actor as _, Addr};
 
 use super::{Supervisor, children::Children, group::cascades};
 use crate::{
@@ -12,13 +15,14 @@ use crate::{
 };
 
 /// Builds a [`Supervisor`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SupervisorBuilder {
-    policy: AccessPolicy,
+    policy: Option<AccessPolicy>,
     dialler: Option<SharedDialler>,
     arbiters: usize,
     subscriptions: Vec<Subscription>,
     intensity: Intensity,
+    gate: Option<Gate>,
     dial_gate: DialGate,
     host_breaker: Option<HostBreaker>,
     max_connections: usize,
@@ -29,11 +33,12 @@ pub struct SupervisorBuilder {
 impl Default for SupervisorBuilder {
     fn default() -> Self {
         Self {
-            policy: AccessPolicy::default(),
+            policy: None,
             dialler: None,
             arbiters: 0,
             subscriptions: Vec::new(),
             intensity: Intensity::default(),
+            gate: None,
             dial_gate: DialGate::default(),
             host_breaker: Some(HostBreaker::default()),
             max_connections: usize::MAX,
@@ -47,7 +52,7 @@ impl SupervisorBuilder {
     /// Sets which URLs its connections may dial. Default: none.
     #[must_use]
     pub fn policy(mut self, policy: AccessPolicy) -> Self {
-        self.policy = policy;
+        self.policy = Some(policy);
         self
     }
 
@@ -122,22 +127,39 @@ impl SupervisorBuilder {
     /// Starts the supervisor on the current arbiter.
     #[expect(clippy::must_use_candidate, reason = "its connections are started with it")]
     pub fn start(self) -> Addr<Supervisor> {
+        let children = Children::on_arbiters(self.arbiters);
+        self.build(children, false).start()
+    }
+
+    /// A supervisor of these children.
+    pub(super) fn build(self, children: Arc<Mutex<Children>>, is_branch: bool) -> Supervisor {
+        let cascades = cascades(self.strategy, self.cascade_on);
         Supervisor {
-            policy: self.policy,
+            policy: self.policy.unwrap_or_default(),
             dialler: self.dialler,
-            arbiters: (0..self.arbiters).map(|_| Arbiter::new()).collect(),
-            children: Children::default(),
+            children,
             max_connections: self.max_connections,
             subscriptions: self.subscriptions,
-            restraint: Arc::new(Restraint::new(
-                self.intensity,
-                cascades(self.strategy, self.cascade_on),
-            )),
-            gate: Gate::new(self.dial_gate, self.host_breaker),
+            restraint: Arc::new(Restraint::new(self.intensity, cascades)),
+            gate: self.gate.unwrap_or_else(|| Gate::new(self.dial_gate, self.host_breaker)),
             strategy: self.strategy,
             regrouping: None,
+            branches: BTreeMap::new(),
+            is_branch,
             shutting_down: false,
         }
-        .start()
+    }
+
+    /// What it does not say itself, the supervisor above says; and they share one gate.
+    pub(super) fn below(mut self, above: &Supervisor) -> Self {
+        self.policy = self.policy.or_else(|| Some(above.policy.clone()));
+        self.dialler = self.dialler.or_else(|| above.dialler.clone());
+        self.gate = Some(above.gate.clone());
+        self.subscriptions = [above.subscriptions.as_slice(), &self.subscriptions].concat();
+        self
+    }
+
+    pub(super) const fn arbiter_count(&self) -> usize {
+        self.arbiters
     }
 }

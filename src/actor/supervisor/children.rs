@@ -1,11 +1,14 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
-use actix::Addr;
+use actix::{Addr, Arbiter, ArbiterHandle};
 
 use crate::{
     actor::connection::{Connection, Report},
     error::ChildError,
-    lifecycle::{ConnectionId, Epoch, RestartPolicy, State},
+    lifecycle::{ConnectionId, Epoch, ExitReason, RestartPolicy, State},
     message::{Connect, ConnectionInfo, Counts, WhichConnections},
     spec::{ConnectionSpec, Kind},
     supervision::{Operation, Refused, Standing},
@@ -17,6 +20,10 @@ pub(super) struct Children {
     by_id: BTreeMap<ConnectionId, Child>,
     counts: Counts,
     next_serial: u64,
+    /// The threads that they run on; none, and they run on the supervisor's.
+    pub(super) arbiters: Vec<Arbiter>,
+    /// Why their supervisor ended, where it gave up: the next one starts all of them again.
+    pub(super) gave_up: Option<ExitReason>,
 }
 
 pub(super) struct Child {
@@ -32,6 +39,17 @@ pub(super) struct Child {
 }
 
 impl Children {
+    pub(super) fn on_arbiters(count: usize) -> Arc<Mutex<Self>> {
+        let arbiters = (0..count).map(|_| Arbiter::new()).collect();
+        Arc::new(Mutex::new(Self { arbiters, ..Self::default() }))
+    }
+
+    /// The thread of a start, in turn.
+    pub(super) fn arbiter(&self, serial: u64) -> Option<ArbiterHandle> {
+        let turn = serial.checked_rem(self.arbiters.len() as u64)?;
+        self.arbiters.get(usize::try_from(turn).ok()?).map(Arbiter::handle)
+    }
+
     pub(super) const fn counts(&self) -> Counts {
         self.counts
     }

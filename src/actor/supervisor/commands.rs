@@ -24,7 +24,7 @@ impl Handler<Report> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, report: Report, ctx: &mut Context<Self>) {
-        self.children.note(&report);
+        self.children().note(&report);
         match report.alarm.as_deref() {
             Some(Alarm::Cascade(due)) => self.regroup(&report.id, *due, ctx),
             Some(Alarm::Escalation(reason)) => self.give_up(&report.id, reason, ctx),
@@ -54,7 +54,7 @@ impl Handler<TerminateConnection> for Supervisor {
         _: &mut Context<Self>,
     ) -> Self::Result {
         let address =
-            self.children.on(Operation::Terminate, &id).map(|child| child.address.clone());
+            self.children().on(Operation::Terminate, &id).map(|child| child.address.clone());
         Box::pin(async move {
             // An actor that is gone has no socket.
             let _ = address?.send(Terminate).await;
@@ -75,7 +75,7 @@ impl Handler<RestartConnection> for Supervisor {
             return Box::pin(async { Err(ChildError::ShuttingDown) });
         }
         let child = self
-            .children
+            .children()
             .on(Operation::Restart, &id)
             .map(|child| (child.address.clone(), Connect::clone(&child.connect)));
         Box::pin(async move {
@@ -97,8 +97,10 @@ impl Handler<DeleteConnection> for Supervisor {
         DeleteConnection(id): DeleteConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let child = self.children.on(Operation::Delete, &id);
-        let child = child.map(|child| (child.serial, child.address.clone()));
+        let child = self
+            .children()
+            .on(Operation::Delete, &id)
+            .map(|child| (child.serial, child.address.clone()));
         let discarded = async move {
             let (serial, address) = child?;
             // An actor that is gone is at rest.
@@ -109,7 +111,7 @@ impl Handler<DeleteConnection> for Supervisor {
         };
         Box::pin(discarded.into_actor(self).map(|discarded, supervisor, _| {
             let (id, serial) = discarded?;
-            supervisor.children.forget(&id, serial);
+            supervisor.children().forget(&id, serial);
             Ok(())
         }))
     }
@@ -119,7 +121,7 @@ impl Handler<WhichConnections> for Supervisor {
     type Result = MessageResult<WhichConnections>;
 
     fn handle(&mut self, which: WhichConnections, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.children.page(&which))
+        MessageResult(self.children().page(&which))
     }
 }
 
@@ -131,7 +133,7 @@ impl Handler<ExplainConnection> for Supervisor {
         ExplainConnection(id): ExplainConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let address = self.children.get(&id).map(|child| child.address.clone());
+        let address = self.children().get(&id).map(|child| child.address.clone());
         Box::pin(async move {
             let explained = match address {
                 Some(address) => address.send(Explain).await.ok(),
@@ -153,7 +155,8 @@ impl Handler<UpdateSpec> for Supervisor {
         let checked = spec.connect.check(&self.policy);
         let checked = checked.map_err(|source| UpdateError::Connect { id: id.clone(), source })?;
         let settings = self.settings_of(&spec);
-        let Some(child) = self.children.get_mut(&id) else {
+        let mut children = self.children();
+        let Some(child) = children.get_mut(&id) else {
             return Err(UpdateError::NotFound(id));
         };
         if child.restart != spec.supervision.restart || child.kind != spec.kind {
@@ -169,7 +172,7 @@ impl Handler<CountConnections> for Supervisor {
     type Result = MessageResult<CountConnections>;
 
     fn handle(&mut self, _: CountConnections, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.children.counts())
+        MessageResult(self.children().counts())
     }
 }
 
@@ -182,7 +185,7 @@ impl Handler<Subscribe> for Supervisor {
         _: &mut Context<Self>,
     ) -> Self::Result {
         let id = subscription.id();
-        for address in self.children.addresses() {
+        for address in self.children().addresses() {
             address.do_send(Subscribe(subscription.clone()));
         }
         self.subscriptions.push(subscription);
@@ -194,7 +197,7 @@ impl Handler<Unsubscribe> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut Context<Self>) {
-        for address in self.children.addresses() {
+        for address in self.children().addresses() {
             address.do_send(Unsubscribe(id));
         }
         self.subscriptions.retain(|subscription| subscription.id() != id);

@@ -38,7 +38,7 @@ impl Supervisor {
         if self.shutting_down {
             return;
         }
-        let order = self.children.in_start_order();
+        let order = self.children().in_start_order();
         let (failed, due) = match self.regrouping.take() {
             None => (failed.clone(), due),
             // Two failures are one: from the earlier connection on, at the later time.
@@ -62,14 +62,14 @@ impl Supervisor {
         let task = ctx.spawn(stopped.into_actor(self).map(move |(), supervisor, _| {
             supervisor.regrouping = None;
             for address in supervisor.addresses(&start) {
-                address.do_send(Release);
+                address.do_send(Release::Group);
             }
         }));
         self.regrouping = Some(Regroup { failed, due, task });
     }
 
     fn addresses(&self, ids: &[ConnectionId]) -> Vec<Addr<Connection>> {
-        let known = ids.iter().filter_map(|id| self.children.get(id));
-        known.map(|child| child.address.clone()).collect()
+        let children = self.children();
+        ids.iter().filter_map(|id| Some(children.get(id)?.address.clone())).collect()
     }
 }

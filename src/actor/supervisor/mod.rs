@@ -2,26 +2,32 @@ mod builder;
 mod children;
 mod commands;
 mod group;
+mod tree;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, Addr, Arbiter, ArbiterHandle, AsyncContext as _,
     Context, WrapFuture as _,
 };
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 pub use self::builder::SupervisorBuilder;
-use self::{children::Children, group::Regroup};
+use self::{children::Children, group::Regroup, tree::Branch};
 use super::{
     builder::ConnectionBuilder,
-    commands::{Cut, Retire},
+    commands::{Cut, Hold, Retire},
     connection::{Connection, Superior},
 };
 use crate::{
     error::StartError,
     event::Subscription,
     lifecycle::{ConnectionId, ExitReason, Restraint, Supervised},
+    message::Shutdown,
     policy::AccessPolicy,
     spec::{ConnectionSpec, Settings},
     supervision::{Operation, Refused, Strategy},
@@ -32,7 +38,7 @@ use crate::{
 /// each one's restart type and backoff say.
 ///
 /// A connection that fails or panics does not touch the others. When the supervisor stops, by
-/// [`Shutdown`] or because its last address is dropped, its connections are closed.
+/// [`Shutdown`](crate::Shutdown) or because its last address is dropped, its connections are closed.
 ///
 /// ```no_run
 /// # use actix::prelude::*;
@@ -50,8 +56,8 @@ use crate::{
 pub struct Supervisor {
     policy: AccessPolicy,
     dialler: Option<SharedDialler>,
-    arbiters: Vec<Arbiter>,
-    children: Children,
+    /// Outlives this actor where it has a supervisor above that starts it again.
+    children: Arc<Mutex<Children>>,
     max_connections: usize,
     subscriptions: Vec<Subscription>,
     restraint: Arc<Restraint>,
@@ -59,6 +65,9 @@ pub struct Supervisor {
     strategy: Strategy,
     /// A group is being started again.
     regrouping: Option<Regroup>,
+    branches: BTreeMap<ConnectionId, Branch>,
+    /// There is a supervisor above, which starts this one again when it fails.
+    is_branch: bool,
     shutting_down: bool,
 }
 
@@ -67,6 +76,11 @@ impl Supervisor {
     #[must_use]
     pub fn builder() -> SupervisorBuilder {
         SupervisorBuilder::default()
+    }
+
+    /// A panic while it was locked leaves it whole: each change is a few assignments.
+    fn children(&self) -> MutexGuard<'_, Children> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start_connection(
@@ -78,13 +92,13 @@ impl Supervisor {
         if self.shutting_down {
             return Err(StartError::ShuttingDown);
         }
-        if let Err(refused) = Operation::Start.on(self.children.standing(&id)) {
+        if let Err(refused) = Operation::Start.on(self.children().standing(&id)) {
             return Err(match refused {
                 Refused::AlreadyStarted => StartError::AlreadyStarted(id),
                 _ => StartError::AlreadyPresent(id),
             });
         }
-        if self.children.len() >= self.max_connections {
+        if self.children().len() >= self.max_connections {
             return Err(StartError::TooManyConnections { max: self.max_connections });
         }
         spec.check()
@@ -95,7 +109,7 @@ impl Supervisor {
             .check(&self.policy)
             .map_err(|source| StartError::Connect { id: id.clone(), source })?;
 
-        let serial = self.children.take_serial();
+        let serial = self.children().take_serial();
         let builder = ConnectionBuilder {
             id: id.clone(),
             kind: spec.kind,
@@ -116,7 +130,7 @@ impl Supervisor {
         if !address.connected() {
             return Err(StartError::ArbiterGone);
         }
-        self.children.insert(id, address.clone(), spec, serial);
+        self.children().insert(id, address.clone(), spec, serial);
         Ok(address)
     }
 
@@ -131,31 +145,43 @@ impl Supervisor {
     }
 
     fn arbiter(&self, serial: u64) -> ArbiterHandle {
-        let count = self.arbiters.len() as u64;
-        let chosen = serial.checked_rem(count).and_then(|index| usize::try_from(index).ok());
-        match chosen.and_then(|index| self.arbiters.get(index)) {
-            Some(arbiter) => arbiter.handle(),
-            None => Arbiter::current(),
-        }
+        self.children().arbiter(serial).unwrap_or_else(Arbiter::current)
     }
 
-    /// There were too many restarts: it ends, with all its connections, as in OTP.
+    /// There were too many restarts: it ends, as in OTP. Alone, all its connections end with it. Where
+    /// there is a supervisor above, they are held until that has started this one again.
     fn give_up(&mut self, by: &ConnectionId, reason: &ExitReason, ctx: &mut Context<Self>) {
         if self.shutting_down {
             return;
         }
-        tracing::error!(connection = %by, %reason, "the supervisor gives up and ends");
-        let wound_down = self.wind_down(None).into_actor(self);
-        ctx.spawn(wound_down.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
+        tracing::error!(%by, %reason, "the supervisor gives up and ends");
+        if !self.is_branch {
+            let wound_down = self.wind_down(None).into_actor(self);
+            ctx.spawn(wound_down.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
+            return;
+        }
+        self.shutting_down = true;
+        let addresses: Vec<_> = {
+            let mut children = self.children();
+            children.gave_up = Some(reason.clone());
+            children.addresses().cloned().collect()
+        };
+        let now = super::clock::now();
+        let held = async move { join_all(addresses.iter().map(|it| it.send(Hold(now)))).await };
+        ctx.spawn(held.into_actor(self).map(|_, _, ctx: &mut Context<Self>| ctx.stop()));
     }
 
     /// Closes all connections, waits until their sockets are gone, and stops their actors. Those
     /// that take longer than `within` are cut.
     fn wind_down(&mut self, within: Option<Duration>) -> impl Future<Output = ()> + use<> {
         self.shutting_down = true;
-        let addresses = self.children.take_all();
+        let addresses = self.children().take_all();
+        let branches = std::mem::take(&mut self.branches);
+        let shutdown = Shutdown { deadline: within };
         async move {
-            let retired = join_all(addresses.iter().map(|address| address.send(Retire)));
+            let branches = branches.values().map(|branch| branch.address.send(shutdown));
+            let connections = addresses.iter().map(|address| address.send(Retire));
+            let retired = join(join_all(branches), join_all(connections));
             let Some(within) = within else { return drop(retired.await) };
             let mut retired = std::pin::pin!(retired);
             if tokio::time::timeout(within, &mut retired).await.is_err() {
@@ -171,9 +197,18 @@ impl Supervisor {
 impl Actor for Supervisor {
     type Context = Context<Self>;
 
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.adopt(ctx);
+    }
+
     fn stopped(&mut self, _: &mut Context<Self>) {
+        // A panic of ours, or too many restarts: the connections are for the next incarnation.
+        let has_failed = std::thread::panicking() || self.children().gave_up.is_some();
+        if self.is_branch && has_failed {
+            return;
+        }
         let wound_down = self.wind_down(None);
-        let arbiters = std::mem::take(&mut self.arbiters);
+        let arbiters = std::mem::take(&mut self.children().arbiters);
         actix_rt::spawn(async move {
             wound_down.await;
             for arbiter in arbiters {

@@ -1,0 +1,202 @@
+//! Supervisors below a supervisor: failure goes up, and connections outlive their supervisor.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::Addr;
+use tokio::time::sleep;
+use wsvisor::{
+    Connection, ConnectionSpec, CountConnections, Dialler, Dialling, GetStatus, Intensity,
+    OnExceeded, SendString, Shutdown, StartConnection, StartError, StartSupervisor, State,
+    Supervisor, SupervisorBuilder, Target, TerminateSupervisor, WhichSupervisors,
+    testing::{
+        Bug, Network, Peer, Recorder, Server, connected, disconnected, gave_up, virtual_time,
+    },
+};
+
+use crate::support::{listen, loopback_policy, network, quick};
+
+/// A supervisor above, whose subscriber hears of all connections below.
+fn top(builder: SupervisorBuilder) -> (Addr<Supervisor>, Recorder) {
+    let events = Recorder::start();
+    let builder = builder.policy(loopback_policy()).subscribe(events.lifecycle());
+    (builder.start(), events)
+}
+
+async fn branch(top: &Addr<Supervisor>, id: &str, builder: SupervisorBuilder) -> Addr<Supervisor> {
+    top.send(StartSupervisor::new(id, builder)).await.unwrap().unwrap()
+}
+
+async fn connect(
+    supervisor: &Addr<Supervisor>,
+    id: &str,
+    server: &Server,
+) -> (Addr<Connection>, Peer) {
+    let spec = ConnectionSpec::string(id, server.url()).backoff(quick());
+    let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+    (connection, server.open().await)
+}
+
+async fn latest(top: &Addr<Supervisor>) -> (Addr<Supervisor>, u32) {
+    let infos = top.send(WhichSupervisors).await.unwrap();
+    (infos[0].address.clone(), infos[0].restarts)
+}
+
+/// Panics in so many dials, when it is told to.
+struct Crashes(Network, Arc<AtomicUsize>);
+
+impl Dialler for Crashes {
+    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
+        let left = self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        assert!(left.is_err(), "told to panic");
+        self.0.dial(target)
+    }
+}
+
+/// Gives up at the first crash.
+fn brittle() -> SupervisorBuilder {
+    let none = Intensity::new(0, Duration::from_mins(1));
+    let none = none.per_supervisor().on_exceeded(OnExceeded::ShutdownSupervisor);
+    Supervisor::builder().intensity(none)
+}
+
+#[test]
+fn a_supervisor_below_has_what_the_one_above_has_and_ends_with_it() {
+    virtual_time(1, async {
+        let server = listen();
+        let (top, mut events) = top(Supervisor::builder().dialler(network()));
+        let below = branch(&top, "below", Supervisor::builder()).await;
+        let deeper = branch(&below, "deeper", Supervisor::builder()).await;
+        let (_connection, mut peer) = connect(&deeper, "a", &server).await;
+        events.expect(connected().of("a")).await;
+
+        let again = top.send(StartSupervisor::new("below", Supervisor::builder())).await.unwrap();
+        assert!(matches!(again, Err(StartError::AlreadyStarted(_))), "{again:?}");
+
+        let shutdown = actix_rt::spawn(top.send(Shutdown::gracefully()));
+        assert_eq!(peer.read_close().await, 1001_u16.to_be_bytes());
+        peer.close(1001).await;
+        drop(peer);
+        shutdown.await.unwrap().unwrap();
+        events.expect(disconnected().of("a").clean(true)).await;
+        assert!(below.send(CountConnections).await.is_err());
+        assert!(deeper.send(CountConnections).await.is_err());
+    });
+}
+
+#[test]
+fn one_may_be_terminated_and_the_others_do_not_notice() {
+    virtual_time(1, async {
+        let server = listen();
+        let (top, mut events) = top(Supervisor::builder().dialler(network()));
+        let one = branch(&top, "one", Supervisor::builder()).await;
+        let two = branch(&top, "two", Supervisor::builder()).await;
+        let (_a, peer_a) = connect(&one, "a", &server).await;
+        let (b, mut peer_b) = connect(&two, "b", &server).await;
+        drop(peer_a);
+        events.until(disconnected().of("a")).await;
+        top.send(TerminateSupervisor("one".into())).await.unwrap().unwrap();
+        let unknown = top.send(TerminateSupervisor("one".into())).await.unwrap();
+        assert_eq!(unknown.unwrap_err().to_string(), "connection one is not known");
+        b.send(SendString::new("still here")).await.unwrap().unwrap();
+        assert_eq!(peer_b.read().await.payload, b"still here");
+        assert_eq!(top.send(WhichSupervisors).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn sessions_run_on_when_their_supervisor_panics() {
+    virtual_time(1, async {
+        let server = listen();
+        let (top, mut events) = top(Supervisor::builder().dialler(network()));
+        let below = branch(&top, "below", Supervisor::builder()).await;
+        let (connection, mut peer) = connect(&below, "a", &server).await;
+        events.expect(connected().of("a")).await;
+
+        assert!(below.send(Bug).await.is_err(), "it panics");
+        connection.send(SendString::new("what bug?")).await.unwrap().unwrap();
+        assert_eq!(peer.read().await.payload, b"what bug?");
+        let (next, restarts) = latest(&top).await;
+        assert_eq!(restarts, 1);
+        let counts = next.send(CountConnections).await.unwrap();
+        assert_eq!((counts.specs, counts.connected), (1, 1));
+
+        // It is supervised as before.
+        peer.reset();
+        let _peer = server.open().await;
+        events.until(connected().of("a").epoch(2)).await;
+        assert_eq!(next.send(CountConnections).await.unwrap().connected, 1);
+    });
+}
+
+#[test]
+fn one_that_gives_up_is_started_again_with_all_its_connections() {
+    virtual_time(1, async {
+        let server = listen();
+        let crashes = Arc::new(AtomicUsize::new(0));
+        let dialler = Crashes(network(), Arc::clone(&crashes));
+        let (top, mut events) = top(Supervisor::builder().dialler(dialler));
+        let below = branch(&top, "below", brittle()).await;
+        let elsewhere = branch(&top, "elsewhere", Supervisor::builder()).await;
+        let (healthy, mut healthy_peer) = connect(&below, "healthy", &server).await;
+        let (bad, bad_peer) = connect(&below, "bad", &server).await;
+        let (_other, mut other_peer) = connect(&elsewhere, "other", &server).await;
+        for id in ["healthy", "bad", "other"] {
+            events.expect(connected().of(id)).await;
+        }
+
+        crashes.store(1, Ordering::Relaxed);
+        bad_peer.reset();
+        events.until(gave_up().of("bad")).await;
+        // The supervisor gives up, and its other connections are stopped with it …
+        healthy_peer.read_close().await;
+        healthy_peer.close(1000).await;
+        drop(healthy_peer);
+        events.until(disconnected().of("healthy").clean(true)).await;
+        // … and started again with it. Their addresses are the same.
+        let _peers = [server.open().await, server.open().await];
+        events.until(connected()).await;
+        events.until(connected()).await;
+        for connection in [&healthy, &bad] {
+            assert_eq!(connection.send(GetStatus).await.unwrap().state, State::Connected);
+        }
+        let (next, restarts) = latest(&top).await;
+        assert_eq!(restarts, 1);
+        assert_eq!(next.send(CountConnections).await.unwrap().connected, 2);
+        assert!(below.send(CountConnections).await.is_err(), "the first one has ended");
+        other_peer.ping("still there?").await;
+        assert_eq!(other_peer.read().await.payload, b"still there?");
+    });
+}
+
+/// OTP: the product of the intensities bounds what a tree bears.
+#[test]
+fn failure_goes_up_the_tree() {
+    virtual_time(1, async {
+        let server = listen();
+        let crashes = Arc::new(AtomicUsize::new(0));
+        let dialler = Crashes(network(), Arc::clone(&crashes));
+        let one = Intensity::new(1, Duration::from_hours(1))
+            .per_supervisor()
+            .on_exceeded(OnExceeded::ShutdownSupervisor);
+        let (top, mut events) = top(Supervisor::builder().dialler(dialler).intensity(one));
+        let below = branch(&top, "below", brittle()).await;
+        let (connection, peer) = connect(&below, "bad", &server).await;
+        events.expect(connected()).await;
+
+        crashes.store(2, Ordering::Relaxed);
+        peer.reset();
+        events.until(gave_up()).await;
+        // Once is borne, and twice is not.
+        events.until(gave_up()).await;
+        sleep(Duration::from_mins(10)).await;
+        assert!(top.send(CountConnections).await.is_err(), "the top has ended");
+        assert!(!connection.connected());
+        assert_eq!(network().live(&server.url()), 0);
+    });
+}
