@@ -224,6 +224,9 @@ pub enum InvalidSpec {
         /// Its period.
         period: Duration,
     },
+    /// It is marked as significant, and that can mean nothing.
+    #[error("significant: {0}")]
+    Significant(&'static str),
     /// A limit leaves nothing.
     #[error("{0} is zero: nothing could be sent or received")]
     ZeroLimit(&'static str),

@@ -39,5 +39,5 @@ pub use protocol::{
     ProtocolError, RetryAfter,
 };
 pub use spec::{ConnectionSpec, Kind, Settings, Timeouts};
-pub use supervision::{CascadeOn, DialGate, HostBreaker, InvalidGate, Strategy};
+pub use supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, InvalidGate, Strategy};
 pub use transport::{BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, Target, Tcp, Tls};

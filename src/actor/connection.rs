@@ -98,6 +98,8 @@ pub(super) struct Report {
 pub(super) enum Alarm {
     /// The group has failed, and is to start again then.
     Cascade(Instant),
+    /// A significant connection has ended by itself.
+    SignificantEnd,
     /// It is more than the supervisor may bear.
     Escalation(ExitReason),
 }
@@ -250,6 +252,7 @@ impl Connection {
                 }
                 Action::Emit(epoch, event) => self.emit(epoch, &event),
                 Action::Cascade(due) => self.alarm = Some(Box::new(Alarm::Cascade(due))),
+                Action::SignificantEnd => self.alarm = Some(Box::new(Alarm::SignificantEnd)),
                 Action::Escalate(reason) => {
                     self.alarm = Some(Box::new(Alarm::Escalation(reason)));
                 }

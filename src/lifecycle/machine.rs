@@ -45,6 +45,8 @@ pub(crate) struct Supervision {
     pub(crate) stable_after: StableAfter,
     pub(crate) budget: RetryBudget,
     pub(crate) classify: Option<SharedClassify>,
+    /// Its end may be that of its supervisor.
+    pub(crate) significant: bool,
 }
 
 impl Supervision {
@@ -120,6 +122,8 @@ pub(crate) enum Action {
     Emit(Epoch, LifecycleEvent),
     /// Tell the supervisor that the group has failed, and is to start again at this time.
     Cascade(Instant),
+    /// Tell the supervisor that a significant connection has ended by itself.
+    SignificantEnd,
     /// Tell the supervisor that it has to end, and why.
     Escalate(ExitReason),
 }
@@ -492,6 +496,13 @@ impl Machine {
     fn give_up(&mut self, reason: ExitReason, actions: &mut Actions) {
         self.phase = Phase::Failed;
         actions.push(self.emit(LifecycleEvent::GaveUp { reason }));
+        self.tell_significance(actions);
+    }
+
+    fn tell_significance(&self, actions: &mut Actions) {
+        if self.supervision().is_some_and(|terms| terms.significant) {
+            actions.push(Action::SignificantEnd);
+        }
     }
 
     fn stop(&mut self, actions: &mut Actions) {
@@ -520,6 +531,7 @@ impl Machine {
                 self.give_up(reason, actions);
             } else {
                 self.stop(actions);
+                self.tell_significance(actions);
             }
             return;
         }

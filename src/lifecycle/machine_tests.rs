@@ -92,6 +92,7 @@ fn name(action: &Action) -> String {
         }
         Action::Escalate(_) => "Escalate".into(),
         Action::Cascade(_) => "Cascade".into(),
+        Action::SignificantEnd => "SignificantEnd".into(),
         Action::Emit(_, event) => {
             let text = format!("{event:?}");
             text.split([' ', '{']).next().unwrap_or_default().to_owned()
@@ -396,7 +397,7 @@ proptest! {
                         prop_assert!(supervised, "alone, nothing reconnects by itself");
                         follow_ups += 1;
                     }
-                    Action::Escalate(_) | Action::Cascade(_) => {
+                    Action::Escalate(_) | Action::Cascade(_) | Action::SignificantEnd => {
                         prop_assert!(false, "each is for itself");
                     }
                     Action::Emit(..) => follow_ups += 1,

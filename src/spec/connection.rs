@@ -9,6 +9,7 @@ use crate::{
         StableAfter, Supervision,
     },
     message::Connect,
+    supervision::AutoShutdown,
 };
 
 /// A connection that a supervisor is asked to keep: OTP's child spec.
@@ -97,6 +98,14 @@ impl ConnectionSpec {
         self
     }
 
+    /// Marks it as significant: its end by itself may be that of its supervisor, as
+    /// [`AutoShutdown`] says. It must be transient or temporary.
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        Arc::make_mut(&mut self.supervision).significant = true;
+        self
+    }
+
     /// Sets what ends mean where the default table does not fit the server.
     #[must_use]
     pub fn classify(mut self, classify: impl Classify) -> Self {
@@ -137,6 +146,19 @@ impl ConnectionSpec {
             return Err(InvalidSpec::ZeroLimit("retry_budget.attempts"));
         }
         self.settings.check()
+    }
+
+    /// As OTP does, combinations that can mean nothing are refused.
+    pub(crate) fn check_significance(&self, auto: AutoShutdown) -> Result<(), InvalidSpec> {
+        match (self.supervision.significant, self.supervision.restart, auto) {
+            (true, RestartPolicy::Permanent, _) => Err(InvalidSpec::Significant(
+                "a permanent connection does not end by itself; make it transient or temporary",
+            )),
+            (true, _, AutoShutdown::Never) => Err(InvalidSpec::Significant(
+                "its supervisor never ends by itself; give that an auto_shutdown",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Two limits that are both sensible may cancel each other.

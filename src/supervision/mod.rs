@@ -2,11 +2,13 @@
 //! when.
 
 mod administration;
+mod auto_shutdown;
 mod breaker;
 mod gate;
 mod strategy;
 
 pub(crate) use administration::{Operation, Refused, Standing};
+pub use auto_shutdown::AutoShutdown;
 pub use breaker::HostBreaker;
 pub(crate) use breaker::Outcome;
 pub use gate::{DialGate, InvalidGate};

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use wsvisor::{
-    ConnectionSpec, CountConnections, Dialler, Dialling, ExitClass, ExplainConnection, GetStatus,
-    Intensity, OnExceeded, Reconnect, RetryBudget, SendString, Shutdown, StartConnection,
-    StartError, State, Supervisor, Target, UpdateError, UpdateSpec, WhichConnections,
+    AutoShutdown, Backoff, ConnectionSpec, CountConnections, Dialler, Dialling, ExitClass,
+    ExplainConnection, GetStatus, Intensity, InvalidSpec, OnExceeded, Reconnect, RestartPolicy,
+    RetryBudget, SendString, Shutdown, StartConnection, StartError, State, Supervisor, Target,
+    TerminateConnection, UpdateError, UpdateSpec, WhichConnections,
     testing::{
         Recorder, Script, backoff_scheduled, connected, disconnected, gave_up, virtual_time,
     },
@@ -235,5 +236,96 @@ fn reconnect_does_not_wait_for_the_breaker() {
         let _peer = server.open().await;
         events.until(connected()).await;
         assert_eq!(began.elapsed(), Duration::ZERO);
+    });
+}
+
+/// OTP's `auto_shutdown`.
+#[test]
+fn a_supervisor_may_end_with_its_significant_connections() {
+    virtual_time(1, async {
+        for (auto_shutdown, ends_with) in
+            [(AutoShutdown::AnySignificant, 1), (AutoShutdown::AllSignificant, 2)]
+        {
+            let server = listen();
+            let builder = Supervisor::builder().policy(loopback_policy()).dialler(network());
+            let supervisor = builder.auto_shutdown(auto_shutdown).start();
+            let start = async |spec: ConnectionSpec| {
+                supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+                server.open().await
+            };
+            let spec = |id: &str| ConnectionSpec::string(id, server.url());
+            let mut helper = start(spec("helper")).await;
+            let transient = spec("transient").restart(RestartPolicy::Transient).significant();
+            let temporary = spec("temporary").restart(RestartPolicy::Temporary).significant();
+            let mut peers = vec![start(transient).await, start(temporary).await];
+            for ended in 1..=ends_with {
+                let counts = supervisor.send(CountConnections).await.unwrap();
+                assert!(counts.connected > 0, "{auto_shutdown:?} after {ended}");
+                let mut peer = peers.remove(0);
+                peer.close(1000).await;
+                peer.read_close().await;
+            }
+            assert_eq!(helper.read_close().await, 1001_u16.to_be_bytes());
+            helper.close(1001).await;
+            drop((helper, peers));
+            sleep(Duration::from_secs(10)).await;
+            assert!(supervisor.send(CountConnections).await.is_err(), "{auto_shutdown:?}");
+        }
+    });
+}
+
+#[test]
+fn what_is_terminated_or_comes_back_is_no_significant_end() {
+    virtual_time(1, async {
+        let server = listen();
+        let builder = Supervisor::builder().policy(loopback_policy()).dialler(network());
+        let supervisor = builder.auto_shutdown(AutoShutdown::AnySignificant).start();
+        let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
+        let spec = spec.restart(RestartPolicy::Transient).significant();
+        supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+        server.open().await.reset();
+        events.until(backoff_scheduled()).await;
+        let peer = server.open().await;
+        events.until(connected().epoch(2)).await;
+        drop(peer);
+        supervisor.send(TerminateConnection("a".into())).await.unwrap().unwrap();
+        sleep(Duration::from_mins(1)).await;
+        assert_eq!(supervisor.send(CountConnections).await.unwrap().specs, 1);
+    });
+}
+
+#[test]
+fn significance_that_means_nothing_is_refused() {
+    virtual_time(1, async {
+        let supervisor = supervisor();
+        let refusal = async |spec: ConnectionSpec| {
+            supervisor.send(StartConnection(spec)).await.unwrap().unwrap_err().to_string()
+        };
+        let permanent = refusal(ConnectionSpec::string("a", URL).significant()).await;
+        assert!(permanent.contains("significant: a permanent connection"), "{permanent}");
+        let spec = ConnectionSpec::string("a", URL).restart(RestartPolicy::Transient);
+        let never = refusal(spec.significant()).await;
+        assert!(never.contains("significant: its supervisor never ends"), "{never}");
+        let spec = ConnectionSpec::string("a", URL).retry_budget(RetryBudget::attempts(0));
+        let zero = refusal(spec).await;
+        assert!(zero.contains("retry_budget.attempts is zero"), "{zero}");
+    });
+}
+
+#[test]
+fn limits_that_cancel_each_other_are_refused() {
+    virtual_time(1, async {
+        let intensity = Intensity::new(5, Duration::from_secs(30)).all_restarts();
+        let supervisor = crashing(intensity).start();
+        let minute = Duration::from_mins(1);
+        let backoff = Backoff::between(Duration::from_secs(10), minute).unwrap();
+        let spec = ConnectionSpec::string("a", URL).backoff(backoff);
+        let refused = supervisor.send(StartConnection(spec)).await.unwrap().unwrap_err();
+        let expected =
+            InvalidSpec::UnreachableIntensity { max_restarts: 5, period: Duration::from_secs(30) };
+        assert!(
+            matches!(&refused, StartError::Spec { source, .. } if *source == expected),
+            "{refused}"
+        );
     });
 }

@@ -10,7 +10,7 @@ use crate::{
     event::Subscription,
     lifecycle::{Intensity, Restraint},
     policy::AccessPolicy,
-    supervision::{CascadeOn, DialGate, HostBreaker, Strategy},
+    supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, Strategy},
     transport::{Dialler, Gate, SharedDialler},
 };
 
@@ -28,6 +28,7 @@ pub struct SupervisorBuilder {
     max_connections: usize,
     strategy: Strategy,
     cascade_on: CascadeOn,
+    auto_shutdown: AutoShutdown,
 }
 
 impl Default for SupervisorBuilder {
@@ -44,6 +45,7 @@ impl Default for SupervisorBuilder {
             max_connections: usize::MAX,
             strategy: Strategy::default(),
             cascade_on: CascadeOn::default(),
+            auto_shutdown: AutoShutdown::default(),
         }
     }
 }
@@ -109,6 +111,13 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Sets whether it ends when its significant connections have. Default: never.
+    #[must_use]
+    pub const fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
+        self
+    }
+
     /// Sets how many connections it keeps at most, whatever state they are in. Default: no limit.
     #[must_use]
     pub const fn max_connections(mut self, max: usize) -> Self {
@@ -143,6 +152,7 @@ impl SupervisorBuilder {
             restraint: Arc::new(Restraint::new(self.intensity, cascades)),
             gate: self.gate.unwrap_or_else(|| Gate::new(self.dial_gate, self.host_breaker)),
             strategy: self.strategy,
+            auto_shutdown: self.auto_shutdown,
             regrouping: None,
             branches: BTreeMap::new(),
             is_branch,

@@ -32,6 +32,7 @@ pub(super) struct Child {
     pub(super) connect: Box<Connect>,
     pub(super) restart: RestartPolicy,
     pub(super) kind: Kind,
+    significant: bool,
     /// Rises with each start, so that it also tells the order of starts.
     pub(super) serial: u64,
     state: State,
@@ -77,11 +78,14 @@ impl Children {
         serial: u64,
     ) {
         let ConnectionSpec { connect, kind, supervision, .. } = spec;
-        let restart = supervision.restart;
+        let (restart, significant) = (supervision.restart, supervision.significant);
         let (connect, state, epoch) = (Box::new(connect), State::Connecting, Epoch::NONE);
         self.counts.specs += 1;
         *self.counts.of(state) += 1;
-        self.by_id.insert(id, Child { address, connect, restart, kind, serial, state, epoch });
+        self.by_id.insert(
+            id,
+            Child { address, connect, restart, kind, significant, serial, state, epoch },
+        );
     }
 
     pub(super) fn get(&self, id: &ConnectionId) -> Option<&Child> {
@@ -132,6 +136,13 @@ impl Children {
         let mut children: Vec<_> = self.by_id.iter().collect();
         children.sort_unstable_by_key(|(_, child)| child.serial);
         children.into_iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// How many significant connections have not ended.
+    pub(super) fn significant_left(&self) -> usize {
+        let is_left =
+            |child: &&Child| child.significant && Standing::of(child.state) != Standing::Stopped;
+        self.by_id.values().filter(is_left).count()
     }
 
     /// Notes where a child is.

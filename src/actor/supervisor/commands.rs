@@ -27,6 +27,7 @@ impl Handler<Report> for Supervisor {
         self.children().note(&report);
         match report.alarm.as_deref() {
             Some(Alarm::Cascade(due)) => self.regroup(&report.id, *due, ctx),
+            Some(Alarm::SignificantEnd) => self.significant_end(&report.id, ctx),
             Some(Alarm::Escalation(reason)) => self.give_up(&report.id, reason, ctx),
             None => {}
         }

@@ -30,7 +30,7 @@ use crate::{
     message::Shutdown,
     policy::AccessPolicy,
     spec::{ConnectionSpec, Settings},
-    supervision::{Operation, Refused, Strategy},
+    supervision::{AutoShutdown, Operation, Refused, Strategy},
     transport::{Gate, SharedDialler},
 };
 
@@ -63,6 +63,7 @@ pub struct Supervisor {
     restraint: Arc<Restraint>,
     gate: Gate,
     strategy: Strategy,
+    auto_shutdown: AutoShutdown,
     /// A group is being started again.
     regrouping: Option<Regroup>,
     branches: BTreeMap<ConnectionId, Branch>,
@@ -103,6 +104,7 @@ impl Supervisor {
         }
         spec.check()
             .and_then(|()| spec.check_against(self.restraint.intensity()))
+            .and_then(|()| spec.check_significance(self.auto_shutdown))
             .map_err(|source| StartError::Spec { id: id.clone(), source })?;
         let first = spec
             .connect
@@ -169,6 +171,17 @@ impl Supervisor {
         let now = super::clock::now();
         let held = async move { join_all(addresses.iter().map(|it| it.send(Hold(now)))).await };
         ctx.spawn(held.into_actor(self).map(|_, _, ctx: &mut Context<Self>| ctx.stop()));
+    }
+
+    /// A significant connection has ended by itself.
+    fn significant_end(&mut self, id: &ConnectionId, ctx: &mut Context<Self>) {
+        let left = self.children().significant_left();
+        if self.shutting_down || !self.auto_shutdown.is_due(left) {
+            return;
+        }
+        tracing::info!(%id, "the supervisor ends, because a significant connection has");
+        let wound_down = self.wind_down(None).into_actor(self);
+        ctx.spawn(wound_down.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
     }
 
     /// Closes all connections, waits until their sockets are gone, and stops their actors. Those
