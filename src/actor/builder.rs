@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use actix::{Actor as _, Addr, ArbiterHandle};
 
-use super::connection::{Connection, Superior};
+use super::{connection::Connection, superior::Superior};
 use crate::{
     error::InvalidSpec,
     event::Subscription,

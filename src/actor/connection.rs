@@ -8,8 +8,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Message,
-    SpawnHandle, WeakRecipient, fut::ActorFuture,
+    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, SpawnHandle,
+    fut::ActorFuture,
 };
 use tokio::{
     sync::oneshot,
@@ -19,21 +19,21 @@ use tokio::{
 use super::{
     builder::ConnectionBuilder,
     clock::{calendar, now},
-    commands::{Adopt, Update},
     fanout::{EpochInbound, Fanout},
+    superior::{Adopt, Alarm, Report, Superior, Update},
 };
 use crate::{
     error::ConnectError,
     lifecycle::{
         Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
-        RestartPolicy, State, Supervised, Urgency,
+        RestartPolicy, State, Urgency,
     },
     message::{CheckedConnect, Connect},
     policy::AccessPolicy,
     protocol::{CloseCode, CloseFrame},
     spec::{Kind, Settings},
     supervision::Heed,
-    transport::{Gate, Link, Opened, Route, Session, dial, with_entropy},
+    transport::{Link, Opened, Route, Session, dial, with_entropy},
 };
 
 /// A WebSocket connection: the actor that is told what to do and outlives every socket.
@@ -71,37 +71,6 @@ pub struct Connection {
     waiting_for_rest: Vec<oneshot::Sender<()>>,
     /// The actor stops when the connection comes to rest: it is temporary, or its supervisor ends.
     pub(super) stops_at_rest: bool,
-}
-
-/// The supervisor, as its connections see it.
-pub(super) struct Superior {
-    pub(super) supervised: Supervised,
-    pub(super) gate: Gate,
-    pub(super) reports: WeakRecipient<Report>,
-    /// Tells this actor from an earlier one of the same id.
-    pub(super) serial: u64,
-}
-
-/// A connection tells its supervisor where it is.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Report {
-    pub(super) id: ConnectionId,
-    pub(super) serial: u64,
-    pub(super) state: State,
-    pub(super) epoch: Epoch,
-    pub(super) alarm: Option<Box<Alarm>>,
-}
-
-/// What an end means beyond its connection.
-#[derive(Debug)]
-pub(super) enum Alarm {
-    /// The group has failed, and is to start again then.
-    Cascade(Instant),
-    /// A significant connection has ended by itself.
-    SignificantEnd,
-    /// It is more than the supervisor may bear.
-    Escalation(ExitReason),
 }
 
 impl Connection {

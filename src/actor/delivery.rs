@@ -1,9 +1,8 @@
 use std::rc::Rc;
 
-use actix::{Context, Message, dev::MessageResponse};
+use actix::{Actor, Message, dev::MessageResponse};
 use tokio::sync::oneshot;
 
-use super::connection::Connection;
 use crate::{
     error::{Delivery, Refusal, SendError},
     protocol::OwnedPayload,
@@ -24,11 +23,12 @@ impl Enqueue {
     }
 }
 
-impl<M> MessageResponse<Connection, M> for Enqueue
+impl<A, M> MessageResponse<A, M> for Enqueue
 where
+    A: Actor,
     M: Message<Result = Result<Delivery, SendError>>,
 {
-    fn handle(self, _: &mut Context<Connection>, reply: Option<oneshot::Sender<M::Result>>) {
+    fn handle(self, _: &mut A::Context, reply: Option<oneshot::Sender<M::Result>>) {
         let (refusal, reply) = match self.0 {
             Err(refusal) => (refusal, reply),
             Ok((link, payload)) => match link.push(Outgoing { payload, reply }) {

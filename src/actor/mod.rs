@@ -8,6 +8,8 @@ mod commands;
 mod connection;
 mod delivery;
 mod fanout;
+mod obedience;
+mod superior;
 mod supervisor;
 
 pub use builder::ConnectionBuilder;

@@ -6,7 +6,7 @@ use std::{
 use actix::{Addr, Arbiter, ArbiterHandle};
 
 use crate::{
-    actor::connection::{Connection, Report},
+    actor::{connection::Connection, superior::Report},
     error::ChildError,
     lifecycle::{ConnectionId, Epoch, ExitReason, RestartPolicy, State},
     message::{Connect, ConnectionInfo, Counts, WhichConnections},

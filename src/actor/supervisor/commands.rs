@@ -8,8 +8,8 @@ use actix::{
 use super::Supervisor;
 use crate::{
     actor::{
-        commands::{Discard, Terminate, Update},
-        connection::{Alarm, Connection, Report},
+        connection::Connection,
+        superior::{Alarm, Discard, Report, Terminate, Update},
     },
     error::{ChildError, StartError, UpdateError},
     message::{

@@ -7,8 +7,8 @@ use actix::{ActorFutureExt as _, Addr, AsyncContext as _, Context, SpawnHandle, 
 use super::Supervisor;
 use crate::{
     actor::{
-        commands::{Hold, Release},
         connection::Connection,
+        superior::{Hold, Release},
     },
     lifecycle::{ConnectionId, ExitClass},
     supervision::{CascadeOn, Strategy},

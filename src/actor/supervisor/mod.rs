@@ -20,8 +20,8 @@ pub use self::builder::SupervisorBuilder;
 use self::{children::Children, group::Regroup, tree::Branch};
 use super::{
     builder::ConnectionBuilder,
-    commands::{Cut, Hold, Retire},
-    connection::{Connection, Superior},
+    connection::Connection,
+    superior::{Cut, Hold, Retire, Superior},
 };
 use crate::{
     error::StartError,

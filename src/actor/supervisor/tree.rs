@@ -14,7 +14,7 @@ use super::{Supervisor, SupervisorBuilder, children::Children};
 use crate::{
     actor::{
         clock::now,
-        commands::{Adopt, Release, Retire},
+        superior::{Adopt, Release, Retire},
     },
     error::{ChildError, StartError},
     lifecycle::{Backoff, ConnectionId, ExitClass, ExitReason, Ledger, OnExceeded},

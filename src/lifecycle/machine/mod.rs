@@ -1,14 +1,19 @@
+mod ending;
+mod step;
+mod terms;
+
 use std::{
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
 use rand::Rng;
 
-use super::{
-    Backoff, Epoch, ExitClass, ExitReason, Floor, Ledger, LifecycleEvent, OnExceeded,
-    RestartPolicy, Restraint, RetryBudget, SharedClassify, StableAfter, State,
+pub(crate) use self::{
+    step::{Action, Busy, Input, Urgency},
+    terms::{Supervised, Supervision},
 };
+use super::{Epoch, Ledger, LifecycleEvent, RestartPolicy, Restraint, StableAfter, State};
 use crate::protocol::CloseFrame;
 
 /// The state machine of one connection.
@@ -28,33 +33,6 @@ pub(crate) struct Machine {
     /// Restarts that count against the supervisor's intensity, where each connection has a count.
     restarts: Option<Box<Ledger>>,
     supervised: Option<Supervised>,
-}
-
-/// What holds for a supervised connection: its own terms, and its supervisor's.
-#[derive(Clone, Debug)]
-pub(crate) struct Supervised {
-    pub(crate) supervision: Arc<Supervision>,
-    pub(crate) restraint: Arc<Restraint>,
-}
-
-/// How a supervised connection comes back. A connection without it never reconnects by itself.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Supervision {
-    pub(crate) restart: RestartPolicy,
-    pub(crate) backoff: Backoff,
-    pub(crate) stable_after: StableAfter,
-    pub(crate) budget: RetryBudget,
-    pub(crate) classify: Option<SharedClassify>,
-    /// Its end may be that of its supervisor.
-    pub(crate) significant: bool,
-}
-
-impl Supervision {
-    /// The defaults, which all connections share that ask for nothing else.
-    pub(crate) fn shared_default() -> Arc<Self> {
-        static DEFAULT: LazyLock<Arc<Supervision>> = LazyLock::new(Arc::default);
-        Arc::clone(&DEFAULT)
-    }
 }
 
 #[derive(Debug)]
@@ -82,68 +60,6 @@ enum Then {
     Redial,
     /// Wait until the supervisor releases the group, which is to be at this time.
     Hold(Instant),
-}
-
-/// What happened.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// A user's `Connect`, whose parameters were found good.
-    Connect,
-    /// A user's `Reconnect`.
-    Reconnect,
-    /// A user's `Disconnect` or the supervisor's end, with the close frame to send.
-    Disconnect(CloseFrame),
-    /// The application says that the session is ready.
-    MarkReady,
-    /// The session of this epoch finished its opening handshake.
-    Opened { epoch: Epoch, subprotocol: Option<Arc<str>> },
-    /// The attempt or session of this epoch ended; its socket is gone.
-    Exited { epoch: Epoch, reason: ExitReason },
-    /// Time passed.
-    Tick,
-    /// Another connection of the group failed: end the session, and wait for `Release`, which is to
-    /// be at this time.
-    Hold(Instant),
-    /// All of the group that had to end have ended, and its backoff is over. Or the supervisor was
-    /// started again, and everything with it.
-    Release { everything: bool },
-}
-
-/// What to do about it.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// Start the session task of this epoch.
-    Dial(Epoch, Urgency),
-    /// Drop the attempt that is under way; its `Exited` will come.
-    Abort,
-    /// Begin the closing handshake of the session; its `Exited` will come.
-    Close(CloseFrame),
-    /// Tell the subscribers of something in this epoch.
-    Emit(Epoch, LifecycleEvent),
-    /// Tell the supervisor that the group has failed, and is to start again at this time.
-    Cascade(Instant),
-    /// Tell the supervisor that a significant connection has ended by itself.
-    SignificantEnd,
-    /// Tell the supervisor that it has to end, and why.
-    Escalate(ExitReason),
-}
-
-/// Whether an attempt may be kept waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// As long as it takes.
-    Patient,
-    /// A person said now.
-    Now,
-}
-
-/// Why a command was not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Busy {
-    /// A connection exists or is being made or closed.
-    InProgress,
-    /// `Reconnect` without a `Connect` before it.
-    NeverConnected,
 }
 
 type Actions = Vec<Action>;
@@ -434,149 +350,7 @@ impl Machine {
             _ => vec![],
         }
     }
-
-    fn exited(
-        &mut self,
-        reason: ExitReason,
-        now: Instant,
-        wall: SystemTime,
-        rng: &mut dyn Rng,
-    ) -> Actions {
-        let (was_connected, stable, then) = match self.phase {
-            Phase::Connecting => (false, false, None),
-            Phase::Connected { stability } => (true, stability == Stability::Stable, None),
-            Phase::Closing { was_connected, stable, then } => (was_connected, stable, Some(then)),
-            // This epoch's end was already told.
-            Phase::Idle | Phase::BackingOff { .. } | Phase::Disconnected | Phase::Failed => {
-                return vec![];
-            }
-        };
-        let class = match then {
-            Some(_) => ExitClass::Shutdown,
-            None => self.classify(&reason, wall),
-        };
-        let ended = self.emit(if was_connected {
-            LifecycleEvent::Disconnected {
-                code: reason.close_code(),
-                was_clean: reason.was_clean(),
-                reason: reason.clone(),
-                class,
-            }
-        } else {
-            LifecycleEvent::ConnectionError { reason: reason.clone(), class }
-        });
-        let mut actions = vec![ended];
-        match then {
-            Some(Then::Redial) => {
-                actions.push(self.emit(LifecycleEvent::Restarted));
-                actions.push(self.dial(Urgency::Now));
-            }
-            Some(Then::Stop) => self.stop(&mut actions),
-            Some(Then::Hold(due)) => {
-                self.phase = Phase::BackingOff { due, held: true };
-                let (attempt, delay) = (self.attempt, due.saturating_duration_since(now));
-                actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
-            }
-            None => self.after_exit(reason, class, stable, now, rng, &mut actions),
-        }
-        actions
-    }
-
-    /// The class by the default table, or by the user's exceptions to it.
-    fn classify(&self, reason: &ExitReason, wall: SystemTime) -> ExitClass {
-        let standard = ExitClass::of(reason, wall);
-        match self.supervision().and_then(|terms| terms.classify.as_ref()) {
-            Some(classify) => {
-                classify.ask(reason, standard).or_floor(Floor::asked_for(reason, wall))
-            }
-            None => standard,
-        }
-    }
-
-    fn give_up(&mut self, reason: ExitReason, actions: &mut Actions) {
-        self.phase = Phase::Failed;
-        actions.push(self.emit(LifecycleEvent::GaveUp { reason }));
-        self.tell_significance(actions);
-    }
-
-    fn tell_significance(&self, actions: &mut Actions) {
-        if self.supervision().is_some_and(|terms| terms.significant) {
-            actions.push(Action::SignificantEnd);
-        }
-    }
-
-    fn stop(&mut self, actions: &mut Actions) {
-        self.phase = Phase::Disconnected;
-        if self.supervised.is_some() {
-            actions.push(self.emit(LifecycleEvent::Stopped));
-        }
-    }
-
-    fn after_exit(
-        &mut self,
-        reason: ExitReason,
-        class: ExitClass,
-        stable: bool,
-        now: Instant,
-        rng: &mut dyn Rng,
-        actions: &mut Actions,
-    ) {
-        let Some(Supervised { supervision, restraint }) = self.supervised.clone() else {
-            self.phase =
-                if class == ExitClass::Fatal { Phase::Failed } else { Phase::Disconnected };
-            return;
-        };
-        if !supervision.restart.restarts_after(&class) {
-            if class == ExitClass::Fatal {
-                self.give_up(reason, actions);
-            } else {
-                self.stop(actions);
-                self.tell_significance(actions);
-            }
-            return;
-        }
-        self.attempt = if stable { 0 } else { self.attempt.saturating_add(1) };
-        let since = *self.failing_since.get_or_insert(now);
-        if stable {
-            self.failing_since = None;
-        }
-        let mut delay = match class {
-            ExitClass::RetrySlow { floor } => supervision.backoff.slow_delay(floor, rng),
-            ExitClass::Retry { floor } => supervision.backoff.delay(self.attempt, floor, rng),
-            _ => supervision.backoff.delay(self.attempt, None, rng),
-        };
-        if let Some(on_exceeded) = restraint.record(&mut self.restarts, class, now) {
-            let intensity = *restraint.intensity();
-            let too_many = |last| ExitReason::TooManyRestarts {
-                max_restarts: intensity.max_restarts(),
-                period: intensity.period(),
-                last: Arc::new(last),
-            };
-            match on_exceeded {
-                OnExceeded::Delay(least) => delay = delay.max(least),
-                OnExceeded::Quarantine => return self.give_up(too_many(reason), actions),
-                OnExceeded::ShutdownSupervisor => {
-                    let reason = too_many(reason);
-                    self.give_up(reason.clone(), actions);
-                    return actions.push(Action::Escalate(reason));
-                }
-            }
-        }
-        if !stable && supervision.budget.is_spent(self.attempt, since, now + delay) {
-            let (attempts, last) = (self.attempt, Arc::new(reason));
-            return self.give_up(ExitReason::RetriesExhausted { attempts, last }, actions);
-        }
-        let (due, attempt) = (now + delay, self.attempt);
-        // The group's other connections are to end before this one is started again.
-        let held = restraint.fails_group(class);
-        self.phase = Phase::BackingOff { due, held };
-        actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
-        if held {
-            actions.push(Action::Cascade(due));
-        }
-    }
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;

@@ -1,0 +1,99 @@
+//! What the connection's actor does with each order of its supervisor.
+
+use actix::{Actor, ActorContext as _, Context, Handler, Message, dev::MessageResponse};
+use tokio::sync::oneshot;
+
+use super::{
+    connection::Connection,
+    superior::{Adopt, Cut, Discard, Hold, Release, Retire, Terminate, Update},
+};
+use crate::protocol::{CloseCode, CloseFrame};
+
+impl Handler<Terminate> for Connection {
+    type Result = AtRest;
+
+    fn handle(&mut self, _: Terminate, ctx: &mut Context<Self>) -> AtRest {
+        self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY), ctx);
+        AtRest(self.rest())
+    }
+}
+
+impl Handler<Retire> for Connection {
+    type Result = AtRest;
+
+    fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) -> AtRest {
+        // Until it is at rest it accepts no `Connect`, and then it is no more.
+        self.stops_at_rest = true;
+        self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY), ctx);
+        if self.is_at_rest() {
+            ctx.stop();
+        }
+        AtRest(self.rest())
+    }
+}
+
+impl Handler<Hold> for Connection {
+    type Result = AtRest;
+
+    fn handle(&mut self, Hold(due): Hold, ctx: &mut Context<Self>) -> AtRest {
+        self.hold(due, ctx);
+        AtRest(self.rest())
+    }
+}
+
+impl Handler<Release> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, release: Release, ctx: &mut Context<Self>) {
+        self.release(matches!(release, Release::Everything), ctx);
+    }
+}
+
+impl Handler<Adopt> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
+        self.adopted(adopt, ctx);
+    }
+}
+
+impl Handler<Cut> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Cut, _: &mut Context<Self>) {
+        self.cut();
+    }
+}
+
+impl Handler<Update> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, update: Update, _: &mut Context<Self>) {
+        self.update(update);
+    }
+}
+
+impl Handler<Discard> for Connection {
+    type Result = bool;
+
+    fn handle(&mut self, _: Discard, ctx: &mut Context<Self>) -> bool {
+        if self.is_at_rest() {
+            ctx.stop();
+        }
+        self.is_at_rest()
+    }
+}
+
+/// Answers once the connection is at rest, without holding its mailbox.
+pub(super) struct AtRest(oneshot::Receiver<()>);
+
+impl<A: Actor, M: Message<Result = ()>> MessageResponse<A, M> for AtRest {
+    fn handle(self, _: &mut A::Context, reply: Option<oneshot::Sender<()>>) {
+        if let Some(reply) = reply {
+            actix_rt::spawn(async move {
+                let _ = self.0.await;
+                let _ = reply.send(());
+            });
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What passes between a supervisor and its connections: orders down, reports up.
+
+use std::{sync::Arc, time::Instant};
+
+use actix::{Message, WeakRecipient};
+
+use crate::{
+    lifecycle::{ConnectionId, Epoch, ExitReason, Restraint, State, Supervised, Supervision},
+    message::CheckedConnect,
+    spec::Settings,
+    transport::Gate,
+};
+
+/// The supervisor, as its connections see it.
+pub(super) struct Superior {
+    pub(super) supervised: Supervised,
+    pub(super) gate: Gate,
+    pub(super) reports: WeakRecipient<Report>,
+    /// Tells this actor from an earlier one of the same id.
+    pub(super) serial: u64,
+}
+
+/// A connection tells its supervisor where it is.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Report {
+    pub(super) id: ConnectionId,
+    pub(super) serial: u64,
+    pub(super) state: State,
+    pub(super) epoch: Epoch,
+    pub(super) alarm: Option<Box<Alarm>>,
+}
+
+/// What an end means beyond its connection.
+#[derive(Debug)]
+pub(super) enum Alarm {
+    /// The group has failed, and is to start again then.
+    Cascade(Instant),
+    /// A significant connection has ended by itself.
+    SignificantEnd,
+    /// It is more than the supervisor may bear.
+    Escalation(ExitReason),
+}
+
+/// The supervisor ends a connection: closed with 1001, answered when its socket is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Terminate;
+
+/// The supervisor ends: the session is closed, and the actor stops once it is gone. Answered then.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
+
+/// Another connection of the group failed: the session is closed. Answered once it is gone. The next
+/// attempt waits for `Release`, which is to come at this time.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Hold(pub(super) Instant);
+
+/// What is held starts again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum Release {
+    /// With its group; what gave up stays as it is.
+    Group,
+    /// With its supervisor, whatever state it is in.
+    Everything,
+}
+
+/// There is a new supervisor.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Adopt {
+    pub(super) reports: WeakRecipient<Report>,
+    pub(super) restraint: Arc<Restraint>,
+}
+
+/// The time to end is over: the socket is dropped.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Cut;
+
+/// What the next attempt is to use.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Update {
+    pub(super) checked: CheckedConnect,
+    pub(super) settings: Arc<Settings>,
+    pub(super) supervision: Arc<Supervision>,
+}
+
+/// The supervisor is to forget the connection: its actor stops, if it is at rest. Answered with
+/// whether it is. The actor decides, because the supervisor knows its state a moment later.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct Discard;

@@ -1,0 +1,154 @@
+//! What follows from an end: class, restart type, intensity, retry budget, backoff, in this order.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use rand::Rng;
+
+use super::{Action, Actions, Machine, Phase, Stability, Supervised, Then, Urgency};
+use crate::lifecycle::{ExitClass, ExitReason, Floor, LifecycleEvent, OnExceeded};
+
+impl Machine {
+    pub(super) fn exited(
+        &mut self,
+        reason: ExitReason,
+        now: Instant,
+        wall: SystemTime,
+        rng: &mut dyn Rng,
+    ) -> Actions {
+        let (was_connected, stable, then) = match self.phase {
+            Phase::Connecting => (false, false, None),
+            Phase::Connected { stability } => (true, stability == Stability::Stable, None),
+            Phase::Closing { was_connected, stable, then } => (was_connected, stable, Some(then)),
+            // This epoch's end was already told.
+            Phase::Idle | Phase::BackingOff { .. } | Phase::Disconnected | Phase::Failed => {
+                return vec![];
+            }
+        };
+        let class = match then {
+            Some(_) => ExitClass::Shutdown,
+            None => self.classify(&reason, wall),
+        };
+        let ended = self.emit(if was_connected {
+            LifecycleEvent::Disconnected {
+                code: reason.close_code(),
+                was_clean: reason.was_clean(),
+                reason: reason.clone(),
+                class,
+            }
+        } else {
+            LifecycleEvent::ConnectionError { reason: reason.clone(), class }
+        });
+        let mut actions = vec![ended];
+        match then {
+            Some(Then::Redial) => {
+                actions.push(self.emit(LifecycleEvent::Restarted));
+                actions.push(self.dial(Urgency::Now));
+            }
+            Some(Then::Stop) => self.stop(&mut actions),
+            Some(Then::Hold(due)) => {
+                self.phase = Phase::BackingOff { due, held: true };
+                let (attempt, delay) = (self.attempt, due.saturating_duration_since(now));
+                actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
+            }
+            None => self.after_exit(reason, class, stable, now, rng, &mut actions),
+        }
+        actions
+    }
+
+    /// The class by the default table, or by the user's exceptions to it.
+    fn classify(&self, reason: &ExitReason, wall: SystemTime) -> ExitClass {
+        let standard = ExitClass::of(reason, wall);
+        match self.supervision().and_then(|terms| terms.classify.as_ref()) {
+            Some(classify) => {
+                classify.ask(reason, standard).or_floor(Floor::asked_for(reason, wall))
+            }
+            None => standard,
+        }
+    }
+
+    fn give_up(&mut self, reason: ExitReason, actions: &mut Actions) {
+        self.phase = Phase::Failed;
+        actions.push(self.emit(LifecycleEvent::GaveUp { reason }));
+        self.tell_significance(actions);
+    }
+
+    fn tell_significance(&self, actions: &mut Actions) {
+        if self.supervision().is_some_and(|terms| terms.significant) {
+            actions.push(Action::SignificantEnd);
+        }
+    }
+
+    fn stop(&mut self, actions: &mut Actions) {
+        self.phase = Phase::Disconnected;
+        if self.supervised.is_some() {
+            actions.push(self.emit(LifecycleEvent::Stopped));
+        }
+    }
+
+    fn after_exit(
+        &mut self,
+        reason: ExitReason,
+        class: ExitClass,
+        stable: bool,
+        now: Instant,
+        rng: &mut dyn Rng,
+        actions: &mut Actions,
+    ) {
+        let Some(Supervised { supervision, restraint }) = self.supervised.clone() else {
+            self.phase =
+                if class == ExitClass::Fatal { Phase::Failed } else { Phase::Disconnected };
+            return;
+        };
+        if !supervision.restart.restarts_after(&class) {
+            if class == ExitClass::Fatal {
+                self.give_up(reason, actions);
+            } else {
+                self.stop(actions);
+                self.tell_significance(actions);
+            }
+            return;
+        }
+        self.attempt = if stable { 0 } else { self.attempt.saturating_add(1) };
+        let since = *self.failing_since.get_or_insert(now);
+        if stable {
+            self.failing_since = None;
+        }
+        let mut delay = match class {
+            ExitClass::RetrySlow { floor } => supervision.backoff.slow_delay(floor, rng),
+            ExitClass::Retry { floor } => supervision.backoff.delay(self.attempt, floor, rng),
+            _ => supervision.backoff.delay(self.attempt, None, rng),
+        };
+        if let Some(on_exceeded) = restraint.record(&mut self.restarts, class, now) {
+            let intensity = *restraint.intensity();
+            let too_many = |last| ExitReason::TooManyRestarts {
+                max_restarts: intensity.max_restarts(),
+                period: intensity.period(),
+                last: Arc::new(last),
+            };
+            match on_exceeded {
+                OnExceeded::Delay(least) => delay = delay.max(least),
+                OnExceeded::Quarantine => return self.give_up(too_many(reason), actions),
+                OnExceeded::ShutdownSupervisor => {
+                    let reason = too_many(reason);
+                    self.give_up(reason.clone(), actions);
+                    return actions.push(Action::Escalate(reason));
+                }
+            }
+        }
+        if !stable && supervision.budget.is_spent(self.attempt, since, now + delay) {
+            let (attempts, last) = (self.attempt, Arc::new(reason));
+            return self.give_up(ExitReason::RetriesExhausted { attempts, last }, actions);
+        }
+        let (due, attempt) = (now + delay, self.attempt);
+        // The group's other connections are to end before this one is started again.
+        let held = restraint.fails_group(class);
+        self.phase = Phase::BackingOff { due, held };
+        actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
+        if held {
+            actions.push(Action::Cascade(due));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the machine is told, and what it says is to be done.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    lifecycle::{Epoch, ExitReason, LifecycleEvent},
+    protocol::CloseFrame,
+};
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A user's `Connect`, whose parameters were found good.
+    Connect,
+    /// A user's `Reconnect`.
+    Reconnect,
+    /// A user's `Disconnect` or the supervisor's end, with the close frame to send.
+    Disconnect(CloseFrame),
+    /// The application says that the session is ready.
+    MarkReady,
+    /// The session of this epoch finished its opening handshake.
+    Opened { epoch: Epoch, subprotocol: Option<Arc<str>> },
+    /// The attempt or session of this epoch ended; its socket is gone.
+    Exited { epoch: Epoch, reason: ExitReason },
+    /// Time passed.
+    Tick,
+    /// Another connection of the group failed: end the session, and wait for `Release`, which is to
+    /// be at this time.
+    Hold(Instant),
+    /// All of the group that had to end have ended, and its backoff is over. Or the supervisor was
+    /// started again, and everything with it.
+    Release { everything: bool },
+}
+
+/// What to do about it.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Start the session task of this epoch.
+    Dial(Epoch, Urgency),
+    /// Drop the attempt that is under way; its `Exited` will come.
+    Abort,
+    /// Begin the closing handshake of the session; its `Exited` will come.
+    Close(CloseFrame),
+    /// Tell the subscribers of something in this epoch.
+    Emit(Epoch, LifecycleEvent),
+    /// Tell the supervisor that the group has failed, and is to start again at this time.
+    Cascade(Instant),
+    /// Tell the supervisor that a significant connection has ended by itself.
+    SignificantEnd,
+    /// Tell the supervisor that it has to end, and why.
+    Escalate(ExitReason),
+}
+
+/// Whether an attempt may be kept waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// As long as it takes.
+    Patient,
+    /// A person said now.
+    Now,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// A connection exists or is being made or closed.
+    InProgress,
+    /// `Reconnect` without a `Connect` before it.
+    NeverConnected,
+}
