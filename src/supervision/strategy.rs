@@ -46,9 +46,30 @@ impl Strategy {
     }
 }
 
+impl<T: Clone + PartialEq> Regrouping<T> {
+    /// The same with those that another failure before has already stopped.
+    pub(crate) fn and(&self, stopped: &[T], order: &[T], failed: &T) -> Self {
+        let is_in = |child: &&T| self.start.contains(*child) || stopped.contains(*child);
+        let start: Vec<_> = order.iter().filter(is_in).cloned().collect();
+        let stop = start.iter().rev().filter(|child| *child != failed).cloned().collect();
+        Self { stop, start }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_failures_are_one() {
+        let order = ['a', 'b', 'd', 'e'];
+        // `c` had failed, so that `d` and `e` are held, and was deleted; then `e`, or `b`, fails.
+        let held = ['c', 'd', 'e'];
+        let after =
+            |failed| Strategy::RestForOne.regroup(&order, &failed).and(&held, &order, &failed);
+        assert_eq!(after('e'), Regrouping { stop: vec!['d'], start: vec!['d', 'e'] });
+        assert_eq!(after('b'), Regrouping { stop: vec!['e', 'd'], start: vec!['b', 'd', 'e'] });
+    }
 
     /// OTP's rules: `supervisor:restart/2` and the order of `terminate_children`.
     #[test]

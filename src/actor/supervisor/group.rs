@@ -16,7 +16,7 @@ use crate::{
 
 /// A group on its way from a failure to its next start.
 pub(super) struct Regroup {
-    failed: ConnectionId,
+    start: Vec<ConnectionId>,
     due: Instant,
     task: SpawnHandle,
 }
@@ -39,19 +39,16 @@ impl Supervisor {
             return;
         }
         let order = self.children().in_start_order();
-        let (failed, due) = match self.regrouping.take() {
-            None => (failed.clone(), due),
-            // Two failures are one: from the earlier connection on, at the later time.
-            Some(Regroup { failed: other, due: other_due, task }) => {
-                ctx.cancel_future(task);
-                let place = |id: &ConnectionId| order.iter().position(|known| known == id);
-                let first = if place(&other) < place(failed) { other } else { failed.clone() };
-                (first, due.max(other_due))
-            }
-        };
-        let regrouping = self.strategy.regroup(&order, &failed);
-        let stop = self.addresses(&regrouping.stop);
-        let start = regrouping.start;
+        let mut regrouping = self.strategy.regroup(&order, failed);
+        let mut due = due;
+        if let Some(earlier) = self.regrouping.take() {
+            // Two failures are one, at the later time. Whoever is held by now is started with them,
+            // also if the one that had failed first was deleted meanwhile.
+            ctx.cancel_future(earlier.task);
+            due = due.max(earlier.due);
+            regrouping = regrouping.and(&earlier.start, &order, failed);
+        }
+        let (stop, start) = (self.addresses(&regrouping.stop), regrouping.start.clone());
         let stopped = async move {
             for address in stop {
                 // One that is gone is stopped.
@@ -65,7 +62,7 @@ impl Supervisor {
                 address.do_send(Release::Group);
             }
         }));
-        self.regrouping = Some(Regroup { failed, due, task });
+        self.regrouping = Some(Regroup { start: regrouping.start, due, task });
     }
 
     fn addresses(&self, ids: &[ConnectionId]) -> Vec<Addr<Connection>> {

@@ -5,7 +5,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::lifecycle::Intensity;
+use crate::lifecycle::{ExitClass, ExitReason, Intensity, OnExceeded, SharedClassify};
 
 /// When a connection gives up.
 #[path = "giving_up_tests.rs"]
