@@ -20,13 +20,13 @@ use super::{
     builder::ConnectionBuilder,
     clock::{calendar, now},
     fanout::{EpochInbound, Fanout},
-    superior::{Adopt, Alarm, Report, Superior, Update},
+    superior::{Adopt, Alarm, Remains, Report, Superior, Update},
 };
 use crate::{
     error::ConnectError,
     lifecycle::{
         Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
-        RestartPolicy, State, Urgency,
+        RestartPolicy, State, Supervised, Urgency,
     },
     message::{CheckedConnect, Connect},
     policy::AccessPolicy,
@@ -101,6 +101,39 @@ impl Connection {
             alarm: None,
             waiting_for_rest: Vec::new(),
         }
+    }
+
+    /// Goes on with a connection whose actor is lost.
+    pub(super) fn revive(remains: Remains, superior: Superior) -> Self {
+        let Remains { id, kind, policy, settings, machine, checked, fanout, .. } = remains;
+        let subscriptions = Vec::new();
+        let builder = ConnectionBuilder { id, kind, policy, settings, subscriptions };
+        let mut connection = Self::new(builder, Some(superior));
+        connection.machine = machine;
+        connection.fanout.replace(fanout);
+        connection.route = checked.map(|checked| connection.route(checked));
+        connection
+    }
+
+    /// What another actor needs to go on with this connection.
+    fn leave_behind(&mut self, supervised: Supervised) -> Option<Remains> {
+        let fanout = Fanout::new(self.id.clone(), self.kind);
+        let supervised_machine = Machine::new(Some(supervised.clone()));
+        Some(Remains {
+            id: self.id.clone(),
+            kind: self.kind,
+            policy: self.policy.clone(),
+            settings: Arc::clone(&self.settings),
+            machine: std::mem::replace(&mut self.machine, supervised_machine),
+            checked: self.route.as_ref().map(|route| CheckedConnect {
+                allowed: route.allowed.clone(),
+                headers: route.headers.clone(),
+                subprotocols: route.subprotocols.clone(),
+            }),
+            // Its session may be lost in the middle of a delivery.
+            fanout: std::mem::replace(&mut *self.fanout.try_borrow_mut().ok()?, fanout),
+            supervised,
+        })
     }
 
     /// The checks of `Connect`, in their order: state, URL, policy, subprotocols, headers.
@@ -376,16 +409,46 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if self.route.is_some() {
-            // The machine refuses nothing at its start.
-            let _ = self.step(Input::Connect, ctx);
-        }
+        let (state, epoch) = (self.machine.state(), self.machine.epoch());
+        let input = match state {
+            State::Idle if self.route.is_some() => Input::Connect,
+            State::Idle => return,
+            // The actor before this one is lost, and its attempt or session with it.
+            State::Connecting | State::Connected | State::Closing => {
+                Input::Exited { epoch, reason: ExitReason::ArbiterStopped }
+            }
+            State::BackingOff | State::Disconnected | State::Failed => Input::Tick,
+        };
+        // The machine refuses none of these.
+        let _ = self.step(input, ctx);
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         if let Some(task) = self.task.take() {
             task.abort();
         }
+    }
+}
+
+/// An actor is dropped before its connection is at rest when its arbiter stops.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.settle(&ExitReason::ArbiterStopped);
+        }
+        if self.is_at_rest() {
+            return;
+        }
+        let Some(Superior { supervised, reports, serial, .. }) = self.superior.take() else {
+            return;
+        };
+        let (state, epoch) = (self.machine.state(), self.machine.epoch());
+        let (Some(remains), Some(supervisor)) = (self.leave_behind(supervised), reports.upgrade())
+        else {
+            return;
+        };
+        let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(remains))));
+        supervisor.do_send(Report { id, serial, state, epoch, alarm });
     }
 }
 

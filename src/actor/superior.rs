@@ -4,10 +4,14 @@ use std::{sync::Arc, time::Instant};
 
 use actix::{Message, WeakRecipient};
 
+use super::fanout::Fanout;
 use crate::{
-    lifecycle::{ConnectionId, Epoch, ExitReason, Restraint, State, Supervised, Supervision},
+    lifecycle::{
+        ConnectionId, Epoch, ExitReason, Machine, Restraint, State, Supervised, Supervision,
+    },
     message::CheckedConnect,
-    spec::Settings,
+    policy::AccessPolicy,
+    spec::{Kind, Settings},
     transport::Gate,
 };
 
@@ -21,7 +25,7 @@ pub(super) struct Superior {
 }
 
 /// A connection tells its supervisor where it is.
-#[derive(Debug, Message)]
+#[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Report {
     pub(super) id: ConnectionId,
@@ -32,14 +36,28 @@ pub(super) struct Report {
 }
 
 /// What an end means beyond its connection.
-#[derive(Debug)]
 pub(super) enum Alarm {
     /// The group has failed, and is to start again then.
     Cascade(Instant),
     /// A significant connection has ended by itself.
     SignificantEnd,
+    /// The actor is lost, and the connection is not: its arbiter stopped.
+    Orphaned(Box<Remains>),
     /// It is more than the supervisor may bear.
     Escalation(ExitReason),
+}
+
+/// What is left of a connection whose actor is lost. Another actor goes on with it: its epochs, the
+/// order of its events, its attempts and its subscribers are the same.
+pub(super) struct Remains {
+    pub(super) id: ConnectionId,
+    pub(super) kind: Kind,
+    pub(super) policy: AccessPolicy,
+    pub(super) settings: Arc<Settings>,
+    pub(super) machine: Machine,
+    pub(super) checked: Option<CheckedConnect>,
+    pub(super) fanout: Fanout,
+    pub(super) supervised: Supervised,
 }
 
 /// The supervisor ends a connection: closed with 1001, answered when its socket is gone.

@@ -76,7 +76,7 @@ impl ExitClass {
             ExitReason::Eof { .. } | ExitReason::Io(_) => RETRY,
             ExitReason::Dial(error) => Self::of_dial(error),
             ExitReason::Handshake(error) => Self::of_handshake(error, wall),
-            ExitReason::Crashed(_) => Self::Crash,
+            ExitReason::Crashed(_) | ExitReason::ArbiterStopped => Self::Crash,
             // The last two are told when a connection has given up already.
             ExitReason::Protocol(_)
             | ExitReason::RetriesExhausted { .. }
@@ -239,6 +239,7 @@ mod tests {
             (DialError::TlsUnavailable(host()).into(), ExitClass::Fatal),
             (DialError::Upgrade(io(io::ErrorKind::ConnectionReset)).into(), RETRY),
             (ExitReason::Crashed("boom".into()), ExitClass::Crash),
+            (ExitReason::ArbiterStopped, ExitClass::Crash),
         ];
         for (reason, expected) in table {
             assert_eq!(class(&reason), expected, "{reason}");

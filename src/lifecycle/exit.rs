@@ -47,6 +47,9 @@ pub enum ExitReason {
     /// The session's task panicked.
     #[error("the session's task panicked: {0}")]
     Crashed(Arc<str>),
+    /// The arbiter stopped on which the connection ran, and its thread with it.
+    #[error("the arbiter that the connection ran on has stopped")]
+    ArbiterStopped,
     /// The retry budget is spent.
     #[error("gave up after {attempts} attempts in a row; the last: {last}")]
     RetriesExhausted {

@@ -85,7 +85,8 @@ pub struct UpdateSpec(pub ConnectionSpec);
 #[rtype(result = "Result<Explanation, ChildError>")]
 pub struct ExplainConnection(pub ConnectionId);
 
-/// One line of [`WhichConnections`].
+/// One line of [`WhichConnections`]. The address is another only where the arbiter stopped on which the
+/// connection ran.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {

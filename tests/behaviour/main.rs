@@ -9,6 +9,7 @@
 )]
 
 mod administration;
+mod arbiters;
 mod groups;
 mod hostile_bytes;
 mod hostile_handshakes;

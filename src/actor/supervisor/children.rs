@@ -45,10 +45,22 @@ impl Children {
         Arc::new(Mutex::new(Self { arbiters, ..Self::default() }))
     }
 
-    /// The thread of a start, in turn.
+    /// The thread of a start, in turn, of those that run.
     pub(super) fn arbiter(&self, serial: u64) -> Option<ArbiterHandle> {
-        let turn = serial.checked_rem(self.arbiters.len() as u64)?;
-        self.arbiters.get(usize::try_from(turn).ok()?).map(Arbiter::handle)
+        let turn = usize::try_from(serial.checked_rem(self.arbiters.len() as u64)?).ok()?;
+        let from_turn = self.arbiters.iter().cycle().skip(turn).take(self.arbiters.len());
+        from_turn.map(Arbiter::handle).find(|arbiter| arbiter.spawn_fn(|| {}))
+    }
+
+    pub(super) fn knows(&self, id: &ConnectionId, serial: u64) -> bool {
+        self.by_id.get(id).is_some_and(|child| child.serial == serial)
+    }
+
+    /// The connection has another actor.
+    pub(super) fn move_to(&mut self, id: &ConnectionId, address: Addr<Connection>) {
+        if let Some(child) = self.by_id.get_mut(id) {
+            child.address = address;
+        }
     }
 
     pub(super) const fn counts(&self) -> Counts {

@@ -23,12 +23,13 @@ use crate::{
 impl Handler<Report> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, report: Report, ctx: &mut Context<Self>) {
+    fn handle(&mut self, mut report: Report, ctx: &mut Context<Self>) {
         self.children().note(&report);
-        match report.alarm.as_deref() {
-            Some(Alarm::Cascade(due)) => self.regroup(&report.id, *due, ctx),
+        match report.alarm.take().map(|alarm| *alarm) {
+            Some(Alarm::Cascade(due)) => self.regroup(&report.id, due, ctx),
             Some(Alarm::SignificantEnd) => self.significant_end(&report.id, ctx),
-            Some(Alarm::Escalation(reason)) => self.give_up(&report.id, reason, ctx),
+            Some(Alarm::Escalation(reason)) => self.give_up(&report.id, &reason, ctx),
+            Some(Alarm::Orphaned(remains)) => self.take_in(*remains, report.serial, ctx),
             None => {}
         }
     }

@@ -21,7 +21,7 @@ use self::{children::Children, group::Regroup, tree::Branch};
 use super::{
     builder::ConnectionBuilder,
     connection::Connection,
-    superior::{Cut, Hold, Retire, Superior},
+    superior::{Cut, Hold, Remains, Retire, Superior},
 };
 use crate::{
     error::StartError,
@@ -148,6 +148,25 @@ impl Supervisor {
 
     fn arbiter(&self, serial: u64) -> ArbiterHandle {
         self.children().arbiter(serial).unwrap_or_else(Arbiter::current)
+    }
+
+    /// Goes on with a connection whose arbiter stopped, on another one. Its address is another.
+    fn take_in(&mut self, remains: Remains, serial: u64, ctx: &Context<Self>) {
+        let id = remains.id.clone();
+        if self.shutting_down || !self.children().knows(&id, serial) {
+            return;
+        }
+        tracing::warn!(connection = %id, "its arbiter has stopped; it goes on elsewhere");
+        let superior = Superior {
+            supervised: remains.supervised.clone(),
+            gate: self.gate.clone(),
+            reports: ctx.address().downgrade().recipient(),
+            serial,
+        };
+        let address = Connection::start_in_arbiter(&self.arbiter(serial), move |_| {
+            Connection::revive(remains, superior)
+        });
+        self.children().move_to(&id, address);
     }
 
     /// There were too many restarts: it ends, as in OTP. Alone, all its connections end with it. Where

@@ -1,0 +1,68 @@
+//! Connections on threads of their own, and threads that stop. Over real sockets, for time and
+//! memory are shared with nobody there.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use actix::Arbiter;
+use wsvisor::{
+    ConnectionSpec, CountConnections, Dialler, Dialling, ExitReason, SendString, StartConnection,
+    Supervisor, Target, Tcp, WhichConnections,
+    testing::{Server, backoff_scheduled, connected, connection_error, disconnected},
+};
+
+use crate::support::{loopback_policy, recorded};
+
+/// Stops the arbiter that it runs on, when it is told to.
+struct StopsArbiter(Arc<AtomicBool>);
+
+impl Dialler for StopsArbiter {
+    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
+        if self.0.swap(false, Ordering::Relaxed) {
+            Arbiter::current().stop();
+        }
+        Tcp.dial(target)
+    }
+}
+
+#[actix::test]
+async fn a_connection_outlives_its_arbiter() {
+    let server = Server::on_loopback().await.unwrap();
+    let stops = Arc::new(AtomicBool::new(false));
+    let supervisor = Supervisor::builder()
+        .policy(loopback_policy())
+        .dialler(StopsArbiter(Arc::clone(&stops)))
+        .arbiters(2)
+        .start();
+    let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
+    let lost = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+    let peer = server.open().await;
+    events.expect(connected().epoch(1)).await;
+
+    stops.store(true, Ordering::Relaxed);
+    peer.reset();
+    events.expect(disconnected().epoch(1)).await;
+    events.expect(backoff_scheduled()).await;
+    // The next attempt is lost with its thread; it ends as any other, in the order of all events.
+    let stopped = |reason: &ExitReason| matches!(reason, ExitReason::ArbiterStopped);
+    events.expect(connection_error().epoch(2).because(stopped)).await;
+    events.expect("2 BackoffScheduled: retry 2…").await;
+    let mut peer = loop {
+        // The lost attempt may have reached the server before its thread ended.
+        let mut peer = server.accept().await;
+        if let Ok(request) = peer.try_request().await {
+            if peer.try_write(request.acceptance("")).await.is_ok() {
+                break peer;
+            }
+        }
+    };
+    events.expect(connected().epoch(3)).await;
+    assert!(!lost.connected(), "the actor is lost with its thread");
+    let infos = supervisor.send(WhichConnections::all()).await.unwrap();
+    infos[0].address.send(SendString::new("moved")).await.unwrap().unwrap();
+    assert_eq!(peer.read().await.payload, b"moved");
+    let counts = supervisor.send(CountConnections).await.unwrap();
+    assert_eq!((counts.specs, counts.connected), (1, 1));
+}
