@@ -447,7 +447,7 @@ impl Drop for Connection {
         else {
             return;
         };
-        let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(remains))));
+        let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(Box::new(remains)))));
         supervisor.do_send(Report { id, serial, state, epoch, alarm });
     }
 }
