@@ -175,37 +175,75 @@ mod tests {
         ExitClass::of(reason, SystemTime::UNIX_EPOCH)
     }
 
-    #[test]
-    fn close_codes() {
-        let restart = Floor { at_least: Duration::from_secs(5), jitter: Duration::from_secs(25) };
-        let table: &[(&[u16], ExitClass)] = &[
-            (&[1000], ExitClass::Normal),
-            (&[1001, 1011, 1014], RETRY),
-            (&[1012], ExitClass::Retry { floor: Some(restart) }),
-            (&[1013], RETRY_SLOW),
-            (&[1002, 1003, 1007, 1008, 1009, 1010], ExitClass::Fatal),
-            (&[3000, 3999, 4000, 4401, 4999], RETRY),
-        ];
-        for (codes, expected) in table {
-            for code in *codes {
-                assert_eq!(class(&closed(*code)), *expected, "close {code}");
-            }
-        }
-        assert_eq!(class(&ExitReason::ClosedByPeer(None)), RETRY, "close without a code (1005)");
+    fn dial(error: DialError) -> ExitReason {
+        error.into()
     }
 
-    #[test]
-    fn http_statuses() {
-        let table: &[(&[u16], ExitClass)] = &[
-            (&[408, 425, 500, 502, 503, 504], RETRY),
-            (&[429], RETRY_SLOW),
-            (&[200, 204, 301, 302, 400, 401, 403, 404, 410, 426, 501, 505], ExitClass::Fatal),
-        ];
-        for (codes, expected) in table {
-            for code in *codes {
-                assert_eq!(class(&status(*code, None)), *expected, "status {code}");
+    fn host() -> String {
+        "example.com".to_owned()
+    }
+
+    /// Each row of the default table is a test of its own.
+    macro_rules! rows {
+        ($($name:ident: $($reason:expr),+ => $expected:expr;)+) => {$(
+            #[test]
+            fn $name() {
+                for reason in [$($reason),+] {
+                    assert_eq!(class(&reason), $expected, "{reason}");
+                }
             }
-        }
+        )+};
+    }
+
+    rows! {
+        told_to_end: ExitReason::ClosedByUs(None), ExitReason::CloseUnanswered, ExitReason::Cancelled
+            => ExitClass::Shutdown;
+        close_1000_normal: closed(1000) => ExitClass::Normal;
+        close_1001_going_away: closed(1001) => RETRY;
+        close_1002_1003_1007_1010_for_good: closed(1002), closed(1003), closed(1007), closed(1010)
+            => ExitClass::Fatal;
+        close_1005_no_status: ExitReason::ClosedByPeer(None) => RETRY;
+        close_1006_abnormal: ExitReason::Eof { mid_message: false }, ExitReason::Eof { mid_message: true }
+            => RETRY;
+        close_1008_policy: closed(1008) => ExitClass::Fatal;
+        close_1009_too_big: closed(1009) => ExitClass::Fatal;
+        close_1011_internal_error: closed(1011) => RETRY;
+        close_1012_service_restart: closed(1012)
+            => ExitClass::Retry { floor: Some(Floor::SERVICE_RESTART) };
+        close_1013_try_again_later: closed(1013) => RETRY_SLOW;
+        close_1014_bad_gateway: closed(1014) => RETRY;
+        close_3000_to_4999_unknown: closed(3000), closed(3999), closed(4000), closed(4401), closed(4999)
+            => RETRY;
+        handshake_2xx_that_is_not_101: status(200, None), status(204, None) => ExitClass::Fatal;
+        handshake_3xx: status(301, None), status(302, None), status(308, None) => ExitClass::Fatal;
+        handshake_401_403: status(401, None), status(403, None) => ExitClass::Fatal;
+        handshake_404_410_426: status(404, None), status(410, None), status(426, None) => ExitClass::Fatal;
+        handshake_408_425: status(408, None), status(425, None) => RETRY;
+        handshake_429: status(429, None) => RETRY_SLOW;
+        handshake_500_502_503_504: status(500, None), status(502, None), status(503, None), status(504, None)
+            => RETRY;
+        handshake_other_5xx: status(501, None), status(505, None) => ExitClass::Fatal;
+        handshake_without_accept: ExitReason::Handshake(HandshakeError::MissingAccept) => ExitClass::Fatal;
+        name_not_resolved: dial(DialError::Resolve { host: host(), source: io(io::ErrorKind::Other) }),
+            dial(DialError::NoAddress { host: host() })
+            => RETRY;
+        tcp_refused_reset_or_timed_out:
+            dial(DialError::Tcp {
+                address: std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
+                source: io(io::ErrorKind::ConnectionRefused),
+            }),
+            dial(DialError::Timeout { phase: DialPhase::Connect, limit: Duration::ZERO }),
+            dial(DialError::Upgrade(io(io::ErrorKind::ConnectionReset))),
+            ExitReason::Io(io(io::ErrorKind::ConnectionReset))
+            => RETRY;
+        handshake_timed_out: dial(DialError::Timeout { phase: DialPhase::Handshake, limit: Duration::ZERO })
+            => RETRY;
+        certificate_refused: dial(DialError::Tls { host: host(), source: io(io::ErrorKind::InvalidData) })
+            => RETRY_SLOW;
+        tls_broken_off: dial(DialError::Tls { host: host(), source: io(io::ErrorKind::UnexpectedEof) })
+            => RETRY;
+        no_tls_compiled_in: dial(DialError::TlsUnavailable(host())) => ExitClass::Fatal;
+        panic_in_the_task: ExitReason::Crashed("boom".into()), ExitReason::ArbiterStopped => ExitClass::Crash;
     }
 
     #[test]
@@ -217,32 +255,5 @@ mod tests {
         assert_eq!(floor("7"), 7);
         assert_eq!(floor("86400"), 600);
         assert_eq!(floor("Thu, 01 Jan 1970 00:01:30 GMT"), 90);
-    }
-
-    #[test]
-    fn everything_else() {
-        let host = || "example.com".to_owned();
-        let address = "127.0.0.1:1".parse().unwrap();
-        #[rustfmt::skip]
-        let table = [
-            (ExitReason::ClosedByUs(None), ExitClass::Shutdown),
-            (ExitReason::CloseUnanswered, ExitClass::Shutdown),
-            (ExitReason::Cancelled, ExitClass::Shutdown),
-            (ExitReason::Eof { mid_message: false }, RETRY),
-            (ExitReason::Io(io(io::ErrorKind::ConnectionReset)), RETRY),
-            (DialError::Resolve { host: host(), source: io(io::ErrorKind::Other) }.into(), RETRY),
-            (DialError::NoAddress { host: host() }.into(), RETRY),
-            (DialError::Tcp { address, source: io(io::ErrorKind::ConnectionRefused) }.into(), RETRY),
-            (DialError::Timeout { phase: DialPhase::Tls, limit: Duration::ZERO }.into(), RETRY),
-            (DialError::Tls { host: host(), source: io(io::ErrorKind::InvalidData) }.into(), RETRY_SLOW),
-            (DialError::Tls { host: host(), source: io(io::ErrorKind::UnexpectedEof) }.into(), RETRY),
-            (DialError::TlsUnavailable(host()).into(), ExitClass::Fatal),
-            (DialError::Upgrade(io(io::ErrorKind::ConnectionReset)).into(), RETRY),
-            (ExitReason::Crashed("boom".into()), ExitClass::Crash),
-            (ExitReason::ArbiterStopped, ExitClass::Crash),
-        ];
-        for (reason, expected) in table {
-            assert_eq!(class(&reason), expected, "{reason}");
-        }
     }
 }

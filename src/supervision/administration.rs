@@ -57,27 +57,39 @@ impl Operation {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Operation::*, Refused, Standing};
 
-    /// Every cell of OTP's table of operations and child states.
-    #[test]
-    fn operation_by_state() {
-        use Operation::{Delete, Restart, Start, Terminate};
-        use Refused::{AlreadyPresent, AlreadyStarted, NotFound};
-        let columns =
-            [None, Some(Standing::Stopped), Some(Standing::Running), Some(Standing::Restarting)];
-        #[rustfmt::skip]
-        let table = [
-            //           absent         stopped              running                restarting
-            (Start,     [Ok(()),        Err(AlreadyPresent), Err(AlreadyStarted),   Err(AlreadyPresent)]),
-            (Restart,   [Err(NotFound), Ok(()),              Err(Refused::Running), Err(Refused::Restarting)]),
-            (Terminate, [Err(NotFound), Ok(()),              Ok(()),                Ok(())]),
-            (Delete,    [Err(NotFound), Ok(()),              Err(Refused::Running), Err(Refused::Restarting)]),
-        ];
-        for (operation, row) in table {
-            for (child, expected) in columns.into_iter().zip(row) {
-                assert_eq!(operation.on(child), expected, "{operation:?} on {child:?}");
+    /// Each cell of OTP's table of operations and child states is a test of its own.
+    macro_rules! cells {
+        ($($operation:ident on $name:ident: $child:expr => $expected:expr;)+) => {$(
+            #[test]
+            fn $name() {
+                assert_eq!($operation.on($child), $expected);
             }
-        }
+        )+};
+    }
+
+    const ABSENT: Option<Standing> = None;
+    const STOPPED: Option<Standing> = Some(Standing::Stopped);
+    const RUNNING: Option<Standing> = Some(Standing::Running);
+    const RESTARTING: Option<Standing> = Some(Standing::Restarting);
+
+    cells! {
+        Start on start_absent: ABSENT => Ok(());
+        Start on start_stopped: STOPPED => Err(Refused::AlreadyPresent);
+        Start on start_running: RUNNING => Err(Refused::AlreadyStarted);
+        Start on start_restarting: RESTARTING => Err(Refused::AlreadyPresent);
+        Restart on restart_absent: ABSENT => Err(Refused::NotFound);
+        Restart on restart_stopped: STOPPED => Ok(());
+        Restart on restart_running: RUNNING => Err(Refused::Running);
+        Restart on restart_restarting: RESTARTING => Err(Refused::Restarting);
+        Terminate on terminate_absent: ABSENT => Err(Refused::NotFound);
+        Terminate on terminate_stopped: STOPPED => Ok(());
+        Terminate on terminate_running: RUNNING => Ok(());
+        Terminate on terminate_restarting: RESTARTING => Ok(());
+        Delete on delete_absent: ABSENT => Err(Refused::NotFound);
+        Delete on delete_stopped: STOPPED => Ok(());
+        Delete on delete_running: RUNNING => Err(Refused::Running);
+        Delete on delete_restarting: RESTARTING => Err(Refused::Restarting);
     }
 }

@@ -52,10 +52,10 @@ async fn a_connection_outlives_its_arbiter() {
     let mut peer = loop {
         // The lost attempt may have reached the server before its thread ended.
         let mut peer = server.accept().await;
-        if let Ok(request) = peer.try_request().await {
-            if peer.try_write(request.acceptance("")).await.is_ok() {
-                break peer;
-            }
+        if let Ok(request) = peer.try_request().await
+            && peer.try_write(request.acceptance("")).await.is_ok()
+        {
+            break peer;
         }
     };
     events.expect(connected().epoch(3)).await;
