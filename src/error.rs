@@ -224,6 +224,11 @@ pub enum InvalidSpec {
         /// Its period.
         period: Duration,
     },
+    /// There is no backoff, and nothing else that ends a loop of attempts.
+    #[error(
+        "backoff: without one, a failing server is dialled in a hot loop; choose a backoff, or let the supervisor's intensity count all restarts"
+    )]
+    HotLoop,
     /// It is marked as significant, and that can mean nothing.
     #[error("significant: {0}")]
     Significant(&'static str),

@@ -135,6 +135,19 @@ impl Backoff {
         Ok(Self { spread, ..self })
     }
 
+    /// No delay at all, as OTP has none. A supervisor takes it only where its
+    /// [`Intensity`](crate::Intensity) counts all restarts: else a failing server would be dialled
+    /// in a hot loop.
+    #[must_use]
+    pub const fn none() -> Self {
+        const NONE: Duration = Duration::ZERO;
+        Self { min: NONE, max: NONE, factor: 1.0, jitter: Jitter::None, spread: NONE }
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.max.is_zero()
+    }
+
     /// The shortest delay between two attempts of an unstable connection.
     #[must_use]
     pub const fn min(&self) -> Duration {

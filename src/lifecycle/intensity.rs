@@ -117,6 +117,10 @@ impl Intensity {
         self.period
     }
 
+    pub(crate) const fn counts_all_restarts(&self) -> bool {
+        matches!(self.scope, IntensityScope::AllRestarts)
+    }
+
     const fn counts(&self, class: ExitClass) -> bool {
         match self.scope {
             IntensityScope::Crashes => matches!(class, ExitClass::Crash),

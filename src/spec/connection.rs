@@ -163,6 +163,9 @@ impl ConnectionSpec {
 
     /// Two limits that are both sensible may cancel each other.
     pub(crate) fn check_against(&self, intensity: &Intensity) -> Result<(), InvalidSpec> {
+        if self.supervision.backoff.is_none() && !intensity.counts_all_restarts() {
+            return Err(InvalidSpec::HotLoop);
+        }
         if intensity.is_reachable_with(&self.supervision.backoff) {
             Ok(())
         } else {

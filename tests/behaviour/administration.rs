@@ -313,6 +313,26 @@ fn significance_that_means_nothing_is_refused() {
 }
 
 #[test]
+fn no_backoff_needs_another_limit() {
+    virtual_time(1, async {
+        let spec = || ConnectionSpec::string("a", URL).backoff(Backoff::none());
+        let refused = supervisor().send(StartConnection(spec())).await.unwrap().unwrap_err();
+        assert!(
+            matches!(&refused, StartError::Spec { source: InvalidSpec::HotLoop, .. }),
+            "{refused}"
+        );
+        // OTP to the letter: its intensity ends the loop.
+        let limit = Intensity::new(3, Duration::from_secs(5)).all_restarts();
+        let builder = Supervisor::builder().policy(loopback_policy()).dialler(network());
+        let supervisor = builder.intensity(limit).host_breaker(None).start();
+        let mut recorder = Recorder::start();
+        let spec = spec().subscribe(recorder.lifecycle());
+        supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+        recorder.until(gave_up().epoch(4)).await;
+    });
+}
+
+#[test]
 fn limits_that_cancel_each_other_are_refused() {
     virtual_time(1, async {
         let intensity = Intensity::new(5, Duration::from_secs(30)).all_restarts();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lifecycle::{ExitRules, RetryBudget};
+use crate::lifecycle::{Backoff, ExitRules, RetryBudget};
 
 fn supervision() -> Supervision {
     Supervision::default()
@@ -141,6 +141,75 @@ fn connections_may_be_counted_together() {
     two.step(Input::Connect);
     assert_eq!(one.exited(crashed()), ["ConnectionError", "Backoff 1"]);
     assert_eq!(two.exited(crashed()), ["ConnectionError", "GaveUp"]);
+}
+
+/// OTP's `supervisor`, as data: what follows from the exit of its one child.
+struct Otp {
+    restart: RestartPolicy,
+    intensity: usize,
+    period: u64,
+    restarts: Vec<u64>,
+}
+
+impl Otp {
+    fn exit(&mut self, is_normal: bool, now: u64) -> &'static str {
+        let restarts = match self.restart {
+            RestartPolicy::Permanent => true,
+            RestartPolicy::Transient => !is_normal,
+            RestartPolicy::Temporary => false,
+        };
+        if !restarts {
+            return "stopped";
+        }
+        let period = self.period;
+        let kept = self.restarts.iter().copied().take_while(|at| *at + period >= now);
+        self.restarts = std::iter::once(now).chain(kept).collect();
+        if self.restarts.len() <= self.intensity { "restarted" } else { "supervisor shut down" }
+    }
+}
+
+proptest! {
+    /// All restarts counted together, without a backoff: OTP to the letter.
+    #[test]
+    fn without_backoff_and_with_all_restarts_counted_it_is_otp(
+        restart in prop_oneof![
+            Just(RestartPolicy::Permanent),
+            Just(RestartPolicy::Transient),
+            Just(RestartPolicy::Temporary),
+        ],
+        intensity in 0_u32..5,
+        period in 1_u64..2_000,
+        exits in proptest::collection::vec((any::<bool>(), 0_u64..1_000), 1..40),
+    ) {
+        let limit = Intensity::new(intensity, Duration::from_millis(period))
+            .all_restarts()
+            .per_supervisor()
+            .on_exceeded(OnExceeded::ShutdownSupervisor);
+        let terms = Supervision { restart, backoff: Backoff::none(), ..supervision() };
+        let mut rig = Rig::restrained(Some(terms), limit);
+        let mut otp = Otp { restart, intensity: intensity as usize, period, restarts: Vec::new() };
+        let mut now = 0;
+        rig.step(Input::Connect);
+        for (is_normal, pause) in exits {
+            now += pause;
+            rig.now += Duration::from_millis(pause);
+            rig.opened();
+            let actions = rig.exited(if is_normal { closed(1000) } else { lost() });
+            let follows = match actions.last().map(String::as_str) {
+                Some("Stopped") => "stopped",
+                Some("Escalate") => "supervisor shut down",
+                _ => {
+                    prop_assert_eq!(rig.machine.due(), Some(rig.now), "at once");
+                    rig.step(Input::Tick);
+                    "restarted"
+                }
+            };
+            prop_assert_eq!(follows, otp.exit(is_normal, now), "{:?} at {} ms", actions, now);
+            if follows != "restarted" {
+                break;
+            }
+        }
+    }
 }
 
 #[test]
