@@ -20,13 +20,13 @@ use super::{
     builder::ConnectionBuilder,
     clock::{calendar, now},
     fanout::{EpochInbound, Fanout},
-    superior::{Adopt, Alarm, Remains, Report, Superior, Update},
+    superior::{Adopt, Alarm, Report, Superior, Update},
 };
 use crate::{
     error::ConnectError,
     lifecycle::{
         Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
-        RestartPolicy, State, Supervised, Urgency,
+        RestartPolicy, State, Urgency,
     },
     message::{CheckedConnect, Connect},
     policy::AccessPolicy,
@@ -51,8 +51,8 @@ use crate::{
 pub struct Connection {
     pub(super) id: ConnectionId,
     pub(super) kind: Kind,
-    policy: AccessPolicy,
-    settings: Arc<Settings>,
+    pub(super) policy: AccessPolicy,
+    pub(super) settings: Arc<Settings>,
     pub(super) machine: Machine,
     /// The last accepted parameters; absent until the first.
     pub(super) route: Option<Rc<Route>>,
@@ -103,39 +103,6 @@ impl Connection {
         }
     }
 
-    /// Goes on with a connection whose actor is lost.
-    pub(super) fn revive(remains: Remains, superior: Superior) -> Self {
-        let Remains { id, kind, policy, settings, machine, checked, fanout, .. } = remains;
-        let subscriptions = Vec::new();
-        let builder = ConnectionBuilder { id, kind, policy, settings, subscriptions };
-        let mut connection = Self::new(builder, Some(superior));
-        connection.machine = machine;
-        connection.fanout.replace(fanout);
-        connection.route = checked.map(|checked| connection.route(checked));
-        connection
-    }
-
-    /// What another actor needs to go on with this connection.
-    fn leave_behind(&mut self, supervised: Supervised) -> Option<Remains> {
-        let fanout = Fanout::new(self.id.clone(), self.kind);
-        let supervised_machine = Machine::new(Some(supervised.clone()));
-        Some(Remains {
-            id: self.id.clone(),
-            kind: self.kind,
-            policy: self.policy.clone(),
-            settings: Arc::clone(&self.settings),
-            machine: std::mem::replace(&mut self.machine, supervised_machine),
-            checked: self.route.as_ref().map(|route| CheckedConnect {
-                allowed: route.allowed.clone(),
-                headers: route.headers.clone(),
-                subprotocols: route.subprotocols.clone(),
-            }),
-            // Its session may be lost in the middle of a delivery.
-            fanout: std::mem::replace(&mut *self.fanout.try_borrow_mut().ok()?, fanout),
-            supervised,
-        })
-    }
-
     /// The checks of `Connect`, in their order: state, URL, policy, subprotocols, headers.
     pub(super) fn connect(
         &mut self,
@@ -154,7 +121,7 @@ impl Connection {
         self
     }
 
-    fn route(&self, checked: CheckedConnect) -> Rc<Route> {
+    pub(super) fn route(&self, checked: CheckedConnect) -> Rc<Route> {
         let CheckedConnect { allowed, headers, subprotocols } = checked;
         let (policy, settings) = (self.policy.clone(), Arc::clone(&self.settings));
         let gate = self.superior.as_ref().map(|superior| superior.gate.clone());
@@ -427,28 +394,6 @@ impl Actor for Connection {
         if let Some(task) = self.task.take() {
             task.abort();
         }
-    }
-}
-
-/// An actor is dropped before its connection is at rest when its arbiter stops.
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(link) = self.link.take() {
-            link.settle(&ExitReason::ArbiterStopped);
-        }
-        if self.is_at_rest() {
-            return;
-        }
-        let Some(Superior { supervised, reports, serial, .. }) = self.superior.take() else {
-            return;
-        };
-        let (state, epoch) = (self.machine.state(), self.machine.epoch());
-        let (Some(remains), Some(supervisor)) = (self.leave_behind(supervised), reports.upgrade())
-        else {
-            return;
-        };
-        let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(Box::new(remains)))));
-        supervisor.do_send(Report { id, serial, state, epoch, alarm });
     }
 }
 

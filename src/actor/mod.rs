@@ -9,6 +9,7 @@ mod connection;
 mod delivery;
 mod fanout;
 mod obedience;
+mod orphan;
 mod superior;
 mod supervisor;
 

@@ -1,0 +1,71 @@
+//! Connections whose actor is lost, because its arbiter stopped.
+
+use std::sync::Arc;
+
+use super::{
+    builder::ConnectionBuilder,
+    connection::Connection,
+    fanout::Fanout,
+    superior::{Alarm, Remains, Report, Superior},
+};
+use crate::{
+    lifecycle::{ExitReason, Machine, Supervised},
+    message::CheckedConnect,
+};
+
+impl Connection {
+    /// Goes on with a connection whose actor is lost.
+    pub(super) fn revive(remains: Remains, superior: Superior) -> Self {
+        let Remains { id, kind, policy, settings, machine, checked, fanout, .. } = remains;
+        let subscriptions = Vec::new();
+        let builder = ConnectionBuilder { id, kind, policy, settings, subscriptions };
+        let mut connection = Self::new(builder, Some(superior));
+        connection.machine = machine;
+        connection.fanout.replace(fanout);
+        connection.route = checked.map(|checked| connection.route(checked));
+        connection
+    }
+
+    /// What another actor needs to go on with this connection.
+    fn leave_behind(&mut self, supervised: Supervised) -> Option<Remains> {
+        let fanout = Fanout::new(self.id.clone(), self.kind);
+        let supervised_machine = Machine::new(Some(supervised.clone()));
+        Some(Remains {
+            id: self.id.clone(),
+            kind: self.kind,
+            policy: self.policy.clone(),
+            settings: Arc::clone(&self.settings),
+            machine: std::mem::replace(&mut self.machine, supervised_machine),
+            checked: self.route.as_ref().map(|route| CheckedConnect {
+                allowed: route.allowed.clone(),
+                headers: route.headers.clone(),
+                subprotocols: route.subprotocols.clone(),
+            }),
+            // Its session may be lost in the middle of a delivery.
+            fanout: std::mem::replace(&mut *self.fanout.try_borrow_mut().ok()?, fanout),
+            supervised,
+        })
+    }
+}
+
+/// An actor is dropped before its connection is at rest when its arbiter stops.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take() {
+            link.settle(&ExitReason::ArbiterStopped);
+        }
+        if self.is_at_rest() {
+            return;
+        }
+        let Some(Superior { supervised, reports, serial, .. }) = self.superior.take() else {
+            return;
+        };
+        let (state, epoch) = (self.machine.state(), self.machine.epoch());
+        let (Some(remains), Some(supervisor)) = (self.leave_behind(supervised), reports.upgrade())
+        else {
+            return;
+        };
+        let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(Box::new(remains)))));
+        supervisor.do_send(Report { id, serial, state, epoch, alarm });
+    }
+}
