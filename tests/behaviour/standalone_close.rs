@@ -109,7 +109,7 @@ async fn a_peer_that_does_not_read_is_cut_and_the_unwritten_is_told() {
     let timeouts = Timeouts { close: ms(50), ..Timeouts::default() };
     let (connection, mut events, _peer, _server) =
         connected_with(settings().timeouts(timeouts)).await;
-    // More than the kernel's buffers take.
+    // More than the stream takes.
     let sends: Vec<_> =
         (0..7).map(|_| connection.send(SendString::new("x".repeat(1_000_000)))).collect();
     let fates = actix_rt::spawn(futures_util::future::join_all(sends));
@@ -126,10 +126,8 @@ async fn a_peer_that_does_not_read_is_cut_and_the_unwritten_is_told() {
         Err(_) => 3,
     };
     let ranks: Vec<_> = fates.iter().map(rank).collect();
-    assert_eq!(ranks.len(), 7, "every send has its fate");
-    assert!(ranks.is_sorted(), "written, then in part, then not: {ranks:?}");
-    assert_eq!(ranks.last(), Some(&2), "the last was never begun: {ranks:?}");
-    assert!(ranks.iter().filter(|rank| **rank == 1).count() <= 1, "one at most in part: {ranks:?}");
+    // The stream took a part of the first, and nothing of the others.
+    assert_eq!(ranks, [1, 2, 2, 2, 2, 2, 2]);
 }
 
 #[actix::test]
