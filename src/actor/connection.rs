@@ -181,9 +181,9 @@ impl Connection {
         let _ = self.step(Input::Hold(due), ctx);
     }
 
-    /// What was held starts again.
-    pub(super) fn release(&mut self, everything: bool, ctx: &mut Context<Self>) {
-        let _ = self.step(Input::Release { everything }, ctx);
+    /// The group starts again.
+    pub(super) fn release(&mut self, ctx: &mut Context<Self>) {
+        let _ = self.step(Input::Release { everything: false }, ctx);
     }
 
     /// Has a new supervisor, and tells it how things are.
@@ -193,6 +193,13 @@ impl Connection {
         }
         self.machine.restrain(adopt.restraint);
         self.reported = (State::Idle, Epoch::NONE);
+        if adopt.starts_again {
+            let _ = self.step(Input::Release { everything: true }, ctx);
+        } else if self.machine.is_held() {
+            // The one before knew when its group was to start again.
+            let due = self.machine.next_attempt();
+            self.alarm = due.map(|due| Box::new(Alarm::Cascade(due)));
+        }
         self.report(ctx);
     }
 

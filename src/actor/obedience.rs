@@ -44,8 +44,8 @@ impl Handler<Hold> for Connection {
 impl Handler<Release> for Connection {
     type Result = ();
 
-    fn handle(&mut self, release: Release, ctx: &mut Context<Self>) {
-        self.release(matches!(release, Release::Everything), ctx);
+    fn handle(&mut self, _: Release, ctx: &mut Context<Self>) {
+        self.release(ctx);
     }
 }
 

@@ -76,15 +76,10 @@ pub(super) struct Retire;
 #[rtype(result = "()")]
 pub(super) struct Hold(pub(super) Instant);
 
-/// What is held starts again.
+/// The group starts again.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) enum Release {
-    /// With its group; what gave up stays as it is.
-    Group,
-    /// With its supervisor, whatever state it is in.
-    Everything,
-}
+pub(super) struct Release;
 
 /// There is a new supervisor.
 #[derive(Message)]
@@ -92,6 +87,8 @@ pub(super) enum Release {
 pub(super) struct Adopt {
     pub(super) reports: WeakRecipient<Report>,
     pub(super) restraint: Arc<Restraint>,
+    /// The one before gave up, and everything starts again, whatever state it is in.
+    pub(super) starts_again: bool,
 }
 
 /// The time to end is over: the socket is dropped.

@@ -11,9 +11,9 @@ use std::{
 use actix::Addr;
 use tokio::time::sleep;
 use wsvisor::{
-    Connection, ConnectionSpec, CountConnections, Dialler, Dialling, GetStatus, Intensity,
-    OnExceeded, SendString, Shutdown, StartConnection, StartError, StartSupervisor, State,
-    Supervisor, SupervisorBuilder, Target, TerminateSupervisor, WhichSupervisors,
+    CascadeOn, Connection, ConnectionSpec, CountConnections, Dialler, Dialling, GetStatus,
+    Intensity, OnExceeded, SendString, Shutdown, StartConnection, StartError, StartSupervisor,
+    State, Strategy, Supervisor, SupervisorBuilder, Target, TerminateSupervisor, WhichSupervisors,
     testing::{
         Bug, Network, Peer, Recorder, Server, connected, disconnected, gave_up, virtual_time,
     },
@@ -198,5 +198,34 @@ fn failure_goes_up_the_tree() {
         assert!(top.send(CountConnections).await.is_err(), "the top has ended");
         assert!(!connection.connected());
         assert_eq!(network().live(&server.url()), 0);
+    });
+}
+
+/// Who waits for its group waits for a supervisor that may be another by then.
+#[test]
+fn a_group_that_waits_is_started_by_the_next_supervisor() {
+    virtual_time(1, async {
+        let (first, second) = (listen(), listen());
+        let (top, mut events) = top(Supervisor::builder().dialler(network()));
+        let group =
+            Supervisor::builder().strategy(Strategy::OneForAll).cascade_on(CascadeOn::SessionLost);
+        let below = branch(&top, "below", group).await;
+        let (_a, mut peer_a) = connect(&below, "a", &first).await;
+        let spec = ConnectionSpec::string("b", second.url());
+        below.send(StartConnection(spec)).await.unwrap().unwrap();
+        let mut peer_b = second.open().await;
+        // Service restart: the group waits for at least five seconds.
+        let began = tokio::time::Instant::now();
+        peer_b.close(1012).await;
+        drop(peer_b);
+        peer_a.read_close().await;
+        peer_a.close(1000).await;
+        drop(peer_a);
+        events.until(disconnected().of("a")).await;
+        assert!(below.send(Bug).await.is_err(), "it panics while its group waits");
+        let _peers = [first.open().await, second.open().await];
+        assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
+        events.until(connected().of("a").epoch(2)).await;
+        events.until(connected().of("b").epoch(2)).await;
     });
 }

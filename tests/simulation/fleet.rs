@@ -20,6 +20,7 @@ use crate::{
     journal::Journal,
     life::Life,
     plan::{Command, Home, Member},
+    seat::Seat,
     watch::Watch,
     witness::{Visitor, Witness},
 };
@@ -29,7 +30,7 @@ pub(crate) struct Live {
     pub(crate) number: usize,
     pub(crate) member: Member,
     url: String,
-    supervisor: Option<Addr<Supervisor>>,
+    supervisor: Option<Seat>,
     journal: Journal,
     pub(crate) watch: Watch,
     current: RefCell<Option<Current>>,
@@ -60,7 +61,7 @@ impl Live {
         number: usize,
         member: Member,
         server: &str,
-        supervisor: Option<Addr<Supervisor>>,
+        supervisor: Option<Seat>,
         watch: &Watch,
         journal: &Journal,
     ) -> Rc<Self> {
@@ -157,9 +158,14 @@ impl Live {
                 }
             }
             Command::Visit(time) => self.visit(&connection, time).await,
+            Command::Bug => {
+                if let Some(seat) = &self.supervisor {
+                    seat.panic().await;
+                }
+            }
             Command::Terminate | Command::Restart | Command::Delete | Command::Count => {
-                let Some(supervisor) = self.supervisor.clone() else { return };
-                self.administer(&supervisor, command).await;
+                let Some(seat) = self.supervisor.clone() else { return };
+                self.administer(&seat.occupant().await, command).await;
             }
         }
     }
@@ -190,11 +196,12 @@ impl Live {
         }
         .start();
         let connection = match &self.supervisor {
-            Some(supervisor) => {
-                let started = supervisor.send(StartConnection(self.spec(&witness))).await;
-                let started = started.expect("the supervisor lives");
+            Some(seat) => {
+                let start = StartConnection(self.spec(&witness));
+                // A bug may have come before.
+                let started = seat.occupant().await.send(start).await;
                 self.note(format_args!("Start: {:?}", started.as_ref().map(|_| ())));
-                started.ok()
+                started.ok().and_then(Result::ok)
             }
             None if self.current.borrow().is_none() => Some(self.start_alone(&witness)),
             None => None,
@@ -288,7 +295,7 @@ impl Live {
                 let bound = self.member.close_timeout + LINGER + Duration::from_millis(10);
                 self.journal.check(took <= bound, format_args!("Terminate took {took:?} (I5)"));
                 // Unless someone started it again meanwhile.
-                if commands == self.commands.get() {
+                if answer.is_ok() && commands == self.commands.get() {
                     let live = self.watch.live(&self.path());
                     self.journal
                         .check(live == 0, format_args!("{live} sockets after Terminate (I5)"));
@@ -304,7 +311,7 @@ impl Live {
                 self.note(format_args!("Delete: {answer:?}"));
             }
             Command::Count => {
-                let counts = supervisor.send(CountConnections).await.expect("the supervisor lives");
+                let Ok(counts) = supervisor.send(CountConnections).await else { return };
                 let sum = counts.connecting
                     + counts.connected
                     + counts.closing

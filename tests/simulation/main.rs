@@ -21,6 +21,7 @@ mod fleet;
 mod journal;
 mod life;
 mod plan;
+mod seat;
 mod servers;
 mod shrink;
 mod watch;

@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// The strategy of each.
     pub(crate) supervisors: Vec<(Strategy, CascadeOn)>,
+    /// Whether they stand below another one.
+    pub(crate) tree: bool,
     pub(crate) servers: usize,
     pub(crate) members: Vec<Member>,
     /// In the order of their times.
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     Restart,
     Delete,
     Count,
+    /// Its supervisor has a bug.
+    Bug,
     /// Another subscriber comes, and goes a while later.
     Visit(Duration),
 }
@@ -106,7 +110,8 @@ impl Plan {
             })
             .collect();
         moves.sort_by_key(|(at, _)| *at);
-        Self { seed, supervisors, servers, members, moves, length }
+        let tree = rng.random_ratio(1, 3);
+        Self { seed, supervisors, tree, servers, members, moves, length }
     }
 }
 
@@ -157,7 +162,7 @@ impl Move {
             };
             return Self::Fault { server, fault };
         }
-        let command = match rng.random_range(0..24) {
+        let command = match rng.random_range(0..26) {
             0..=7 => Command::Send {
                 messages: *pick(rng, &[1, 1, 3, 30]),
                 size: *pick(rng, &[1, 100, 3_000, 70_000]),
@@ -172,6 +177,7 @@ impl Move {
             19 | 20 => Command::Restart,
             21 => Command::Delete,
             22 => Command::Count,
+            23 | 24 => Command::Bug,
             _ => Command::Visit(Duration::from_secs(rng.random_range(0..20))),
         };
         Self::Command { member: rng.random_range(0..members), command }
@@ -191,8 +197,11 @@ fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
 /// The plan as a person reads it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, supervisors, servers, members, moves, length } = self;
-        writeln!(f, "seed {seed}: supervisors {supervisors:?}, {servers} servers, {length:?}")?;
+        let Self { seed, supervisors, tree, servers, members, moves, length } = self;
+        writeln!(
+            f,
+            "seed {seed}: supervisors {supervisors:?}, tree {tree}, {servers} servers, {length:?}"
+        )?;
         for (number, member) in members.iter().enumerate() {
             writeln!(f, "  c{number}: {member:?}")?;
         }

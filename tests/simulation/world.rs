@@ -2,17 +2,14 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use actix::Addr;
 use tokio::time::{Instant, sleep, sleep_until};
-use wsvisor::{
-    CascadeOn, Shutdown, Strategy, Supervisor,
-    testing::{Network, virtual_time},
-};
+use wsvisor::testing::{Network, virtual_time};
 
 use crate::{
-    fleet::{Live, policy},
+    fleet::Live,
     journal::Journal,
     plan::{Command, Home, Move, Plan},
+    seat::Seat,
     servers::{Host, Seen},
     watch::Watch,
 };
@@ -25,7 +22,7 @@ pub(crate) struct Outcome {
 
 pub(crate) fn run(plan: &Plan) -> Outcome {
     virtual_time(plan.seed, async {
-        let world = World::open(plan);
+        let world = World::open(plan).await;
         let journal = world.journal.clone();
         world.play(plan).await;
         let (history, violations) = journal.close();
@@ -37,24 +34,20 @@ struct World {
     journal: Journal,
     watch: Watch,
     hosts: Vec<Host>,
-    supervisors: Vec<Addr<Supervisor>>,
+    supervisors: Vec<Seat>,
     fleet: Vec<Rc<Live>>,
     seen: Rc<RefCell<Seen>>,
 }
 
 impl World {
-    fn open(plan: &Plan) -> Self {
+    async fn open(plan: &Plan) -> Self {
         let (journal, network) = (Journal::begin(), Network::new());
         let watch = Watch::over(network.clone(), journal.clone());
         let seen = Rc::default();
         let hosts: Vec<_> = (0..plan.servers)
             .map(|number| Host::start(number, plan.seed, &network, &seen, &journal))
             .collect();
-        let start = |(strategy, cascade_on): &(Strategy, CascadeOn)| {
-            let builder = Supervisor::builder().policy(policy());
-            builder.strategy(*strategy).cascade_on(*cascade_on).start()
-        };
-        let supervisors: Vec<_> = plan.supervisors.iter().map(start).collect();
+        let supervisors = Seat::start(&plan.supervisors, plan.tree).await;
         let fleet = plan.members.iter().enumerate().map(|(number, member)| {
             let supervisor = match member.home {
                 Home::Alone => None,
@@ -132,12 +125,13 @@ impl World {
         for (number, supervisor) in self.supervisors.iter().enumerate() {
             self.journal.note(format_args!("u{number} is shut down"));
             let began = Instant::now();
-            let shutdown = actix_rt::spawn(supervisor.send(Shutdown::gracefully()));
+            let seat = supervisor.clone();
+            let shutdown = actix_rt::spawn(async move { seat.shut_down().await });
             // What was under way at this instant is done at the next.
             sleep(Duration::from_millis(1)).await;
             self.watch.close(&format!("u{number}"));
             let answer = shutdown.await;
-            self.journal.check(matches!(answer, Ok(Ok(()))), format_args!("Shutdown: {answer:?}"));
+            self.journal.check(matches!(answer, Ok(true)), format_args!("Shutdown: {answer:?}"));
             let took = began.elapsed();
             self.journal.check(took <= bound, format_args!("Shutdown took {took:?} (I5)"));
             let home = format!("/u{number}/");

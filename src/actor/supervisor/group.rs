@@ -59,7 +59,7 @@ impl Supervisor {
         let task = ctx.spawn(stopped.into_actor(self).map(move |(), supervisor, _| {
             supervisor.regrouping = None;
             for address in supervisor.addresses(&start) {
-                address.do_send(Release::Group);
+                address.do_send(Release);
             }
         }));
         self.regrouping = Some(Regroup { start: regrouping.start, due, task });

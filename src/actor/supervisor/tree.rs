@@ -14,7 +14,7 @@ use super::{Supervisor, SupervisorBuilder, children::Children};
 use crate::{
     actor::{
         clock::now,
-        superior::{Adopt, Release, Retire},
+        superior::{Adopt, Retire},
     },
     error::{ChildError, StartError},
     lifecycle::{Backoff, ConnectionId, ExitClass, ExitReason, Ledger, OnExceeded},
@@ -157,10 +157,8 @@ impl Supervisor {
             address.do_send(Adopt {
                 reports: ctx.address().downgrade().recipient(),
                 restraint: Arc::clone(&self.restraint),
+                starts_again: gave_up.is_some(),
             });
-            if gave_up.is_some() {
-                address.do_send(Release::Everything);
-            }
         }
     }
 }
