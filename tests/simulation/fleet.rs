@@ -158,6 +158,10 @@ impl Live {
                 }
             }
             Command::Visit(time) => self.visit(&connection, time).await,
+            Command::Crash => {
+                self.watch.crash_next(&self.path());
+                let _ = connection.send(Reconnect).await;
+            }
             Command::Bug => {
                 if let Some(seat) = &self.supervisor {
                     seat.panic().await;

@@ -159,7 +159,9 @@ impl Life {
             (E::Stopped, Phase::Ended(_) | Phase::Waiting(_)) if epoch == self.epoch => {
                 Phase::Stopped
             }
-            (E::GaveUp { .. }, Phase::Ended(ExitClass::Fatal)) if epoch == self.epoch => {
+            (E::GaveUp { .. }, Phase::Ended(ExitClass::Fatal | ExitClass::Crash))
+                if epoch == self.epoch =>
+            {
                 Phase::GaveUp
             }
             _ => return unexpected(),

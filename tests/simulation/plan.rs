@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) supervisors: Vec<(Strategy, CascadeOn)>,
     /// Whether they stand below another one.
     pub(crate) tree: bool,
+    /// Whether they give up at the first crash, where one above starts them again.
+    pub(crate) brittle: bool,
     pub(crate) servers: usize,
     pub(crate) members: Vec<Member>,
     /// In the order of their times.
@@ -88,6 +90,8 @@ pub(crate) enum Command {
     Count,
     /// Its supervisor has a bug.
     Bug,
+    /// Its session is lost, and its next dial panics.
+    Crash,
     /// Another subscriber comes, and goes a while later.
     Visit(Duration),
 }
@@ -110,8 +114,8 @@ impl Plan {
             })
             .collect();
         moves.sort_by_key(|(at, _)| *at);
-        let tree = rng.random_ratio(1, 3);
-        Self { seed, supervisors, tree, servers, members, moves, length }
+        let (tree, brittle) = (rng.random_ratio(1, 3), rng.random_ratio(1, 3));
+        Self { seed, supervisors, tree, brittle, servers, members, moves, length }
     }
 }
 
@@ -162,7 +166,7 @@ impl Move {
             };
             return Self::Fault { server, fault };
         }
-        let command = match rng.random_range(0..26) {
+        let command = match rng.random_range(0..28) {
             0..=7 => Command::Send {
                 messages: *pick(rng, &[1, 1, 3, 30]),
                 size: *pick(rng, &[1, 100, 3_000, 70_000]),
@@ -178,6 +182,7 @@ impl Move {
             21 => Command::Delete,
             22 => Command::Count,
             23 | 24 => Command::Bug,
+            25 | 26 => Command::Crash,
             _ => Command::Visit(Duration::from_secs(rng.random_range(0..20))),
         };
         Self::Command { member: rng.random_range(0..members), command }
@@ -197,10 +202,10 @@ fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
 /// The plan as a person reads it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, supervisors, tree, servers, members, moves, length } = self;
+        let Self { seed, supervisors, tree, brittle, servers, members, moves, length } = self;
         writeln!(
             f,
-            "seed {seed}: supervisors {supervisors:?}, tree {tree}, {servers} servers, {length:?}"
+            "seed {seed}: supervisors {supervisors:?}, tree {tree}, brittle {brittle}, {servers} servers, {length:?}"
         )?;
         for (number, member) in members.iter().enumerate() {
             writeln!(f, "  c{number}: {member:?}")?;

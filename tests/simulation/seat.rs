@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use actix::Addr;
 use wsvisor::{
-    CascadeOn, Intensity, Shutdown, StartSupervisor, Strategy, Supervisor, WhichSupervisors,
-    testing::Bug,
+    CascadeOn, Intensity, OnExceeded, Shutdown, StartSupervisor, Strategy, Supervisor,
+    TerminateSupervisor, WhichSupervisors, testing::Bug,
 };
 
-use crate::fleet::policy;
+use crate::{fleet::policy, plan::Plan};
 
 /// One supervisor of a run.
 #[derive(Clone)]
@@ -20,12 +20,13 @@ pub(crate) enum Seat {
 }
 
 impl Seat {
-    /// Supervisors with these strategies: each alone, or all below one.
-    pub(crate) async fn start(strategies: &[(Strategy, CascadeOn)], tree: bool) -> Vec<Self> {
+    /// The supervisors of a plan: each alone, or all below one.
+    pub(crate) async fn start(plan: &Plan) -> Vec<Self> {
+        let Plan { supervisors: strategies, tree, brittle, .. } = plan;
         let build = |(strategy, cascade_on): &(Strategy, CascadeOn)| {
             Supervisor::builder().policy(policy()).strategy(*strategy).cascade_on(*cascade_on)
         };
-        if !tree {
+        if !*tree {
             return strategies.iter().map(|it| Self::Alone(build(it).start())).collect();
         }
         // Bugs are many here.
@@ -34,7 +35,12 @@ impl Seat {
         let mut seats = Vec::new();
         for (number, strategy) in strategies.iter().enumerate() {
             let name = format!("u{number}");
-            let start = StartSupervisor::new(name.as_str(), build(strategy));
+            let mut builder = build(strategy);
+            if *brittle {
+                let none = Intensity::new(0, Duration::from_secs(60)).per_supervisor();
+                builder = builder.intensity(none.on_exceeded(OnExceeded::ShutdownSupervisor));
+            }
+            let start = StartSupervisor::new(name.as_str(), builder);
             top.send(start).await.expect("it lives").expect("the name is new");
             seats.push(Self::Below { top: top.clone(), name });
         }
@@ -61,6 +67,12 @@ impl Seat {
     }
 
     pub(crate) async fn shut_down(&self) -> bool {
-        self.occupant().await.send(Shutdown::gracefully()).await.is_ok()
+        match self {
+            Self::Alone(supervisor) => supervisor.send(Shutdown::gracefully()).await.is_ok(),
+            Self::Below { top, name } => {
+                let terminate = TerminateSupervisor(name.as_str().into());
+                top.send(terminate).await.is_ok_and(|terminated| terminated.is_ok())
+            }
+        }
     }
 }

@@ -27,6 +27,8 @@ struct Sockets {
     live: BTreeMap<String, usize>,
     /// Homes that were shut down.
     closed: BTreeSet<String>,
+    /// Paths whose next dial panics, as a dialler with a bug does.
+    crashing: BTreeSet<String>,
 }
 
 /// One dial or stream, counted as long as it lives.
@@ -53,6 +55,10 @@ impl Watch {
     /// From now on, nothing of this home may be dialled (I6).
     pub(crate) fn close(&self, home: &str) {
         lock(&self.sockets).closed.insert(home.to_owned());
+    }
+
+    pub(crate) fn crash_next(&self, path: &str) {
+        lock(&self.sockets).crashing.insert(path.to_owned());
     }
 
     fn enter(&self, path: &str) -> Ticket {
@@ -87,6 +93,8 @@ impl Dialler for Watch {
             let path = target.url().request_target();
             self.journal.note(format_args!("{path} dials"));
             let ticket = self.enter(path);
+            let crashes = lock(&self.sockets).crashing.remove(path);
+            assert!(!crashes, "told to panic");
             let stream = self.network.dial(target).await?;
             Ok(Box::new(Counted { stream, _ticket: ticket }) as BoxedStream)
         })

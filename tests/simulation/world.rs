@@ -47,7 +47,7 @@ impl World {
         let hosts: Vec<_> = (0..plan.servers)
             .map(|number| Host::start(number, plan.seed, &network, &seen, &journal))
             .collect();
-        let supervisors = Seat::start(&plan.supervisors, plan.tree).await;
+        let supervisors = Seat::start(plan).await;
         let fleet = plan.members.iter().enumerate().map(|(number, member)| {
             let supervisor = match member.home {
                 Home::Alone => None,
@@ -103,13 +103,16 @@ impl World {
     /// An attempt or a close may be under way, which fails at its timeout; then the connection backs
     /// off once more, or waits as long as a server asked it to; and then for the host's breaker.
     fn longest_recovery(&self) -> Duration {
+        // Its supervisor may have given up, and wait to be started again.
+        const LONGEST_RESTART: Duration = Duration::from_secs(60);
         const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60 + 18);
         const TIMEOUT: Duration = Duration::from_secs(10);
         const LONGEST_HINT: Duration = Duration::from_secs(60 + 5);
         let backoffs = self.fleet.iter().map(|live| live.member.backoff.1);
         let closes = self.fleet.iter().map(|live| live.member.close_timeout);
         let backoff = backoffs.max().unwrap_or_default().max(LONGEST_HINT);
-        LONGEST_DEAD_TIME
+        LONGEST_RESTART
+            + LONGEST_DEAD_TIME
             + TIMEOUT
             + closes.max().unwrap_or_default()
             + backoff

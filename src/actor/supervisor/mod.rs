@@ -211,7 +211,7 @@ impl Supervisor {
         let branches = std::mem::take(&mut self.branches);
         let shutdown = Shutdown { deadline: within };
         async move {
-            let branches = branches.values().map(|branch| branch.address.send(shutdown));
+            let branches = branches.into_values().map(|branch| branch.shut_down(shutdown));
             let connections = addresses.iter().map(|address| address.send(Retire));
             let retired = join(join_all(branches), join_all(connections));
             let Some(within) = within else { return drop(retired.await) };

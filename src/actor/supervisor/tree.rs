@@ -10,6 +10,8 @@ use actix::{
     WrapFuture as _,
 };
 
+use futures_util::future::join_all;
+
 use super::{Supervisor, SupervisorBuilder, children::Children};
 use crate::{
     actor::{
@@ -31,6 +33,15 @@ pub(super) struct Branch {
     serial: u64,
     failures: u32,
     restarts: Option<Box<Ledger>>,
+}
+
+impl Branch {
+    /// Ends it with all its connections, also where it has failed and was about to be started again.
+    pub(super) async fn shut_down(self, shutdown: Shutdown) {
+        let _ = self.address.send(shutdown).await;
+        let left = self.children.lock().unwrap_or_else(PoisonError::into_inner).take_all();
+        join_all(left.iter().map(|address| address.send(Retire))).await;
+    }
 }
 
 impl Supervisor {
@@ -194,8 +205,7 @@ impl Handler<TerminateSupervisor> for Supervisor {
     ) -> Self::Result {
         let branch = self.branches.remove(&id).ok_or(ChildError::NotFound(id));
         Box::pin(async move {
-            // One that is gone has ended.
-            let _ = branch?.address.send(Shutdown::gracefully()).await;
+            branch?.shut_down(Shutdown::gracefully()).await;
             Ok(())
         })
     }

@@ -196,7 +196,7 @@ impl Machine {
             Input::Opened { .. } | Input::Exited { .. } => vec![],
             Input::Tick => self.tick(now),
             Input::Hold(due) => self.hold(due),
-            Input::Release { everything } => self.release(everything),
+            Input::Release { everything } => self.release(everything, now),
         })
     }
 
@@ -291,8 +291,13 @@ impl Machine {
     }
 
     /// As OTP does, this also starts what was told to stop before. What gave up stays as it is.
-    fn release(&mut self, everything: bool) -> Actions {
+    fn release(&mut self, everything: bool, now: Instant) -> Actions {
         match self.phase {
+            // It was backing off by itself before it was held, and its server may have asked for it.
+            Phase::BackingOff { due, held: true } if now < due => {
+                self.phase = Phase::BackingOff { due, held: false };
+                vec![]
+            }
             Phase::BackingOff { held: true, .. } => vec![self.dial(Urgency::Patient)],
             Phase::Disconnected => {
                 self.start_anew();
