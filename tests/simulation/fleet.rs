@@ -116,7 +116,7 @@ impl Live {
             }
             return;
         }
-        self.spawn(Self::carry_out(Rc::clone(self), command));
+        self.spawn(Self::carry_out(Rc::clone(self), command, self.commands.get()));
     }
 
     fn spawn(self: &Rc<Self>, work: impl Future<Output = ()> + 'static) {
@@ -128,7 +128,8 @@ impl Live {
         });
     }
 
-    async fn carry_out(self: Rc<Self>, command: Command) {
+    /// `issued` counts the commands up to this one.
+    async fn carry_out(self: Rc<Self>, command: Command, issued: u64) {
         if let Command::Start = command {
             return self.start().await;
         }
@@ -169,7 +170,7 @@ impl Live {
             }
             Command::Terminate | Command::Restart | Command::Delete | Command::Count => {
                 let Some(seat) = self.supervisor.clone() else { return };
-                self.administer(&seat.occupant().await, command).await;
+                self.administer(&seat.occupant().await, command, issued).await;
             }
         }
     }
@@ -287,19 +288,19 @@ impl Live {
         }
     }
 
-    async fn administer(&self, supervisor: &Addr<Supervisor>, command: Command) {
+    async fn administer(&self, supervisor: &Addr<Supervisor>, command: Command, issued: u64) {
         let id = self.id().as_str().into();
         match command {
             Command::Terminate => {
                 self.told_to_stop.set(true);
-                let (began, commands) = (Instant::now(), self.commands.get());
+                let began = Instant::now();
                 let answer = supervisor.send(TerminateConnection(id)).await;
                 let took = began.elapsed();
                 self.note(format_args!("Terminate: {answer:?}"));
                 let bound = self.member.close_timeout + LINGER + Duration::from_millis(10);
                 self.journal.check(took <= bound, format_args!("Terminate took {took:?} (I5)"));
                 // Unless someone started it again meanwhile.
-                if answer.is_ok() && commands == self.commands.get() {
+                if answer.is_ok() && issued == self.commands.get() {
                     let live = self.watch.live(&self.path());
                     self.journal
                         .check(live == 0, format_args!("{live} sockets after Terminate (I5)"));

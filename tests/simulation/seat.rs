@@ -37,7 +37,7 @@ impl Seat {
             let name = format!("u{number}");
             let mut builder = build(strategy);
             if *brittle {
-                let none = Intensity::new(0, Duration::from_secs(60)).per_supervisor();
+                let none = Intensity::new(0, Duration::from_mins(1)).per_supervisor();
                 builder = builder.intensity(none.on_exceeded(OnExceeded::ShutdownSupervisor));
             }
             let start = StartSupervisor::new(name.as_str(), builder);

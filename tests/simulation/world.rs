@@ -104,7 +104,7 @@ impl World {
     /// off once more, or waits as long as a server asked it to; and then for the host's breaker.
     fn longest_recovery(&self) -> Duration {
         // Its supervisor may have given up, and wait to be started again.
-        const LONGEST_RESTART: Duration = Duration::from_secs(60);
+        const LONGEST_RESTART: Duration = Duration::from_mins(1);
         const LONGEST_DEAD_TIME: Duration = Duration::from_secs(60 + 18);
         const TIMEOUT: Duration = Duration::from_secs(10);
         const LONGEST_HINT: Duration = Duration::from_secs(60 + 5);
