@@ -195,9 +195,9 @@ impl Connection {
         self.reported = (State::Idle, Epoch::NONE);
         if adopt.starts_again {
             let _ = self.step(Input::Release { everything: true }, ctx);
-        } else if self.machine.is_held() {
+        } else {
             // The one before knew when its group was to start again.
-            let due = self.machine.next_attempt();
+            let due = self.machine.held_until();
             self.alarm = due.map(|due| Box::new(Alarm::Cascade(due)));
         }
         self.report(ctx);

@@ -141,6 +141,16 @@ impl Machine {
         matches!(self.phase, Phase::BackingOff { held: true, .. })
     }
 
+    /// When it is to be started again by its supervisor, for which it waits, or will once its session
+    /// has ended.
+    pub(crate) const fn held_until(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::BackingOff { due, held: true }
+            | Phase::Closing { then: Then::Hold(due), .. } => Some(due),
+            _ => None,
+        }
+    }
+
     /// When the next attempt is to be.
     pub(crate) const fn next_attempt(&self) -> Option<Instant> {
         match self.phase {
@@ -299,6 +309,11 @@ impl Machine {
                 vec![]
             }
             Phase::BackingOff { held: true, .. } => vec![self.dial(Urgency::Patient)],
+            // It starts again as soon as its session has ended.
+            Phase::Closing { was_connected, stable, then: Then::Hold(_) } => {
+                self.phase = Phase::Closing { was_connected, stable, then: Then::Redial };
+                vec![]
+            }
             Phase::Disconnected => {
                 self.start_anew();
                 vec![self.dial(Urgency::Patient)]
