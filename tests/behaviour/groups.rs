@@ -10,8 +10,9 @@ use std::{
 
 use actix::Addr;
 use wsvisor::{
-    Backoff, CascadeOn, Connection, ConnectionSpec, Dialler, Dialling, Disconnect, Jitter,
-    RestartPolicy, StartConnection, Strategy, Supervisor, Target, TerminateConnection,
+    Backoff, CascadeOn, Connection, ConnectionSpec, Dialler, Dialling, Disconnect, Intensity,
+    Jitter, RestartPolicy, StartConnection, Strategy, Supervisor, SupervisorBuilder, Target,
+    TerminateConnection,
     testing::{Network, Peer, Recorder, Server, connected, virtual_time},
 };
 
@@ -41,14 +42,17 @@ impl Group {
         dialler: impl Dialler,
         each: impl Fn(ConnectionSpec) -> ConnectionSpec,
     ) -> Self {
+        let builder = Supervisor::builder().dialler(dialler);
+        Self::build(builder.strategy(strategy).cascade_on(cascade_on), each).await
+    }
+
+    async fn build(
+        builder: SupervisorBuilder,
+        each: impl Fn(ConnectionSpec) -> ConnectionSpec,
+    ) -> Self {
         let events = Recorder::start();
-        let supervisor = Supervisor::builder()
-            .policy(loopback_policy())
-            .dialler(dialler)
-            .strategy(strategy)
-            .cascade_on(cascade_on)
-            .subscribe(events.lifecycle())
-            .start();
+        let builder = builder.policy(loopback_policy()).subscribe(events.lifecycle());
+        let supervisor = builder.start();
         let mut group =
             Self { supervisor, connections: vec![], servers: vec![], peers: vec![], events };
         for id in IDS {
@@ -235,5 +239,30 @@ fn a_person_may_stop_one_that_waits_for_its_group() {
         for index in 0..3 {
             group.opened(index).await;
         }
+    });
+}
+
+/// OTP: one count for each failure, however many are started again with it.
+#[test]
+fn a_failure_of_a_group_counts_once() {
+    virtual_time(1, async {
+        let (strategy, on) = (Strategy::OneForAll, CascadeOn::SessionLost);
+        let two = Intensity::new(2, Duration::from_hours(1)).all_restarts().per_supervisor();
+        let builder = Supervisor::builder().dialler(network()).intensity(two);
+        let mut group = Group::build(builder.strategy(strategy).cascade_on(on), |spec| spec).await;
+        for _ in 0..2 {
+            group.lose(1);
+            group.failed(1).await;
+            group.closed(2).await;
+            group.closed(0).await;
+            for index in 0..3 {
+                group.opened(index).await;
+            }
+        }
+        // The third is one too many.
+        group.lose(1);
+        group.events.expect(wsvisor::testing::disconnected().of("b")).await;
+        group.events.expect(wsvisor::testing::gave_up().of("b")).await;
+        group.events.expect_none(Duration::from_mins(10)).await;
     });
 }
