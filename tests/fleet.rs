@@ -75,21 +75,16 @@ fn five_thousand_connections_get_their_server_back() {
             .dialler(network.clone())
             .dial_gate(DialGate::new(AT_ONCE, PER_SECOND).unwrap())
             .start();
-        let mut others = Recorder::start();
+        let (mut fleet, mut others) = (Recorder::start(), Recorder::start());
         for number in 0..FLEET + OTHERS {
             let url = if number < FLEET { big_url } else { small_url };
-            let mut spec = ConnectionSpec::string(format!("c{number}"), url);
-            if number >= FLEET {
-                spec = spec.subscribe(others.lifecycle());
-            }
+            let recorder = if number < FLEET { &fleet } else { &others };
+            let spec =
+                ConnectionSpec::string(format!("c{number}"), url).subscribe(recorder.lifecycle());
             supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         }
-        let all_connected = async || {
-            let counts = supervisor.send(CountConnections).await.unwrap();
-            counts.connected == FLEET + OTHERS
-        };
-        while !all_connected().await {
-            sleep(Duration::from_secs(1)).await;
+        for _ in 0..FLEET {
+            fleet.expect(connected()).await;
         }
         let started_in = began.elapsed();
         for _ in 0..OTHERS {
@@ -112,13 +107,16 @@ fn five_thousand_connections_get_their_server_back() {
         let back = Instant::now();
         big.arrivals.borrow_mut().clear();
         let _acceptor = big.serve(network.listen(big_url), back);
-        while !all_connected().await {
-            assert!(back.elapsed() < Duration::from_mins(3), "not all came back in time");
-            sleep(Duration::from_secs(1)).await;
+        for _ in 0..FLEET {
+            fleet.until(connected()).await;
         }
+        let returned_in = back.elapsed();
+        assert!(returned_in < Duration::from_mins(3), "it took {returned_in:?}");
+        let counts = supervisor.send(CountConnections).await.unwrap();
+        assert_eq!((counts.specs, counts.connected), (FLEET + OTHERS, FLEET + OTHERS));
         let arrivals = big.arrivals.take();
         println!("{FLEET} started in {started_in:?}; {vain} dials in 120 s without the server");
-        println!("back in {:?}; dials in each second after its return:", back.elapsed());
+        println!("back in {returned_in:?}; dials in each second after its return:");
         for (second, dials) in &arrivals {
             println!("{second:4} s {dials:5} {}", "#".repeat(dials / 8));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use wsvisor::{
     AutoShutdown, Backoff, ConnectionSpec, CountConnections, Dialler, Dialling, ExitClass,
     ExplainConnection, GetStatus, Intensity, InvalidSpec, OnExceeded, Reconnect, RestartPolicy,
@@ -66,7 +66,8 @@ fn too_many_crashes_may_end_the_supervisor() {
         peer.close(1001).await;
         drop(peer);
         healthy_events.expect(disconnected().clean(true)).await;
-        sleep(Duration::from_secs(10)).await;
+        healthy_events.expect("1 Stopped…").await;
+        healthy_events.expect_none(Duration::from_secs(10)).await;
         assert!(supervisor.send(CountConnections).await.is_err(), "the supervisor has ended");
     });
 }
@@ -187,13 +188,18 @@ fn no_more_connections_than_allowed() {
             .dialler(network())
             .max_connections(1)
             .start();
+        let mut recorder = Recorder::start();
         let start = async |id: &str| {
-            supervisor.send(StartConnection(ConnectionSpec::string(id, URL))).await.unwrap()
+            let spec = ConnectionSpec::string(id, URL).subscribe(recorder.lifecycle());
+            supervisor.send(StartConnection(spec)).await.unwrap()
         };
         start("a").await.unwrap();
-        // It backs off, and counts all the same.
-        sleep(Duration::from_millis(1)).await;
         let refused = start("b").await.unwrap_err();
+        assert_eq!(refused, StartError::TooManyConnections { max: 1 });
+        // It counts also while it backs off.
+        recorder.until(backoff_scheduled()).await;
+        let start = StartConnection(ConnectionSpec::string("b", URL));
+        let refused = supervisor.send(start).await.unwrap().unwrap_err();
         assert_eq!(refused, StartError::TooManyConnections { max: 1 });
     });
 }
@@ -247,7 +253,9 @@ fn a_supervisor_may_end_with_its_significant_connections() {
             [(AutoShutdown::AnySignificant, 1), (AutoShutdown::AllSignificant, 2)]
         {
             let server = listen();
+            let mut events = Recorder::start();
             let builder = Supervisor::builder().policy(loopback_policy()).dialler(network());
+            let builder = builder.subscribe(events.lifecycle());
             let supervisor = builder.auto_shutdown(auto_shutdown).start();
             let start = async |spec: ConnectionSpec| {
                 supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
@@ -268,7 +276,9 @@ fn a_supervisor_may_end_with_its_significant_connections() {
             assert_eq!(helper.read_close().await, 1001_u16.to_be_bytes());
             helper.close(1001).await;
             drop((helper, peers));
-            sleep(Duration::from_secs(10)).await;
+            events.until(disconnected().of("helper")).await;
+            events.until("1 Stopped…").await;
+            events.expect_none(Duration::from_secs(10)).await;
             assert!(supervisor.send(CountConnections).await.is_err(), "{auto_shutdown:?}");
         }
     });
@@ -289,7 +299,8 @@ fn what_is_terminated_or_comes_back_is_no_significant_end() {
         events.until(connected().epoch(2)).await;
         drop(peer);
         supervisor.send(TerminateConnection("a".into())).await.unwrap().unwrap();
-        sleep(Duration::from_mins(1)).await;
+        events.until("2 Stopped…").await;
+        events.expect_none(Duration::from_mins(1)).await;
         assert_eq!(supervisor.send(CountConnections).await.unwrap().specs, 1);
     });
 }

@@ -176,8 +176,8 @@ fn two_failures_are_one() {
         let mut group = Group::start(Strategy::RestForOne, CascadeOn::SessionLost).await;
         group.lose(2);
         group.failed(2).await;
-        tokio::time::sleep(DELAY / 2).await;
         // While the last one waits, the first one fails.
+        group.events.expect_none(DELAY / 2).await;
         group.lose(0);
         group.failed(0).await;
         let began = tokio::time::Instant::now();

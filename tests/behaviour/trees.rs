@@ -9,7 +9,6 @@ use std::{
 };
 
 use actix::Addr;
-use tokio::time::sleep;
 use wsvisor::{
     CascadeOn, Connection, ConnectionSpec, CountConnections, Dialler, Dialling, GetStatus,
     Intensity, OnExceeded, SendString, Shutdown, StartConnection, StartError, StartSupervisor,
@@ -194,7 +193,7 @@ fn failure_goes_up_the_tree() {
         events.until(gave_up()).await;
         // Once is borne, and twice is not.
         events.until(gave_up()).await;
-        sleep(Duration::from_mins(10)).await;
+        events.expect_none(Duration::from_mins(10)).await;
         assert!(top.send(CountConnections).await.is_err(), "the top has ended");
         assert!(!connection.connected());
         assert_eq!(network().live(&server.url()), 0);
