@@ -1,0 +1,70 @@
+//! An attempt: a task that dials, and what follows from its end.
+
+use std::{cell::Cell, rc::Rc, sync::Arc};
+
+use actix::{ActorFutureExt as _, AsyncContext as _, Context};
+
+use super::{
+    Connection,
+    watch::{Watch, crash_or_cancel},
+};
+use crate::{
+    lifecycle::{Epoch, ExitReason, Input, State, Urgency},
+    message::CheckedConnect,
+    supervision::Heed,
+    transport::{Route, dial},
+};
+
+impl Connection {
+    /// Sets what to dial when the actor starts.
+    pub(in crate::actor) fn with_route(mut self, checked: CheckedConnect) -> Self {
+        self.route = Some(self.route(checked));
+        self
+    }
+
+    pub(in crate::actor) fn route(&self, checked: CheckedConnect) -> Rc<Route> {
+        let CheckedConnect { allowed, headers, subprotocols } = checked;
+        let (policy, settings) = (self.policy.clone(), Arc::clone(&self.settings));
+        let gate = self.superior.as_ref().map(|superior| superior.gate.clone());
+        Rc::new(Route {
+            allowed,
+            policy,
+            headers,
+            subprotocols,
+            settings,
+            gate,
+            waits_for_turn: Cell::new(false),
+        })
+    }
+
+    pub(super) fn dial(&mut self, epoch: Epoch, urgency: Urgency, ctx: &mut Context<Self>) {
+        // The machine dials only after an accepted `Connect`, which set the route.
+        let Some(route) = self.route.clone() else { return };
+        let heed = match urgency {
+            Urgency::Patient => Heed::Host,
+            Urgency::Now => Heed::GateOnly,
+        };
+        let task = actix_rt::spawn(dial(route, heed));
+        self.task = Some(task.abort_handle());
+        ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
+            connection.task = None;
+            match ended {
+                Ok(Ok(opened)) => connection.opened(epoch, opened, ctx),
+                Ok(Err(reason)) => connection.attempt_failed(epoch, reason, ctx),
+                Err(error) => connection.attempt_failed(epoch, crash_or_cancel(error), ctx),
+            }
+        }));
+    }
+
+    pub(super) fn attempt_failed(
+        &mut self,
+        epoch: Epoch,
+        reason: ExitReason,
+        ctx: &mut Context<Self>,
+    ) {
+        // An attempt that failed while it was being cancelled was cancelled.
+        let cancelled = self.machine.state() == State::Closing;
+        let reason = if cancelled { ExitReason::Cancelled } else { reason };
+        let _ = self.step(Input::Exited { epoch, reason }, ctx);
+    }
+}

@@ -1,0 +1,213 @@
+mod attempt;
+mod orders;
+mod report;
+mod session;
+mod timer;
+mod watch;
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+
+use actix::{Actor, Context, SpawnHandle};
+use tokio::sync::oneshot;
+
+use super::{
+    builder::ConnectionBuilder,
+    clock::{calendar, now},
+    fanout::Fanout,
+    superior::{Alarm, Superior},
+};
+use crate::{
+    error::ConnectError,
+    lifecycle::{
+        Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
+        RestartPolicy, State,
+    },
+    message::Connect,
+    policy::AccessPolicy,
+    protocol::CloseFrame,
+    spec::{Kind, Settings},
+    transport::{Link, Route, with_entropy},
+};
+
+/// A WebSocket connection: the actor that is told what to do and outlives every socket.
+///
+/// It does no I/O itself. Each attempt runs as a task of its own, and so does each session; the
+/// actor awaits them, so that a panic in one is an exit like any other, and its address stays
+/// valid whatever happens to a socket.
+///
+/// | command | answer |
+/// | --- | --- |
+/// | [`Connect`](crate::Connect) | `Connecting`, or why not |
+/// | [`SendJson`](crate::SendJson), [`SendString`](crate::SendString), [`SendBinary`](crate::SendBinary) | the message's fate, once its bytes were handed to the socket |
+/// | [`Disconnect`](crate::Disconnect), [`Reconnect`](crate::Reconnect) | at once; the events follow |
+/// | [`Subscribe`](crate::Subscribe), [`Unsubscribe`](crate::Unsubscribe), [`MarkReady`](crate::MarkReady), [`GetStatus`](crate::GetStatus) | at once |
+pub struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) kind: Kind,
+    pub(super) policy: AccessPolicy,
+    pub(super) settings: Arc<Settings>,
+    pub(super) machine: Machine,
+    /// The last accepted parameters; absent until the first.
+    pub(super) route: Option<Rc<Route>>,
+    pub(super) fanout: Rc<RefCell<Fanout>>,
+    /// Of the attempt or the session.
+    task: Option<tokio::task::AbortHandle>,
+    /// Present while a session is up or closing.
+    pub(super) link: Option<Rc<Link>>,
+    timer: Option<(Instant, SpawnHandle)>,
+    pub(super) last_exit: Option<Box<(ExitReason, ExitClass)>>,
+    pub(super) superior: Option<Superior>,
+    reported: (State, Epoch),
+    /// To be told with the next report. Boxed because it is rare.
+    alarm: Option<Box<Alarm>>,
+    /// Told when the connection is at rest, or held.
+    waiting_for_rest: Vec<oneshot::Sender<()>>,
+    /// The actor stops when the connection comes to rest: it is temporary, or its supervisor ends.
+    pub(super) stops_at_rest: bool,
+}
+
+impl Connection {
+    pub(super) fn new(builder: ConnectionBuilder, superior: Option<Superior>) -> Self {
+        let ConnectionBuilder { id, kind, policy, settings, subscriptions } = builder;
+        let mut fanout = Fanout::new(id.clone(), kind);
+        for subscription in subscriptions {
+            fanout.subscribe(subscription);
+        }
+        let is_temporary = |superior: &Superior| {
+            superior.supervised.supervision.restart == RestartPolicy::Temporary
+        };
+        Self {
+            stops_at_rest: superior.as_ref().is_some_and(is_temporary),
+            machine: Machine::new(superior.as_ref().map(|superior| superior.supervised.clone())),
+            fanout: Rc::new(RefCell::new(fanout)),
+            id,
+            kind,
+            policy,
+            settings,
+            route: None,
+            task: None,
+            link: None,
+            timer: None,
+            last_exit: None,
+            superior,
+            reported: (State::Idle, Epoch::NONE),
+            alarm: None,
+            waiting_for_rest: Vec::new(),
+        }
+    }
+
+    /// The checks of `Connect`, in their order: state, URL, policy, subprotocols, headers.
+    pub(super) fn connect(
+        &mut self,
+        connect: &Connect,
+        ctx: &mut Context<Self>,
+    ) -> Result<Epoch, ConnectError> {
+        self.machine.can_connect().map_err(refused)?;
+        self.route = Some(self.route(connect.check(&self.policy)?));
+        self.step(Input::Connect, ctx).map_err(refused)?;
+        Ok(self.machine.epoch())
+    }
+
+    pub(super) fn reconnect(&mut self, ctx: &mut Context<Self>) -> Result<(), ConnectError> {
+        self.step(Input::Reconnect, ctx).map_err(refused)
+    }
+
+    pub(super) fn disconnect(&mut self, frame: CloseFrame, ctx: &mut Context<Self>) {
+        // The machine refuses no Disconnect.
+        let _ = self.step(Input::Disconnect(frame), ctx);
+    }
+
+    pub(super) fn mark_ready(&mut self, ctx: &mut Context<Self>) {
+        let _ = self.step(Input::MarkReady, ctx);
+    }
+
+    /// The way to the socket, where a message may take it now.
+    pub(super) fn open_link(&self) -> Option<&Rc<Link>> {
+        self.link.as_ref().filter(|_| self.machine.state() == State::Connected)
+    }
+
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.machine.state(), State::Idle | State::Disconnected | State::Failed)
+    }
+
+    /// Asks the state machine, and does what it says.
+    fn step(&mut self, input: Input, ctx: &mut Context<Self>) -> Result<(), Busy> {
+        let actions = with_entropy(|rng| self.machine.step(input, now(), calendar(), rng))?;
+        for action in actions {
+            match action {
+                Action::Dial(epoch, urgency) => self.dial(epoch, urgency, ctx),
+                Action::Abort => {
+                    if let Some(task) = &self.task {
+                        task.abort();
+                    }
+                }
+                Action::Close(frame) => {
+                    if let Some(link) = &self.link {
+                        link.request_close(frame);
+                    }
+                }
+                Action::Emit(epoch, event) => self.emit(epoch, &event),
+                Action::Cascade(due) => self.alarm = Some(Box::new(Alarm::Cascade(due))),
+                Action::SignificantEnd => self.alarm = Some(Box::new(Alarm::SignificantEnd)),
+                Action::Escalate(reason) => {
+                    self.alarm = Some(Box::new(Alarm::Escalation(reason)));
+                }
+            }
+        }
+        self.arm_timer(ctx);
+        self.report(ctx);
+        Ok(())
+    }
+
+    fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
+        if let LifecycleEvent::GaveUp { .. } = event {
+            tracing::warn!(connection = %self.id, %epoch, "{event}");
+        } else {
+            tracing::info!(connection = %self.id, %epoch, "{event}");
+        }
+        if let LifecycleEvent::ConnectionError { reason, class }
+        | LifecycleEvent::Disconnected { reason, class, .. } = event
+        {
+            self.last_exit = Some(Box::new((reason.clone(), *class)));
+            self.slow_down_others(reason, *class);
+        }
+        self.fanout.borrow_mut().emit(epoch, event);
+    }
+
+    /// Nobody has this connection's address any more.
+    fn abandon(&mut self, ctx: &mut Context<Self>) {
+        self.disconnect(CloseFrame::normal(), ctx);
+    }
+}
+
+impl Actor for Connection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let (state, epoch) = (self.machine.state(), self.machine.epoch());
+        let input = match state {
+            State::Idle if self.route.is_some() => Input::Connect,
+            State::Idle => return,
+            // The actor before this one is lost, and its attempt or session with it.
+            State::Connecting | State::Connected | State::Closing => {
+                Input::Exited { epoch, reason: ExitReason::ArbiterStopped }
+            }
+            State::BackingOff | State::Disconnected | State::Failed => Input::Tick,
+        };
+        // The machine refuses none of these.
+        let _ = self.step(input, ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}
+
+const fn refused(busy: Busy) -> ConnectError {
+    match busy {
+        Busy::InProgress => ConnectError::ConnectionInProgress,
+        Busy::NeverConnected => ConnectError::Failed("Reconnect needs a Connect before it"),
+    }
+}
