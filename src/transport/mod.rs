@@ -3,7 +3,7 @@
 //! This room moves bytes and decides nothing: what a byte means stands in `protocol`, where one
 //! may dial in `policy`, and what follows an end in `lifecycle`.
 
-mod dial;
+mod attempt;
 mod dialler;
 mod entropy;
 mod gate;
@@ -15,7 +15,7 @@ mod upgrade;
 mod workspace;
 mod writer;
 
-pub(crate) use dial::{Opened, Route, dial};
+pub(crate) use attempt::{Opened, Route, dial};
 pub(crate) use dialler::SharedDialler;
 pub use dialler::{BoxedStream, ByteStream, Dialler, Dialling, Target};
 #[cfg(feature = "testing")]

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    dial::Opened,
+    attempt::Opened,
     dialler::BoxedStream,
     link::Link,
     workspace::Workspace,

@@ -1,0 +1,80 @@
+use std::{io, sync::Arc};
+
+use actix_http::{ConnectionType, RequestHead};
+use awc::http::{
+    Method, Version,
+    header::{self, HeaderName, HeaderValue},
+};
+use rand::RngExt as _;
+
+use super::{Opened, Route, within};
+use crate::{
+    lifecycle::{DialError, DialPhase, ExitReason},
+    protocol::{Key, Offer, ResponseHead},
+    transport::{
+        dialler::BoxedStream,
+        entropy::with_entropy,
+        upgrade::{Answer, UpgradeError, exchange},
+    },
+};
+
+/// The opening handshake over `io`, within its time.
+pub(super) async fn open(route: &Route, io: BoxedStream) -> Result<Opened, ExitReason> {
+    let limit = route.settings.timeouts.handshake;
+    within(limit, DialPhase::Handshake, shake_hands(route, io)).await?
+}
+
+async fn shake_hands(route: &Route, io: BoxedStream) -> Result<Opened, ExitReason> {
+    let key = Key::from_random(with_entropy(|rng| rng.random()));
+    let head = request_head(route, &key)?;
+    let Answer { head, io, rest } = exchange(io, head).await.map_err(|error| match error {
+        UpgradeError::Io(error) => DialError::Upgrade(Arc::new(error)).into(),
+        UpgradeError::Handshake(error) => ExitReason::Handshake(error),
+    })?;
+    let headers: Vec<_> =
+        head.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let answer = ResponseHead {
+        http_11: head.version == Version::HTTP_11,
+        status: head.status.as_u16(),
+        headers: &headers,
+    };
+    let offer = Offer { key: &key, subprotocols: &route.subprotocols, subprotocol_required: false };
+    let accepted = offer.check(&answer).map_err(ExitReason::Handshake)?;
+    Ok(Opened { io, rest, subprotocol: accepted.subprotocol.map(Arc::from) })
+}
+
+/// The upgrade request of RFC 6455 §4.1.
+fn request_head(route: &Route, key: &Key) -> Result<RequestHead, DialError> {
+    let url = route.allowed.url();
+    let mut head = RequestHead::default();
+    head.method = Method::GET;
+    head.version = Version::HTTP_11;
+    head.uri = url.request_target().parse().map_err(unwritable)?;
+    head.set_connection_type(ConnectionType::Upgrade);
+    head.set_camel_case_headers(true);
+
+    let headers = &mut head.headers;
+    headers.insert(header::HOST, header_value(url.authority())?);
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    headers.insert(header::SEC_WEBSOCKET_KEY, header_value(key.as_str())?);
+    if !route.subprotocols.is_empty() {
+        let offered = header_value(&route.subprotocols.join(", "))?;
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
+    }
+    for (name, value) in route.headers.iter() {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(unwritable)?;
+        headers.append(name, header_value(value)?);
+    }
+    Ok(head)
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, DialError> {
+    HeaderValue::from_str(text).map_err(unwritable)
+}
+
+/// Everything was checked before the attempt, so this is a difference between our rules and
+/// those of the HTTP library.
+fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> DialError {
+    DialError::Upgrade(Arc::new(io::Error::new(io::ErrorKind::InvalidInput, error)))
+}
