@@ -4,13 +4,14 @@
 mod administration;
 mod auto_shutdown;
 mod breaker;
-mod gate;
+mod dial_gate;
+mod queue;
 mod strategy;
 
 pub(crate) use administration::{Operation, Refused, Standing};
 pub use auto_shutdown::AutoShutdown;
 pub use breaker::HostBreaker;
 pub(crate) use breaker::Outcome;
-pub use gate::{DialGate, InvalidGate};
-pub(crate) use gate::{Heed, Queue, Ticket};
+pub use dial_gate::{DialGate, InvalidGate};
+pub(crate) use queue::{Heed, Queue, Ticket};
 pub use strategy::{CascadeOn, Strategy};
