@@ -52,6 +52,8 @@ struct Closing {
     farewell: Option<Farewell>,
     /// Why the session ends. Absent while we wait for the peer's close frame.
     exit: Option<ExitReason>,
+    /// Turns of the thread in which messages still go out.
+    courtesy: u8,
     shut_down: bool,
     deadline: Pin<Box<Sleep>>,
 }
@@ -59,6 +61,11 @@ struct Closing {
 /// After the last frame the server is the one to end the TCP connection (RFC 6455 §7.1.1). It is
 /// waited for this long, so that a reset of ours does not overtake our close frame.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// The close frame that refuses the peer's bytes goes out in this turn of the thread after them.
+/// Before that, subscribers handle the messages that came ahead of the bad bytes, and the
+/// connection's actor takes their answers: these are written, as if the messages had come alone.
+const COURTESY: u8 = 3;
 
 impl<D: Inbound> Session<D> {
     pub(crate) fn new(
@@ -156,6 +163,7 @@ impl<D: Inbound> Session<D> {
             self.closing = Some(Box::new(Closing {
                 farewell: Some(Farewell::Frame(frame)),
                 exit: None,
+                courtesy: 0,
                 shut_down: false,
                 deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
             }));
@@ -180,6 +188,11 @@ impl<D: Inbound> Session<D> {
     fn refuse(&mut self, error: ProtocolError) {
         let frame = CloseFrame::bare(error.close_code());
         self.end(Farewell::Frame(frame), ExitReason::Protocol(error));
+        if let Some(closing) = &mut self.closing
+            && closing.farewell.is_some()
+        {
+            closing.courtesy = COURTESY;
+        }
     }
 
     fn end(&mut self, farewell: Farewell, exit: ExitReason) {
@@ -191,6 +204,7 @@ impl<D: Inbound> Session<D> {
         self.closing = Some(Box::new(Closing {
             farewell,
             exit: Some(exit),
+            courtesy: 0,
             shut_down: false,
             deadline: Box::pin(tokio::time::sleep(LINGER.min(self.close_timeout))),
         }));
@@ -199,6 +213,7 @@ impl<D: Inbound> Session<D> {
     fn poll_writes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outlet = match &mut self.closing {
             None => Outlet::Open,
+            Some(closing) if closing.courtesy > 0 => Outlet::Open,
             Some(closing) if closing.exit.is_none() => Outlet::Closing(&mut closing.farewell),
             Some(closing) => Outlet::Ending(&mut closing.farewell),
         };
@@ -206,11 +221,24 @@ impl<D: Inbound> Session<D> {
         if let Some(closing) = &mut self.closing
             && written.is_ready()
             && closing.exit.is_some()
+            && closing.courtesy == 0
             && !closing.shut_down
         {
             closing.shut_down = Pin::new(&mut self.io).poll_shutdown(cx)?.is_ready();
         }
         written.map(Ok)
+    }
+
+    /// Whether what is left to say waits for one turn more.
+    fn waits_out_of_courtesy(&mut self, cx: &Context<'_>) -> bool {
+        match &mut self.closing {
+            Some(closing) if closing.courtesy > 0 => {
+                closing.courtesy -= 1;
+                cx.waker().wake_by_ref();
+                true
+            }
+            _ => false,
+        }
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
@@ -240,7 +268,9 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         if let Some(frame) = session.link.take_close() {
             session.begin_close(frame);
         }
-        if let Poll::Ready(exit) = session.poll_read(cx) {
+        if !session.waits_out_of_courtesy(cx)
+            && let Poll::Ready(exit) = session.poll_read(cx)
+        {
             return Poll::Ready(exit);
         }
         if let Poll::Ready(Err(error)) = session.poll_writes(cx) {

@@ -1,15 +1,15 @@
 //! What a session makes of bytes that no server may send: it ends, alone, with the right close
 //! code, and its memory stays flat.
 
-use actix::Addr;
+use actix::prelude::*;
 use wsvisor::{
-    Connect, Connection, ConnectionSpec, ExitReason, GetStatus, Limits, SendString, Settings,
-    StartConnection, State,
+    Connect, Connection, ConnectionSpec, ExitReason, GetStatus, Limits, Payload, ReceivedBatch,
+    SendString, Settings, StartConnection, State,
 };
 
 use wsvisor::testing::{Peer, Recorder, frame};
 
-use crate::support::{alone, listen, recorded, settings, supervisor};
+use crate::support::{alone, listen, loopback_policy, recorded, settings, supervisor};
 
 async fn connected(settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
     let server = listen();
@@ -77,6 +77,44 @@ async fn each_broken_rule_has_its_close_code() {
         let status = connection.send(GetStatus).await.unwrap();
         assert_eq!(status.state, State::Failed, "{what}: the same bytes would come again");
         assert!(matches!(status.last_exit, Some(ExitReason::Protocol(_))), "{what}");
+    }
+}
+
+/// The message was good when it came, and its answer is written although the verdict on what
+/// follows is known by then (Autobahn 3.2 to 3.4, 4.1.3 and others).
+#[actix::test]
+async fn a_message_ahead_of_bad_bytes_can_still_be_answered() {
+    let server = listen();
+    let context = Context::new();
+    let connection = Connection::string("a")
+        .policy(loopback_policy())
+        .settings(settings())
+        .subscribe(context.address().recipient::<ReceivedBatch>())
+        .start()
+        .unwrap();
+    context.run(Echo(connection.clone()));
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let mut peer = server.open().await;
+    peer.write([frame(0x81, b"good"), frame(0xA1, b"bad"), frame(0x81, b"late")].concat()).await;
+    let answer = peer.read().await;
+    assert_eq!((answer.opcode, &*answer.payload), (1, b"good".as_slice()));
+    assert_eq!(peer.read_close().await, 1002u16.to_be_bytes());
+    peer.read_end().await;
+}
+
+struct Echo(Addr<Connection>);
+
+impl Actor for Echo {
+    type Context = Context<Self>;
+}
+
+impl Handler<ReceivedBatch> for Echo {
+    type Result = ();
+
+    fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
+        for text in batch.iter().filter_map(Payload::as_text) {
+            self.0.do_send(SendString::new(text));
+        }
     }
 }
 
