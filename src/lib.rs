@@ -20,9 +20,10 @@ pub use error::{
 };
 pub use event::{Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId};
 pub use lifecycle::{
-    Backoff, Classify, ConnectionId, DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules,
-    Floor, Intensity, IntensityPer, IntensityScope, InvalidBackoff, Jitter, LifecycleEvent,
-    OnExceeded, OutboxLimits, RestartPolicy, RetryBudget, StableAfter, State,
+    AddressFailure, AddressFailures, AddressFate, Backoff, Classify, ConnectionId, DialError,
+    DialPhase, Epoch, ExitClass, ExitReason, ExitRules, Floor, Intensity, IntensityPer,
+    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, OnExceeded, OutboxLimits, ResolveError,
+    RestartPolicy, RetryBudget, StableAfter, State,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
@@ -40,4 +41,7 @@ pub use protocol::{
 };
 pub use spec::{ConnectionSpec, Kind, Settings, Timeouts};
 pub use supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, InvalidGate, Strategy};
-pub use transport::{BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, Target, Tcp, Tls};
+pub use transport::{
+    BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, Resolver, Resolving, SystemResolver,
+    Target, Tcp, Tls,
+};

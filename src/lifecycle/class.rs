@@ -3,7 +3,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{DialError, ExitReason};
+use super::{DialError, ExitReason, ResolveError};
 use crate::protocol::{CloseCode, CloseFrame, HandshakeError, RetryAfter};
 
 /// What an exit means for the next attempt.
@@ -107,6 +107,9 @@ impl ExitClass {
                 RETRY_SLOW
             }
             DialError::TlsUnavailable(_) | DialError::AddressBlocked { .. } => Self::Fatal,
+            // The name does not exist: whoever keeps the zone has to mend that.
+            DialError::Resolve { source: ResolveError::NotFound, .. }
+            | DialError::NoAddress { .. } => RETRY_SLOW,
             _ => RETRY,
         }
     }
@@ -152,7 +155,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::lifecycle::DialPhase;
+    use crate::{
+        lifecycle::{AddressFailure, AddressFate, DialPhase},
+        policy::AccessPolicy,
+    };
 
     fn closed(code: u16) -> ExitReason {
         ExitReason::ClosedByPeer(Some(CloseFrame::bare(code.into())))
@@ -177,6 +183,22 @@ mod tests {
 
     fn dial(error: DialError) -> ExitReason {
         error.into()
+    }
+
+    fn not_resolved(source: ResolveError) -> ExitReason {
+        dial(DialError::Resolve { host: host(), source })
+    }
+
+    /// A name that leads to these addresses, where a name must not lead.
+    fn blocked<const N: usize>(addresses: [&str; N]) -> ExitReason {
+        let policy = AccessPolicy::from_rules(["allow *"]).unwrap();
+        let allowed = policy.check("wss://example.com").unwrap();
+        let addresses = addresses.map(|address| {
+            let address = std::net::SocketAddr::new(address.parse().unwrap(), 443);
+            let blocked = policy.check_address(&allowed, address.ip()).unwrap_err();
+            AddressFailure { address, fate: AddressFate::Blocked(blocked) }
+        });
+        dial(DialError::AddressBlocked { host: host(), addresses: addresses.into_iter().collect() })
     }
 
     fn host() -> String {
@@ -224,13 +246,22 @@ mod tests {
             => RETRY;
         handshake_other_5xx: status(501, None), status(505, None) => ExitClass::Fatal;
         handshake_without_accept: ExitReason::Handshake(HandshakeError::MissingAccept) => ExitClass::Fatal;
-        name_not_resolved: dial(DialError::Resolve { host: host(), source: io(io::ErrorKind::Other) }),
-            dial(DialError::NoAddress { host: host() })
+        name_does_not_exist: not_resolved(ResolveError::NotFound), dial(DialError::NoAddress { host: host() })
+            => RETRY_SLOW;
+        resolver_cannot_answer: not_resolved(ResolveError::Unavailable),
+            not_resolved(ResolveError::TimedOut(Duration::ZERO)),
+            not_resolved(ResolveError::Failed(io(io::ErrorKind::Other)))
             => RETRY;
+        every_address_blocked: blocked(["10.0.0.1", "::1"]) => ExitClass::Fatal;
         tcp_refused_reset_or_timed_out:
             dial(DialError::Tcp {
-                address: std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
-                source: io(io::ErrorKind::ConnectionRefused),
+                host: host(),
+                addresses: [AddressFailure {
+                    address: ([127, 0, 0, 1], 1).into(),
+                    fate: AddressFate::Failed(io(io::ErrorKind::ConnectionRefused)),
+                }]
+                .into_iter()
+                .collect(),
             }),
             dial(DialError::Timeout { phase: DialPhase::Connect, limit: Duration::ZERO }),
             dial(DialError::Upgrade(io(io::ErrorKind::ConnectionReset))),

@@ -1,9 +1,7 @@
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
-use crate::{
-    policy::AddressBlocked,
-    protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError},
-};
+use super::{AddressFailures, ResolveError};
+use crate::protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError};
 
 /// Why an attempt to connect failed or a session ended.
 ///
@@ -104,7 +102,7 @@ pub enum DialError {
         /// The name that was looked up.
         host: String,
         /// What the resolver said.
-        source: Arc<io::Error>,
+        source: ResolveError,
     },
     /// The name resolved to no address.
     #[error("{host} has no address")]
@@ -112,21 +110,23 @@ pub enum DialError {
         /// The name that was looked up.
         host: String,
     },
-    /// The access policy allows none of the name's addresses; the last one is told.
-    #[error("{host} is blocked: {blocked}")]
+    /// The access policy allows none of the host's addresses; nothing was sent to any.
+    #[error("{host} is blocked: {addresses}")]
     AddressBlocked {
-        /// The name that was looked up.
+        /// The host of the URL.
         host: String,
-        /// Which address, and why.
-        blocked: AddressBlocked,
+        /// Each address, and why it is blocked.
+        #[source]
+        addresses: AddressFailures,
     },
-    /// No address accepted the TCP connection; the last failure is kept.
-    #[error("cannot connect to {address}: {source}")]
+    /// No address that is allowed accepted the connection.
+    #[error("cannot connect to {host}: {addresses}")]
     Tcp {
-        /// The address that was tried last.
-        address: SocketAddr,
-        /// What the system said.
-        source: Arc<io::Error>,
+        /// The host of the URL.
+        host: String,
+        /// Each address, and what became of it.
+        #[source]
+        addresses: AddressFailures,
     },
     /// A [`Dialler`](crate::Dialler) other than TCP could not open a stream.
     #[error("cannot open a stream to {target}: {source}")]

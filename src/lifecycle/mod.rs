@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, draws a random number or touches a socket. Time and randomness
 //! are arguments, and what should happen is a value that the actor carries out.
 
+mod addresses;
 mod backoff;
 mod budget;
 mod class;
@@ -18,6 +19,7 @@ mod outbox;
 mod restart;
 mod stable;
 
+pub use addresses::{AddressFailure, AddressFailures, AddressFate, ResolveError};
 pub use backoff::{Backoff, InvalidBackoff, Jitter};
 pub use budget::RetryBudget;
 pub use class::{ExitClass, Floor};

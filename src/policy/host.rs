@@ -70,7 +70,7 @@ impl fmt::Display for Host<'_> {
 }
 
 /// Whether a canonical name is `localhost` or below it: names that never go to DNS (RFC 6761 §6.3).
-pub(super) fn is_localhost(name: &str) -> bool {
+pub(crate) fn is_localhost(name: &str) -> bool {
     name.strip_suffix("localhost").is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 

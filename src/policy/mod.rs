@@ -7,6 +7,8 @@
 //! 2. After name resolution, [`AccessPolicy::check_address`] judges every address that the name
 //!    resolved to. It keeps an allowed name from leading into the private network.
 //!
+//! Several addresses are connected to by turns, as RFC 8305 says (`happy_eyeballs.rs`).
+//!
 //! | to read about | see |
 //! | --- | --- |
 //! | the grammar of the rules and what they mean | [`AccessPolicy`] |
@@ -20,6 +22,7 @@ mod canonical_url;
 mod canonical_url_tests;
 mod decision;
 mod grammar;
+mod happy_eyeballs;
 mod host;
 mod host_pattern;
 mod invalid_url;
@@ -35,6 +38,8 @@ pub use address::AddressBlocked;
 pub use canonical_url::CanonicalUrl;
 pub use decision::{Allowed, Denied, UrlBlocked};
 pub use grammar::RuleError;
+pub(crate) use happy_eyeballs::Race;
+pub(crate) use host::is_localhost;
 pub use host::{Host, Scheme};
 pub use invalid_url::InvalidUrl;
 pub use policy_error::PolicyError;

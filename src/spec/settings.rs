@@ -7,7 +7,7 @@ use crate::{
     error::InvalidSpec,
     lifecycle::OutboxLimits,
     protocol::Limits,
-    transport::{Dialler, SharedDialler, Tls},
+    transport::{Dialler, Resolver, SharedDialler, SharedResolver, Tls},
 };
 
 /// What a connection's messages are.
@@ -30,6 +30,7 @@ pub struct Settings {
     pub(crate) outbox: OutboxLimits,
     pub(crate) tls: Option<Tls>,
     pub(crate) dialler: Option<SharedDialler>,
+    pub(crate) resolver: Option<SharedResolver>,
 }
 
 /// How long each stage may take. None may be zero.
@@ -37,6 +38,8 @@ pub struct Settings {
 pub struct Timeouts {
     /// Name resolution and TCP, together. Default 10 s.
     pub connect: Duration,
+    /// Name resolution alone, within the time for `connect`. Default 5 s.
+    pub resolve: Duration,
     /// The TLS handshake. Default 10 s.
     pub tls: Duration,
     /// The opening handshake, from the request to the end of the answer's head. Default 10 s.
@@ -48,8 +51,8 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let (dial, close) = (Duration::from_secs(10), Duration::from_secs(5));
-        Self { connect: dial, tls: dial, handshake: dial, close }
+        let (dial, short) = (Duration::from_secs(10), Duration::from_secs(5));
+        Self { connect: dial, resolve: short, tls: dial, handshake: dial, close: short }
     }
 }
 
@@ -95,10 +98,20 @@ impl Settings {
         self
     }
 
+    /// Sets what finds the addresses of names. Default: the supervisor's, and
+    /// [`SystemResolver`](crate::SystemResolver).
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Some(SharedResolver::new(resolver));
+        self
+    }
+
     pub(crate) const fn check(&self) -> Result<(), InvalidSpec> {
-        let Timeouts { connect, tls, handshake, close } = self.timeouts;
+        let Timeouts { connect, resolve, tls, handshake, close } = self.timeouts;
         if connect.is_zero() {
             Err(InvalidSpec::ZeroTimeout("timeouts.connect"))
+        } else if resolve.is_zero() {
+            Err(InvalidSpec::ZeroTimeout("timeouts.resolve"))
         } else if tls.is_zero() {
             Err(InvalidSpec::ZeroTimeout("timeouts.tls"))
         } else if handshake.is_zero() {

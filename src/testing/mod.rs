@@ -17,6 +17,7 @@
 //! | let the same script run over a real socket | [`Server::on_loopback`] |
 //! | let a server be gone, come back, or never answer | [`Server::stop`], [`Server::start`], [`Network::swallow`] |
 //! | count sockets and dials | [`Network::live`], [`Network::dials`] |
+//! | script what names lead to | [`Names`], [`Network::by_address`] |
 //! | await events, and see the history when they do not come | [`Recorder`], [`Matcher`] |
 //! | make waiting free and chance repeatable | [`virtual_time`] |
 //!
@@ -31,6 +32,7 @@ mod answer;
 mod bug;
 mod frame;
 mod matcher;
+mod names;
 mod network;
 mod patience;
 mod peer;
@@ -49,6 +51,7 @@ pub use matcher::{
     Matcher, backoff_scheduled, binary, connected, connection_error, disconnected, gave_up,
     lifecycle, message, text,
 };
+pub use names::{Lookup, Names};
 pub use network::Network;
 pub use peer::Peer;
 pub use pipe::Pipe;

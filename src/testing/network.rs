@@ -14,13 +14,14 @@ use crate::{
 /// A network in memory: connections dial into it, and servers of the same process accept.
 ///
 /// Give it to [`Supervisor::builder`](crate::Supervisor::builder) or
-/// [`Settings`](crate::Settings) as the dialler. Nothing is resolved; a URL leads to the server
-/// that was started under its scheme, host and port, and where there is none the dial is refused. A
-/// clone is the same network.
+/// [`Settings`](crate::Settings) as the dialler. Nothing is resolved (but see
+/// [`by_address`](Self::by_address)); a URL leads to the server that was started under its scheme, host
+/// and port, and where there is none the dial is refused. A clone is the same network.
 #[derive(Clone, Debug)]
 pub struct Network {
     hosts: Arc<Mutex<HashMap<String, Host>>>,
     capacity: usize,
+    by_address: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +63,17 @@ impl Network {
     /// A network whose streams hold so many bytes in each direction.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { hosts: Arc::default(), capacity }
+        Self { hosts: Arc::default(), capacity, by_address: false }
+    }
+
+    /// The same network, as it is for those who dial by address, as over TCP: the URL's host is
+    /// resolved by the connection's resolver ([`Names`](super::Names)), the access policy judges each
+    /// address, and a server is found under the scheme, the address and the port, as in
+    /// `ws://93.184.216.34`.
+    #[must_use]
+    pub fn by_address(mut self) -> Self {
+        self.by_address = true;
+        self
     }
 
     /// Starts a server at the scheme, host and port of `url`. It takes the place over from one that
@@ -164,6 +175,13 @@ impl Network {
         })
     }
 
+    async fn connect(&self, origin: String) -> io::Result<Pipe> {
+        match self.open(&origin) {
+            Some(opened) => opened,
+            None => std::future::pending().await,
+        }
+    }
+
     fn open(&self, origin: &str) -> Option<io::Result<Pipe>> {
         let (near, far) = Pipe::pair(self.capacity);
         self.host(origin, |host| {
@@ -198,12 +216,14 @@ fn origin(url: &str) -> String {
 
 impl Dialler for Network {
     fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
+        if self.by_address {
+            let scheme = target.url().scheme();
+            let open = move |address| self.connect(origin(&format!("{scheme}://{address}")));
+            return Box::pin(target.connect_with(open));
+        }
         Box::pin(async move {
-            match self.open(target.url().origin()) {
-                Some(Ok(stream)) => Ok(Box::new(stream) as BoxedStream),
-                Some(Err(error)) => Err(target.failed(error)),
-                None => std::future::pending().await,
-            }
+            let stream = self.connect(target.url().origin().to_owned()).await;
+            stream.map(|pipe| Box::new(pipe) as BoxedStream).map_err(|error| target.failed(error))
         })
     }
 }

@@ -1,10 +1,14 @@
 use std::{fmt, io, net::IpAddr, pin::Pin, sync::Arc};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 use crate::{
     lifecycle::DialError,
     policy::{AccessPolicy, AddressBlocked, Allowed, CanonicalUrl},
+    spec::Settings,
 };
 
 /// Makes the byte streams that connections run over: TCP unless you give another.
@@ -36,9 +40,9 @@ pub trait Dialler: Send + Sync + 'static {
     /// Opens a stream to `target`. It is dropped when it takes longer than
     /// [`Timeouts::connect`](crate::Timeouts::connect), or when the attempt is cancelled.
     ///
-    /// The URL was found allowed. A dialler that resolves its host must also ask
-    /// [`Target::check_address`] about every address, and connect to none that is refused: a name
-    /// that is allowed may lead where nobody may go.
+    /// The URL was found allowed. A dialler that connects to addresses must let
+    /// [`Target::connect_with`] or [`Target::addresses`] resolve the host, and connect to no others: a
+    /// name that is allowed may lead where nobody may go.
     fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a>;
 }
 
@@ -58,11 +62,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for T {}
 pub struct Target<'a> {
     allowed: &'a Allowed,
     policy: &'a AccessPolicy,
+    settings: &'a Settings,
+    deadline: Instant,
 }
 
 impl<'a> Target<'a> {
-    pub(super) const fn new(allowed: &'a Allowed, policy: &'a AccessPolicy) -> Self {
-        Self { allowed, policy }
+    /// It is to be reached within the settings' time, counted from now.
+    pub(super) fn new(
+        allowed: &'a Allowed,
+        policy: &'a AccessPolicy,
+        settings: &'a Settings,
+    ) -> Self {
+        let deadline = Instant::now() + settings.timeouts.connect;
+        Self { allowed, policy, settings, deadline }
+    }
+
+    pub(super) const fn settings(&self) -> &'a Settings {
+        self.settings
+    }
+
+    /// When the stream has to be there.
+    pub(super) const fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// The allowed URL.

@@ -4,10 +4,12 @@
 //! may dial in `policy`, and what follows an end in `lifecycle`.
 
 mod attempt;
+mod connect;
 mod dialler;
 mod entropy;
 mod gate;
 mod link;
+mod resolver;
 mod session;
 mod tcp;
 mod tls;
@@ -23,6 +25,8 @@ pub(crate) use entropy::Seeded;
 pub(crate) use entropy::with_entropy;
 pub(crate) use gate::Gate;
 pub(crate) use link::{Link, Outgoing};
+pub(crate) use resolver::SharedResolver;
+pub use resolver::{Resolver, Resolving, SystemResolver};
 pub(crate) use session::{Inbound, Session};
 pub use tcp::Tcp;
 pub use tls::{InvalidTls, Tls};

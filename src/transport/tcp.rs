@@ -1,62 +1,106 @@
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
-use tokio::net::{TcpStream, lookup_host};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 
-use super::dialler::{BoxedStream, Dialler, Dialling, Target};
-use crate::{lifecycle::DialError, policy::Host};
+use super::dialler::{Dialler, Dialling, Target};
 
-/// The dialler of connections that were given no other: resolves the URL's host, and connects to
-/// the first address that the access policy allows and that answers. Nagle's algorithm is off.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tcp;
+/// The dialler of connections that were given no other: TCP, to the first address of the URL's host
+/// that the access policy allows and that answers ([`Target::connect_with`]).
+///
+/// Nagle's algorithm is off, for messages are written as whole as they come. Keep-alive probes and,
+/// on Linux, `TCP_USER_TIMEOUT` let the system notice a path that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    keep_alive: Option<Duration>,
+    user_timeout: Option<Duration>,
+}
+
+/// Between keep-alive probes that are not answered, and how many of them are lost before the
+/// connection is.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
+impl Default for Tcp {
+    fn default() -> Self {
+        let minute = Some(Duration::from_mins(1));
+        Self { keep_alive: minute, user_timeout: minute }
+    }
+}
+
+impl Tcp {
+    /// Sets after how long a silence the system asks whether the peer is there, and then every 15 s
+    /// for four times; `None` never does. Default 60 s.
+    #[must_use]
+    pub fn keep_alive(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.keep_alive = after.into();
+        self
+    }
+
+    /// Sets how long written bytes may go without being acknowledged, or the peer may refuse to take
+    /// more, until the system gives the connection up (`TCP_USER_TIMEOUT`, RFC 5482); `None` leaves
+    /// that to the system. Default 60 s. It has effect on Linux and Android alone.
+    #[must_use]
+    pub fn user_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.user_timeout = after.into();
+        self
+    }
+
+    async fn open(self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        if let Some(after) = self.keep_alive {
+            socket.set_tcp_keepalive(&probes(after))?;
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket.set_tcp_user_timeout(self.user_timeout)?;
+        Ok(stream)
+    }
+}
+
+fn probes(after: Duration) -> TcpKeepalive {
+    let probes = TcpKeepalive::new().with_time(after);
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "macos",
+        target_os = "ios",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "windows"
+    ))]
+    let probes = probes.with_interval(PROBE_INTERVAL).with_retries(PROBES);
+    probes
+}
 
 impl Dialler for Tcp {
     fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
-        Box::pin(connect(target))
+        Box::pin(target.connect_with(|address| self.open(address)))
     }
 }
 
-async fn connect(target: Target<'_>) -> Result<BoxedStream, DialError> {
-    let host = || target.url().host().to_string();
-    let mut failure = DialError::NoAddress { host: host() };
-    for address in resolve(target).await? {
-        if let Err(blocked) = target.check_address(address.ip()) {
-            failure = DialError::AddressBlocked { host: host(), blocked };
-            continue;
-        }
-        match open(address).await {
-            Ok(stream) => return Ok(Box::new(stream)),
-            Err(source) => failure = DialError::Tcp { address, source: Arc::new(source) },
-        }
-    }
-    Err(failure)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-async fn resolve(target: Target<'_>) -> Result<Vec<SocketAddr>, DialError> {
-    let port = target.url().port();
-    match target.url().host() {
-        Host::V4(ip) => Ok(vec![(ip, port).into()]),
-        Host::V6(ip) => Ok(vec![(ip, port).into()]),
-        // RFC 6761 §6.3: the name of this machine is not a question for DNS.
-        Host::Name("localhost") => {
-            Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()])
-        }
-        Host::Name(name) => {
-            let failed = |source: io::Error| DialError::Resolve {
-                host: name.to_owned(),
-                source: Arc::new(source),
-            };
-            Ok(lookup_host((name, port)).await.map_err(failed)?.collect())
-        }
+    #[tokio::test]
+    async fn the_socket_has_its_options() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let options = |tcp: Tcp| async move {
+            let stream = tcp.open(address).await.unwrap();
+            let socket = SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().unwrap());
+            let keep_alive = socket.keepalive().unwrap();
+            #[cfg(target_os = "linux")]
+            let user_timeout = socket.tcp_user_timeout().unwrap();
+            #[cfg(not(target_os = "linux"))]
+            let user_timeout = tcp.user_timeout;
+            (keep_alive, user_timeout)
+        };
+        assert_eq!(options(Tcp::default()).await, (true, Some(Duration::from_mins(1))));
+        let bare = Tcp::default().keep_alive(None).user_timeout(None);
+        assert_eq!(options(bare).await, (false, None));
     }
 }

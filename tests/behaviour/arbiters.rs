@@ -16,14 +16,14 @@ use wsvisor::{
 use crate::support::{loopback_policy, recorded};
 
 /// Stops the arbiter that it runs on, when it is told to.
-struct StopsArbiter(Arc<AtomicBool>);
+struct StopsArbiter(Arc<AtomicBool>, Tcp);
 
 impl Dialler for StopsArbiter {
     fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
         if self.0.swap(false, Ordering::Relaxed) {
             Arbiter::current().stop();
         }
-        Tcp.dial(target)
+        self.1.dial(target)
     }
 }
 
@@ -33,7 +33,7 @@ async fn a_connection_outlives_its_arbiter() {
     let stops = Arc::new(AtomicBool::new(false));
     let supervisor = Supervisor::builder()
         .policy(loopback_policy())
-        .dialler(StopsArbiter(Arc::clone(&stops)))
+        .dialler(StopsArbiter(Arc::clone(&stops), Tcp::default()))
         .arbiters(2)
         .start();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));

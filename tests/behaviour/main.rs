@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod addresses;
 mod administration;
 mod arbiters;
 mod groups;

@@ -146,7 +146,11 @@ async fn a_failed_attempt_is_told_once_and_is_not_repeated() {
     // Over a real socket.
     let (connection, mut events) = alone(Connection::string("a"));
     connection.send(Connect::to(NOWHERE)).await.unwrap().unwrap();
-    events.expect_all(["1 ConnectionError: cannot connect: cannot connect to 127.0.0.1:1…"]).await;
+    events
+        .expect_all([
+            "1 ConnectionError: cannot connect: cannot connect to 127.0.0.1: 127.0.0.1:1: …",
+        ])
+        .await;
     let status = connection.send(GetStatus).await.unwrap();
     assert_eq!(status.state, State::Disconnected);
     assert_eq!(status.next_attempt_in, None, "alone, nothing reconnects by itself");

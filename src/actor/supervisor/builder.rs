@@ -11,7 +11,7 @@ use crate::{
     lifecycle::{Intensity, Restraint},
     policy::AccessPolicy,
     supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, Strategy},
-    transport::{Dialler, Gate, SharedDialler},
+    transport::{Dialler, Gate, Resolver, SharedDialler, SharedResolver},
 };
 
 /// Builds a [`Supervisor`].
@@ -19,6 +19,7 @@ use crate::{
 pub struct SupervisorBuilder {
     policy: Option<AccessPolicy>,
     dialler: Option<SharedDialler>,
+    resolver: Option<SharedResolver>,
     arbiters: usize,
     subscriptions: Vec<Subscription>,
     intensity: Intensity,
@@ -36,6 +37,7 @@ impl Default for SupervisorBuilder {
         Self {
             policy: None,
             dialler: None,
+            resolver: None,
             arbiters: 0,
             subscriptions: Vec::new(),
             intensity: Intensity::default(),
@@ -63,6 +65,14 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn dialler(mut self, dialler: impl Dialler) -> Self {
         self.dialler = Some(SharedDialler::new(dialler));
+        self
+    }
+
+    /// Sets what finds the addresses of names for connections whose [`Settings`](crate::Settings)
+    /// name nothing else. Default: [`SystemResolver`](crate::SystemResolver).
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Some(SharedResolver::new(resolver));
         self
     }
 
@@ -146,6 +156,7 @@ impl SupervisorBuilder {
         Supervisor {
             policy: self.policy.unwrap_or_default(),
             dialler: self.dialler,
+            resolver: self.resolver,
             children,
             max_connections: self.max_connections,
             subscriptions: self.subscriptions,
@@ -164,6 +175,7 @@ impl SupervisorBuilder {
     pub(super) fn below(mut self, above: &Supervisor) -> Self {
         self.policy = self.policy.or_else(|| Some(above.policy.clone()));
         self.dialler = self.dialler.or_else(|| above.dialler.clone());
+        self.resolver = self.resolver.or_else(|| above.resolver.clone());
         self.gate = Some(above.gate.clone());
         self.subscriptions = [above.subscriptions.as_slice(), &self.subscriptions].concat();
         self

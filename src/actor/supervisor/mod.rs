@@ -31,7 +31,7 @@ use crate::{
     policy::AccessPolicy,
     spec::{ConnectionSpec, Settings},
     supervision::{AutoShutdown, Operation, Refused, Strategy},
-    transport::{Gate, SharedDialler},
+    transport::{Gate, SharedDialler, SharedResolver},
 };
 
 /// Keeps connections alive: starts them, knows them by id, and brings them back when they end, as
@@ -56,6 +56,7 @@ use crate::{
 pub struct Supervisor {
     policy: AccessPolicy,
     dialler: Option<SharedDialler>,
+    resolver: Option<SharedResolver>,
     /// Outlives this actor where it has a supervisor above that starts it again.
     children: Arc<Mutex<Children>>,
     max_connections: usize,
@@ -137,13 +138,15 @@ impl Supervisor {
     }
 
     fn settings_of(&self, spec: &ConnectionSpec) -> Arc<Settings> {
-        match (&spec.settings.dialler, &self.dialler) {
-            (None, Some(dialler)) => {
-                let dialler = Some(dialler.clone());
-                Arc::new(Settings { dialler, ..Settings::clone(&spec.settings) })
-            }
-            _ => Arc::clone(&spec.settings),
+        let Settings { dialler, resolver, .. } = &*spec.settings;
+        let lacks_dialler = dialler.is_none() && self.dialler.is_some();
+        let lacks_resolver = resolver.is_none() && self.resolver.is_some();
+        if !lacks_dialler && !lacks_resolver {
+            return Arc::clone(&spec.settings);
         }
+        let dialler = dialler.clone().or_else(|| self.dialler.clone());
+        let resolver = resolver.clone().or_else(|| self.resolver.clone());
+        Arc::new(Settings { dialler, resolver, ..Settings::clone(&spec.settings) })
     }
 
     fn arbiter(&self, serial: u64) -> ArbiterHandle {

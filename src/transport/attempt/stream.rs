@@ -11,10 +11,11 @@ use crate::{
 
 /// A stream to the server that the URL names.
 pub(super) async fn open(route: &Route) -> Result<BoxedStream, DialError> {
-    let target = Target::new(&route.allowed, &route.policy);
+    let target = Target::new(&route.allowed, &route.policy, &route.settings);
+    let tcp = Tcp::default();
     let stream = match &route.settings.dialler {
         Some(dialler) => dialler.0.dial(target),
-        None => Tcp.dial(target),
+        None => tcp.dial(target),
     };
     within(route.settings.timeouts.connect, DialPhase::Connect, stream).await?
 }
