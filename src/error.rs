@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     lifecycle::{ConnectionId, ExitReason},
     policy::{Denied, InvalidUrl},
+    protocol::InvalidHeader,
 };
 
 /// Why `Connect` or `Reconnect` did not start an attempt. Nothing was dialled, and no event
@@ -25,7 +26,10 @@ pub enum ConnectError {
     /// The access policy does not allow the URL.
     #[error("the URL is blocked: {0}")]
     UrlBlocked(#[source] Denied),
-    /// A header or subprotocol cannot be sent.
+    /// There is no URL at all.
+    #[error("no endpoint: give at least one URL")]
+    NoEndpoint,
+    /// A header, a credential or a subprotocol cannot be sent.
     #[error("invalid headers: {0}")]
     InvalidHeaders(#[source] InvalidHeader),
     /// The attempt cannot start, for a reason that is not in its parameters.
@@ -40,50 +44,6 @@ impl From<Denied> for ConnectError {
             denied => Self::UrlBlocked(denied),
         }
     }
-}
-
-/// Why a header or subprotocol cannot be part of the handshake. Values are never shown.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidHeader {
-    /// The name is not an RFC 9110 token.
-    #[error("header name {0:?} is not a token: use letters, digits and !#$%&'*+-.^_`|~")]
-    Name(String),
-    /// The value holds a control character or is not ASCII.
-    #[error("the value of header {name} has a byte that is not printable ASCII at position {at}")]
-    Value {
-        /// The header's name.
-        name: String,
-        /// Index of the first offending byte.
-        at: usize,
-    },
-    /// The header is written by the handshake itself.
-    #[error("header {0} is written by the WebSocket handshake and cannot be set")]
-    Reserved(String),
-    /// The same header twice, ignoring case.
-    #[error("header {0} is given twice")]
-    Repeated(String),
-    /// All headers together are too long.
-    #[error("the headers take {len} bytes, and at most {limit} are sent")]
-    TooLong {
-        /// Bytes of all names and values.
-        len: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A subprotocol is not an RFC 9110 token. Its text is not shown: some servers take a token
-    /// of access there.
-    #[error("subprotocol {number} is not a token: use letters, digits and !#$%&'*+-.^_`|~")]
-    Subprotocol {
-        /// Which one, from 1.
-        number: usize,
-    },
-    /// The same subprotocol twice.
-    #[error("subprotocol {number} is offered twice")]
-    RepeatedSubprotocol {
-        /// Which one, from 1.
-        number: usize,
-    },
 }
 
 /// What became of a message that was sent.

@@ -15,15 +15,15 @@ mod transport;
 
 pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
 pub use error::{
-    ChildError, ConnectError, Delivery, InvalidHeader, InvalidSpec, Refusal, SendError, StartError,
-    UpdateError,
+    ChildError, ConnectError, Delivery, InvalidSpec, Refusal, SendError, StartError, UpdateError,
 };
 pub use event::{Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId};
 pub use lifecycle::{
     AddressFailure, AddressFailures, AddressFate, Backoff, Classify, ConnectionId, DialError,
     DialPhase, Epoch, ExitClass, ExitReason, ExitRules, Floor, Intensity, IntensityPer,
-    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, OnExceeded, OutboxLimits, ResolveError,
-    RestartPolicy, RetryBudget, StableAfter, State,
+    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, OnExceeded, OutboxLimits,
+    ProviderError, ProviderFailure, RefusedCredential, ResolveError, RestartPolicy, RetryBudget,
+    StableAfter, State,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
@@ -36,10 +36,14 @@ pub use policy::{
     AccessPolicy, AddressBlocked, CanonicalUrl, Denied, InvalidUrl, PolicyError, UrlBlocked,
 };
 pub use protocol::{
-    CloseCode, CloseFrame, HandshakeError, InvalidClose, Limits, OwnedPayload, Payload,
-    ProtocolError, RetryAfter,
+    CloseCode, CloseFrame, HandshakeError, InvalidClose, InvalidHeader, Limits, OwnedPayload,
+    Payload, ProtocolError, RetryAfter,
 };
-pub use spec::{ConnectionSpec, Kind, Settings, Timeouts};
+pub use secrecy::SecretString;
+pub use spec::{
+    AttemptCause, ConnectionSpec, CredentialProvider, Credentials, EndpointProvider, Endpoints,
+    Kind, PlatformAuth, ProviderRequest, Providing, Scope, Settings, Timeouts, TokenSource,
+};
 pub use supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, InvalidGate, Strategy};
 pub use transport::{
     BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, Resolver, Resolving, SystemResolver,

@@ -4,6 +4,7 @@ use super::{clock::now, connection::Connection};
 use crate::{
     lifecycle::State,
     message::{Explanation, Status},
+    policy::Allowed,
 };
 
 impl Connection {
@@ -31,19 +32,19 @@ impl Connection {
     }
 
     pub(super) fn explain(&self) -> Explanation {
-        let allowed = self.route.as_ref().map(|route| &route.allowed);
-        let (host_is_down, waiting_for_host) = match (&self.superior, allowed) {
+        let allowed = self.route.as_ref().and_then(|route| route.endpoint());
+        let (host_is_down, waiting_for_host) = match (&self.superior, &allowed) {
             (Some(superior), Some(allowed)) => superior.gate.look(allowed.url().origin()),
             _ => (false, 0),
         };
         let is_connecting = self.machine.state() == State::Connecting;
         Explanation {
             status: self.status(),
-            url: allowed.map(|allowed| allowed.url().clone()),
-            allowed_by: allowed.map(|allowed| allowed.rule().to_string()),
+            allowed_by: allowed.as_ref().map(|allowed| allowed.rule().to_string()),
+            url: allowed.map(Allowed::into_url),
             last_class: self.last_exit.as_deref().map(|(_, class)| *class),
             waits_for_turn: is_connecting
-                && self.route.as_ref().is_some_and(|route| route.waits_for_turn.get()),
+                && self.route.as_ref().is_some_and(|route| route.waits_for_turn()),
             waits_for_group: self.machine.is_held(),
             host_is_down,
             waiting_for_host,

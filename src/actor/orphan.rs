@@ -8,10 +8,7 @@ use super::{
     fanout::Fanout,
     superior::{Alarm, Remains, Report, Superior},
 };
-use crate::{
-    lifecycle::{ExitReason, Machine, Supervised},
-    message::CheckedConnect,
-};
+use crate::lifecycle::{ExitReason, Machine, Supervised};
 
 impl Connection {
     /// Goes on with a connection whose actor is lost.
@@ -22,7 +19,9 @@ impl Connection {
         let mut connection = Self::new(builder, Some(superior));
         connection.machine = machine;
         connection.fanout.replace(fanout);
-        connection.route = checked.map(|checked| connection.route(checked));
+        if let Some(asked) = checked {
+            connection.set_route(asked);
+        }
         connection
     }
 
@@ -36,11 +35,7 @@ impl Connection {
             policy: self.policy.clone(),
             settings: Arc::clone(&self.settings),
             machine: std::mem::replace(&mut self.machine, supervised_machine),
-            checked: self.route.as_ref().map(|route| CheckedConnect {
-                allowed: route.allowed.clone(),
-                headers: route.headers.clone(),
-                subprotocols: route.subprotocols.clone(),
-            }),
+            checked: self.route.as_ref().map(|route| route.asked.clone()),
             // Its session may be lost in the middle of a delivery.
             fanout: std::mem::replace(&mut *self.fanout.try_borrow_mut().ok()?, fanout),
             supervised,

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{DialError, ExitReason, ResolveError};
+use super::{DialError, ExitReason, ProviderFailure, RefusedCredential, ResolveError};
 use crate::protocol::{CloseCode, CloseFrame, HandshakeError, RetryAfter};
 
 /// What an exit means for the next attempt.
@@ -76,9 +76,16 @@ impl ExitClass {
             ExitReason::Eof { .. } | ExitReason::Io(_) => RETRY,
             ExitReason::Dial(error) => Self::of_dial(error),
             ExitReason::Handshake(error) => Self::of_handshake(error, wall),
+            ExitReason::Unauthorized { credential, refusal } => match credential {
+                RefusedCredential::First | RefusedCredential::Changed => {
+                    Self::Retry { floor: Floor::of_refusal(refusal, wall) }
+                }
+                RefusedCredential::Unchanged => Self::Fatal,
+            },
             ExitReason::Crashed(_) | ExitReason::ArbiterStopped => Self::Crash,
             // The last two are told when a connection has given up already.
             ExitReason::Protocol(_)
+            | ExitReason::PolicyDenied(_)
             | ExitReason::RetriesExhausted { .. }
             | ExitReason::TooManyRestarts { .. } => Self::Fatal,
         }
@@ -101,6 +108,9 @@ impl ExitClass {
 
     fn of_dial(error: &DialError) -> Self {
         match error {
+            DialError::Endpoint(failure) | DialError::Credentials(failure) => {
+                Self::of_provider(failure)
+            }
             // Only an operator or a renewed certificate mends a refused certificate; a socket
             // that broke during the TLS handshake is like any other broken socket.
             DialError::Tls { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
@@ -114,11 +124,20 @@ impl ExitClass {
         }
     }
 
+    fn of_provider(failure: &ProviderFailure) -> Self {
+        match failure {
+            ProviderFailure::Refused(error) if !error.is_fatal() => RETRY,
+            ProviderFailure::Panicked => Self::Crash,
+            // Its answers are wrong, not its server's.
+            _ => Self::Fatal,
+        }
+    }
+
     fn of_handshake(error: &HandshakeError, wall: SystemTime) -> Self {
-        let HandshakeError::Status { code, retry_after, .. } = error else {
+        let HandshakeError::Status { code, .. } = error else {
             return Self::Fatal;
         };
-        let floor = retry_after.as_ref().map(|hint| Floor::of_retry_after(hint, wall));
+        let floor = Floor::of_refusal(error, wall);
         match code {
             408 | 425 | 500 | 502 | 503 | 504 => Self::Retry { floor },
             429 => Self::RetrySlow { floor },
@@ -135,11 +154,21 @@ impl Floor {
     /// What the server asked for with this end.
     pub(super) fn asked_for(exit: &ExitReason, wall: SystemTime) -> Option<Self> {
         match exit {
-            ExitReason::Handshake(HandshakeError::Status { retry_after, .. }) => {
-                retry_after.as_ref().map(|hint| Self::of_retry_after(hint, wall))
+            ExitReason::Handshake(error) | ExitReason::Unauthorized { refusal: error, .. } => {
+                Self::of_refusal(error, wall)
             }
             ExitReason::ClosedByPeer(Some(frame)) if frame.code().get() == 1012 => {
                 Some(Self::SERVICE_RESTART)
+            }
+            _ => None,
+        }
+    }
+
+    /// The `Retry-After` of a refused handshake.
+    fn of_refusal(error: &HandshakeError, wall: SystemTime) -> Option<Self> {
+        match error {
+            HandshakeError::Status { retry_after: Some(hint), .. } => {
+                Some(Self::of_retry_after(hint, wall))
             }
             _ => None,
         }
@@ -156,8 +185,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        lifecycle::{AddressFailure, AddressFate, DialPhase},
-        policy::AccessPolicy,
+        lifecycle::{AddressFailure, AddressFate, DialPhase, ProviderError},
+        policy::{AccessPolicy, Denied, InvalidUrl},
+        protocol::InvalidHeader,
     };
 
     fn closed(code: u16) -> ExitReason {
@@ -171,6 +201,11 @@ mod tests {
             has_location: false,
             has_challenge: false,
         })
+    }
+
+    fn unauthorized(code: u16, credential: RefusedCredential) -> ExitReason {
+        let ExitReason::Handshake(refusal) = status(code, None) else { unreachable!() };
+        ExitReason::Unauthorized { credential, refusal }
     }
 
     fn io(kind: io::ErrorKind) -> Arc<io::Error> {
@@ -239,6 +274,29 @@ mod tests {
         handshake_2xx_that_is_not_101: status(200, None), status(204, None) => ExitClass::Fatal;
         handshake_3xx: status(301, None), status(302, None), status(308, None) => ExitClass::Fatal;
         handshake_401_403: status(401, None), status(403, None) => ExitClass::Fatal;
+        credentials_of_a_provider_refused_first_or_changed:
+            unauthorized(401, RefusedCredential::First), unauthorized(403, RefusedCredential::First),
+            unauthorized(401, RefusedCredential::Changed), unauthorized(403, RefusedCredential::Changed)
+            => RETRY;
+        credentials_of_a_provider_refused_unchanged:
+            unauthorized(401, RefusedCredential::Unchanged), unauthorized(403, RefusedCredential::Unchanged)
+            => ExitClass::Fatal;
+        provider_has_none_now:
+            dial(DialError::Credentials(ProviderError::retry("no").into())),
+            dial(DialError::Endpoint(ProviderError::retry("no").into())),
+            dial(DialError::Timeout { phase: DialPhase::Credentials, limit: Duration::ZERO }),
+            dial(DialError::Timeout { phase: DialPhase::Endpoint, limit: Duration::ZERO })
+            => RETRY;
+        provider_has_none_for_good_or_answers_wrongly:
+            dial(DialError::Credentials(ProviderError::fatal("no").into())),
+            dial(DialError::Credentials(InvalidHeader::BasicUser.into())),
+            dial(DialError::Endpoint(InvalidUrl::Scheme.into()))
+            => ExitClass::Fatal;
+        provider_panicked:
+            dial(DialError::Credentials(ProviderFailure::Panicked)),
+            dial(DialError::Endpoint(ProviderFailure::Panicked))
+            => ExitClass::Crash;
+        policy_denied: ExitReason::PolicyDenied(Denied::InvalidUrl(InvalidUrl::Scheme)) => ExitClass::Fatal;
         handshake_404_410_426: status(404, None), status(410, None), status(426, None) => ExitClass::Fatal;
         handshake_408_425: status(408, None), status(425, None) => RETRY;
         handshake_429: status(429, None) => RETRY_SLOW;

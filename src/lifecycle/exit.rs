@@ -1,7 +1,10 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use super::{AddressFailures, ResolveError};
-use crate::protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError};
+use super::{AddressFailures, ProviderFailure, RefusedCredential, ResolveError};
+use crate::{
+    policy::Denied,
+    protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError},
+};
 
 /// Why an attempt to connect failed or a session ended.
 ///
@@ -42,6 +45,18 @@ pub enum ExitReason {
     /// The server answered the opening handshake wrongly or refused it.
     #[error("the opening handshake failed: {0}")]
     Handshake(#[source] HandshakeError),
+    /// The server refused the credentials that the provider gave, with 401 or 403.
+    #[error("the credentials were refused, {credential}: {refusal}")]
+    Unauthorized {
+        /// Which refusal in a row it is, and what follows from that.
+        credential: RefusedCredential,
+        /// What the server answered.
+        #[source]
+        refusal: HandshakeError,
+    },
+    /// The access policy does not allow the URL that was to be dialled. Nothing was.
+    #[error("{0}")]
+    PolicyDenied(#[source] Denied),
     /// The session's task panicked.
     #[error("the session's task panicked: {0}")]
     Crashed(Arc<str>),
@@ -74,6 +89,10 @@ pub enum ExitReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DialPhase {
+    /// Asking the provider for the endpoint.
+    Endpoint,
+    /// Asking the provider for credentials.
+    Credentials,
     /// Name resolution and the TCP connection, together.
     Connect,
     /// The TLS handshake.
@@ -85,6 +104,8 @@ pub enum DialPhase {
 impl fmt::Display for DialPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Endpoint => "the endpoint provider",
+            Self::Credentials => "the credential provider",
             Self::Connect => "resolving and connecting",
             Self::Tls => "the TLS handshake",
             Self::Handshake => "the opening handshake",
@@ -96,6 +117,12 @@ impl fmt::Display for DialPhase {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
+    /// The provider gave no URL that can be dialled.
+    #[error("no endpoint: {0}")]
+    Endpoint(#[source] ProviderFailure),
+    /// The provider gave no credentials that can be sent.
+    #[error("no credentials: {0}")]
+    Credentials(#[source] ProviderFailure),
     /// The host's name could not be resolved.
     #[error("cannot resolve {host}: {source}")]
     Resolve {
@@ -177,6 +204,11 @@ impl ExitReason {
             Self::Protocol(error) => error.close_code(),
             _ => CloseCode::ABNORMAL,
         }
+    }
+
+    /// Whether credentials were refused that others may replace at once.
+    pub(crate) const fn calls_for_credentials(&self) -> bool {
+        matches!(self, Self::Unauthorized { credential: RefusedCredential::First, .. })
     }
 
     /// The reason text of the peer's close frame; empty where there is none.

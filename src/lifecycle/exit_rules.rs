@@ -107,7 +107,10 @@ impl Classify for ExitRules {
     fn classify(&self, exit: &ExitReason, standard: ExitClass) -> ExitClass {
         let (of, number) = match exit {
             ExitReason::ClosedByPeer(_) => (Cause::Close, exit.close_code().get()),
-            ExitReason::Handshake(HandshakeError::Status { code, .. }) => (Cause::Status, *code),
+            ExitReason::Handshake(HandshakeError::Status { code, .. })
+            | ExitReason::Unauthorized { refusal: HandshakeError::Status { code, .. }, .. } => {
+                (Cause::Status, *code)
+            }
             _ => return standard,
         };
         let rule = self.0.iter().rev().find(|rule| rule.of == of && rule.range.contains(&number));

@@ -8,6 +8,7 @@ use std::{fmt, time::Duration};
 use actix::Message;
 use bytes::Bytes;
 use bytestring::ByteString;
+use secrecy::SecretString;
 use serde::Serialize;
 
 pub use self::{
@@ -22,9 +23,12 @@ use crate::{
     error::{ConnectError, Delivery, SendError},
     event::{Subscription, SubscriptionId},
     lifecycle::{ConnectionId, Epoch, ExitReason, State},
-    policy::{AccessPolicy, Allowed},
-    protocol::{CloseFrame, InvalidClose},
-    spec::{Headers, check_subprotocols},
+    policy::AccessPolicy,
+    protocol::{CloseFrame, InvalidClose, InvalidHeader},
+    spec::{
+        CheckedEndpoints, CredentialProvider, Credentials, Endpoints, Header, Headers,
+        SharedCredentialProvider, check_subprotocols,
+    },
 };
 
 /// Starts an attempt to connect. An answer of `Ok(Connecting)` is followed by exactly one of the
@@ -32,9 +36,17 @@ use crate::{
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Connecting, ConnectError>")]
 pub struct Connect {
-    url: String,
+    endpoints: Endpoints,
     subprotocols: Vec<String>,
-    headers: Vec<(String, String)>,
+    headers: Vec<Header>,
+    auth: Auth,
+}
+
+/// What proves who connects.
+#[derive(Clone)]
+enum Auth {
+    Fixed(Credentials),
+    Provided(SharedCredentialProvider),
 }
 
 /// The attempt of this epoch has started.
@@ -45,10 +57,15 @@ pub struct Connecting {
 }
 
 impl Connect {
-    /// Connects to a `ws` or `wss` URL.
+    /// Connects to a `ws` or `wss` URL, one of several, or one that is asked for.
     #[must_use]
-    pub fn to(url: impl Into<String>) -> Self {
-        Self { url: url.into(), subprotocols: Vec::new(), headers: Vec::new() }
+    pub fn to(endpoints: impl Into<Endpoints>) -> Self {
+        Self {
+            endpoints: endpoints.into(),
+            subprotocols: Vec::new(),
+            headers: Vec::new(),
+            auth: Auth::Fixed(Credentials::none()),
+        }
     }
 
     /// Offers a subprotocol to the server, after those offered before. An empty one is none.
@@ -60,32 +77,83 @@ impl Connect {
 
     /// Adds a header to the handshake. Its value is never shown.
     #[must_use]
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Sends `Authorization: Bearer …` with the handshake (RFC 6750).
     #[must_use]
-    pub fn bearer_auth(self, token: impl AsRef<str>) -> Self {
-        self.header("Authorization", format!("Bearer {}", token.as_ref()))
+    pub fn bearer_auth(self, token: impl Into<SecretString>) -> Self {
+        self.credentials(Credentials::bearer(token))
+    }
+
+    /// Sends `Authorization: Basic …` with the handshake (RFC 7617).
+    #[must_use]
+    pub fn basic_auth(
+        self,
+        user: impl Into<SecretString>,
+        password: impl Into<SecretString>,
+    ) -> Self {
+        self.credentials(Credentials::basic(user, password))
+    }
+
+    /// Sends these credentials with the handshake. The last choice of credentials holds.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.auth = Auth::Fixed(credentials);
+        self
+    }
+
+    /// Asks `provider` for the credentials of each attempt. The last choice of credentials holds.
+    #[must_use]
+    pub fn auth(mut self, provider: impl CredentialProvider) -> Self {
+        self.auth = Auth::Provided(SharedCredentialProvider::new(provider));
+        self
     }
 
     /// Checks everything that can be known without the network, in the documented order.
     pub(crate) fn check(&self, policy: &AccessPolicy) -> Result<CheckedConnect, ConnectError> {
-        let allowed = policy.check(&self.url)?;
+        let endpoints = self.endpoints.check(policy)?;
         let subprotocols =
             check_subprotocols(&self.subprotocols).map_err(ConnectError::InvalidHeaders)?;
-        let headers = Headers::check(&self.headers).map_err(ConnectError::InvalidHeaders)?;
-        Ok(CheckedConnect { allowed, subprotocols, headers })
+        let (headers, auth) = self.check_headers().map_err(ConnectError::InvalidHeaders)?;
+        Ok(CheckedConnect { endpoints, subprotocols, headers, auth })
+    }
+
+    fn check_headers(&self) -> Result<(Headers, CheckedAuth), InvalidHeader> {
+        let headers = Headers::check(&self.headers)?;
+        let auth = match &self.auth {
+            Auth::Fixed(credentials) => CheckedAuth::Fixed(credentials.headers()?),
+            Auth::Provided(provider) => {
+                if let Some(name) = headers.first_of(provider.0.header_names().iter().copied()) {
+                    return Err(InvalidHeader::SetByProvider(name.to_owned()));
+                }
+                CheckedAuth::Provided(provider.clone())
+            }
+        };
+        if let CheckedAuth::Fixed(credentials) = &auth {
+            credentials.joined_with(&headers)?;
+        }
+        Ok((headers, auth))
     }
 }
 
 /// What is left of a [`Connect`] once nothing can be wrong with it.
+#[derive(Clone)]
 pub(crate) struct CheckedConnect {
-    pub(crate) allowed: Allowed,
+    pub(crate) endpoints: CheckedEndpoints,
     pub(crate) subprotocols: Vec<String>,
+    /// What the caller adds, without the credentials.
     pub(crate) headers: Headers,
+    pub(crate) auth: CheckedAuth,
+}
+
+/// Credentials that can be sent, or a provider of them.
+#[derive(Clone)]
+pub(crate) enum CheckedAuth {
+    Fixed(Headers),
+    Provided(SharedCredentialProvider),
 }
 
 impl fmt::Debug for Connect {

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use super::{Kind, Settings};
+use secrecy::SecretString;
+
+use super::{CredentialProvider, Credentials, Endpoints, Kind, Settings};
 use crate::{
     error::InvalidSpec,
     event::Subscription,
@@ -34,17 +36,17 @@ pub struct ConnectionSpec {
 impl ConnectionSpec {
     /// A connection whose messages are JSON.
     #[must_use]
-    pub fn json(id: impl Into<ConnectionId>, url: impl Into<String>) -> Self {
+    pub fn json(id: impl Into<ConnectionId>, url: impl Into<Endpoints>) -> Self {
         Self::new(id.into(), Kind::Json, url.into())
     }
 
     /// A connection whose messages are text, or bytes, as they come.
     #[must_use]
-    pub fn string(id: impl Into<ConnectionId>, url: impl Into<String>) -> Self {
+    pub fn string(id: impl Into<ConnectionId>, url: impl Into<Endpoints>) -> Self {
         Self::new(id.into(), Kind::String, url.into())
     }
 
-    fn new(id: ConnectionId, kind: Kind, url: String) -> Self {
+    fn new(id: ConnectionId, kind: Kind, url: Endpoints) -> Self {
         Self {
             id,
             kind,
@@ -64,15 +66,40 @@ impl ConnectionSpec {
 
     /// Adds a header to the handshake.
     #[must_use]
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.connect = self.connect.header(name, value);
         self
     }
 
     /// Sends `Authorization: Bearer …` with the handshake.
     #[must_use]
-    pub fn bearer_auth(mut self, token: impl AsRef<str>) -> Self {
+    pub fn bearer_auth(mut self, token: impl Into<SecretString>) -> Self {
         self.connect = self.connect.bearer_auth(token);
+        self
+    }
+
+    /// Sends `Authorization: Basic …` with the handshake.
+    #[must_use]
+    pub fn basic_auth(
+        mut self,
+        user: impl Into<SecretString>,
+        password: impl Into<SecretString>,
+    ) -> Self {
+        self.connect = self.connect.basic_auth(user, password);
+        self
+    }
+
+    /// Sends these credentials with the handshake.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.connect = self.connect.credentials(credentials);
+        self
+    }
+
+    /// Asks `provider` for the credentials of each attempt.
+    #[must_use]
+    pub fn auth(mut self, provider: impl CredentialProvider) -> Self {
+        self.connect = self.connect.auth(provider);
         self
     }
 

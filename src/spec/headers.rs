@@ -1,10 +1,15 @@
 use std::fmt;
 
-use crate::{error::InvalidHeader, protocol::is_token};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::protocol::{InvalidHeader, is_token};
 
 /// The headers that a caller adds to the handshake, checked. Nothing shows their values.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Headers(Vec<(String, String)>);
+#[derive(Clone, Default)]
+pub(crate) struct Headers(Vec<Header>);
+
+/// A header's name and its value.
+pub(crate) type Header = (String, SecretString);
 
 /// Bytes of all names and values together. Servers refuse more than 8 to 16 KiB.
 const MAX_BYTES: usize = 8 * 1024;
@@ -25,14 +30,15 @@ const RESERVED: [&str; 10] = [
 const RESERVED_PREFIXES: [&str; 2] = ["sec-", "proxy-"];
 
 impl Headers {
-    pub(crate) fn check(given: &[(String, String)]) -> Result<Self, InvalidHeader> {
-        let len: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
+    pub(crate) fn check(given: &[Header]) -> Result<Self, InvalidHeader> {
+        let len_of = |(name, value): &Header| name.len() + value.expose_secret().len();
+        let len: usize = given.iter().map(len_of).sum();
         if len > MAX_BYTES {
             return Err(InvalidHeader::TooLong { len, limit: MAX_BYTES });
         }
         for (index, (name, value)) in given.iter().enumerate() {
             check_name(name)?;
-            check_value(name, value)?;
+            check_value(name, value.expose_secret())?;
             if given.iter().take(index).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
                 return Err(InvalidHeader::Repeated(name.clone()));
             }
@@ -40,10 +46,33 @@ impl Headers {
         Ok(Self(given.to_vec()))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    /// These and the others, checked together: no name twice, and not too long.
+    pub(crate) fn joined_with(&self, others: &Self) -> Result<Self, InvalidHeader> {
+        if others.0.is_empty() {
+            return Ok(self.clone());
+        }
+        Self::check(&[self.0.as_slice(), others.0.as_slice()].concat())
+    }
+
+    /// Names and values, for the wire alone.
+    pub(crate) fn expose(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.expose_secret()))
+    }
+
+    /// The first of these names that is among them.
+    pub(crate) fn first_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        let is_here = |name: &&str| self.0.iter().any(|(here, _)| here.eq_ignore_ascii_case(name));
+        names.into_iter().find(is_here)
     }
 }
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose().eq(other.expose())
+    }
+}
+
+impl Eq for Headers {}
 
 fn check_name(name: &str) -> Result<(), InvalidHeader> {
     if !is_token(name) {
@@ -160,7 +189,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_passes_can_be_written(name in ".{0,12}", value in ".{0,40}") {
-            if Headers::check(&[(name.clone(), value.clone())]).is_ok() {
+            if Headers::check(&[(name.clone(), value.clone().into())]).is_ok() {
                 prop_assert!(awc::http::header::HeaderName::from_bytes(name.as_bytes()).is_ok());
                 prop_assert!(awc::http::header::HeaderValue::from_str(&value).is_ok());
                 prop_assert!(!value.contains(['\r', '\n', '\0']));

@@ -1,10 +1,19 @@
 //! What a connection is asked to be.
 
+mod auth;
 mod connection;
+mod endpoints;
 mod headers;
 mod settings;
 
+pub(crate) use auth::SharedCredentialProvider;
+pub use auth::{
+    AttemptCause, CredentialProvider, Credentials, PlatformAuth, ProviderRequest, Providing, Scope,
+    TokenSource,
+};
 pub use connection::ConnectionSpec;
 pub(crate) use connection::check_id;
-pub(crate) use headers::{Headers, check_subprotocols};
+pub(crate) use endpoints::CheckedEndpoints;
+pub use endpoints::{EndpointProvider, Endpoints};
+pub(crate) use headers::{Header, Headers, check_subprotocols};
 pub use settings::{Kind, Settings, Timeouts};

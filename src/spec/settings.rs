@@ -36,6 +36,8 @@ pub struct Settings {
 /// How long each stage may take. None may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// Each question to a provider of endpoints or credentials. Default 10 s.
+    pub provider: Duration,
     /// Name resolution and TCP, together. Default 10 s.
     pub connect: Duration,
     /// Name resolution alone, within the time for `connect`. Default 5 s.
@@ -52,7 +54,14 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let (dial, short) = (Duration::from_secs(10), Duration::from_secs(5));
-        Self { connect: dial, resolve: short, tls: dial, handshake: dial, close: short }
+        Self {
+            provider: dial,
+            connect: dial,
+            resolve: short,
+            tls: dial,
+            handshake: dial,
+            close: short,
+        }
     }
 }
 
@@ -107,8 +116,10 @@ impl Settings {
     }
 
     pub(crate) const fn check(&self) -> Result<(), InvalidSpec> {
-        let Timeouts { connect, resolve, tls, handshake, close } = self.timeouts;
-        if connect.is_zero() {
+        let Timeouts { provider, connect, resolve, tls, handshake, close } = self.timeouts;
+        if provider.is_zero() {
+            Err(InvalidSpec::ZeroTimeout("timeouts.provider"))
+        } else if connect.is_zero() {
             Err(InvalidSpec::ZeroTimeout("timeouts.connect"))
         } else if resolve.is_zero() {
             Err(InvalidSpec::ZeroTimeout("timeouts.resolve"))

@@ -17,7 +17,7 @@ mod upgrade;
 mod workspace;
 mod writer;
 
-pub(crate) use attempt::{Opened, Route, dial};
+pub(crate) use attempt::{Memory, Occasion, Opened, Route, dial};
 pub(crate) use dialler::SharedDialler;
 pub use dialler::{BoxedStream, ByteStream, Dialler, Dialling, Target};
 #[cfg(feature = "testing")]

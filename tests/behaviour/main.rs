@@ -11,6 +11,8 @@
 mod addresses;
 mod administration;
 mod arbiters;
+mod credentials;
+mod endpoints;
 mod groups;
 mod hostile_bytes;
 mod hostile_handshakes;

@@ -1,6 +1,6 @@
 //! An attempt: a task that dials, and what follows from its end.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context};
 
@@ -12,28 +12,33 @@ use crate::{
     lifecycle::{Epoch, ExitReason, Input, State, Urgency},
     message::CheckedConnect,
     supervision::Heed,
-    transport::{Route, dial},
+    transport::{Memory, Occasion, Route, dial},
 };
 
 impl Connection {
     /// Sets what to dial when the actor starts.
     pub(in crate::actor) fn with_route(mut self, checked: CheckedConnect) -> Self {
-        self.route = Some(self.route(checked));
+        self.set_route(checked);
         self
     }
 
-    pub(in crate::actor) fn route(&self, checked: CheckedConnect) -> Rc<Route> {
-        let CheckedConnect { allowed, headers, subprotocols } = checked;
-        let (policy, settings) = (self.policy.clone(), Arc::clone(&self.settings));
-        let gate = self.superior.as_ref().map(|superior| superior.gate.clone());
+    /// From now on, attempts dial what was asked for.
+    pub(in crate::actor) fn set_route(&mut self, asked: CheckedConnect) {
+        self.machine.rotate_over(asked.endpoints.len());
+        self.route = Some(self.route(asked));
+    }
+
+    fn route(&self, asked: CheckedConnect) -> Rc<Route> {
         Rc::new(Route {
-            allowed,
-            policy,
-            headers,
-            subprotocols,
-            settings,
-            gate,
-            waits_for_turn: Cell::new(false),
+            id: self.id.clone(),
+            asked,
+            policy: self.policy.clone(),
+            settings: Arc::clone(&self.settings),
+            gate: self.superior.as_ref().map(|superior| superior.gate.clone()),
+            memory: self
+                .route
+                .as_ref()
+                .map_or_else(Memory::default, |before| before.memory.go_on()),
         })
     }
 
@@ -44,7 +49,11 @@ impl Connection {
             Urgency::Patient => Heed::Host,
             Urgency::Now => Heed::GateOnly,
         };
-        let task = actix_rt::spawn(dial(route, heed));
+        let occasion = Occasion {
+            endpoint: self.machine.endpoint(),
+            last_failure: self.last_exit.as_deref().map(|(reason, _)| reason.clone()),
+        };
+        let task = actix_rt::spawn(dial(route, occasion, heed));
         self.task = Some(task.abort_handle());
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
             connection.task = None;

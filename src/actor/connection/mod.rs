@@ -103,7 +103,7 @@ impl Connection {
         ctx: &mut Context<Self>,
     ) -> Result<Epoch, ConnectError> {
         self.machine.can_connect().map_err(refused)?;
-        self.route = Some(self.route(connect.check(&self.policy)?));
+        self.set_route(connect.check(&self.policy)?);
         self.step(Input::Connect, ctx).map_err(refused)?;
         Ok(self.machine.epoch())
     }

@@ -48,7 +48,7 @@ impl Connection {
     /// What runs goes on; the next attempt uses the new terms.
     pub(in crate::actor) fn update(&mut self, update: Update) {
         self.settings = update.settings;
-        self.route = Some(self.route(update.checked));
+        self.set_route(update.checked);
         self.machine.update(update.supervision);
     }
 }

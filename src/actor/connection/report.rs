@@ -56,13 +56,14 @@ impl Connection {
     /// What a server asks of one connection holds for all to its host.
     pub(super) fn slow_down_others(&self, reason: &ExitReason, class: ExitClass) {
         let (Some(route), Some(superior)) = (&self.route, &self.superior) else { return };
+        let Some(endpoint) = route.endpoint() else { return };
         let asked_for = match class {
             ExitClass::Retry { floor: Some(floor) }
             | ExitClass::RetrySlow { floor: Some(floor) } => floor.at_least,
             _ if reason.close_code() == CloseCode::TRY_AGAIN_LATER => TRY_AGAIN_LATER,
             _ => return,
         };
-        superior.gate.hold(&route.allowed.url().origin().into(), asked_for);
+        superior.gate.hold(&endpoint.url().origin().into(), asked_for);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rand::Rng;
@@ -116,7 +116,14 @@ impl Machine {
         if stable {
             self.failing_since = None;
         }
+        let elsewhere = self.rotation.ended(&reason);
         let mut delay = match class {
+            ExitClass::Retry { .. } | ExitClass::RetrySlow { .. } if elsewhere => {
+                supervision.backoff.delay(self.attempt, None, rng)
+            }
+            // The provider is asked for other credentials, and the server for nothing that it
+            // refused before.
+            ExitClass::Retry { floor: None } if reason.calls_for_credentials() => Duration::ZERO,
             ExitClass::RetrySlow { floor } => supervision.backoff.slow_delay(floor, rng),
             ExitClass::Retry { floor } => supervision.backoff.delay(self.attempt, floor, rng),
             _ => supervision.backoff.delay(self.attempt, None, rng),

@@ -13,7 +13,9 @@ pub(crate) use self::{
     step::{Action, Busy, Input, Urgency},
     terms::{Supervised, Supervision},
 };
-use super::{Epoch, Ledger, LifecycleEvent, RestartPolicy, Restraint, StableAfter, State};
+use super::{
+    Epoch, Ledger, LifecycleEvent, RestartPolicy, Restraint, Rotation, StableAfter, State,
+};
 use crate::protocol::CloseFrame;
 
 /// The state machine of one connection.
@@ -33,6 +35,7 @@ pub(crate) struct Machine {
     /// Restarts that count against the supervisor's intensity, where each connection has a count.
     restarts: Option<Box<Ledger>>,
     supervised: Option<Supervised>,
+    rotation: Rotation,
 }
 
 #[derive(Debug)]
@@ -73,7 +76,18 @@ impl Machine {
             failing_since: None,
             restarts: None,
             supervised,
+            rotation: Rotation::over(1),
         }
+    }
+
+    /// There are so many endpoints; the first comes first.
+    pub(crate) const fn rotate_over(&mut self, endpoints: usize) {
+        self.rotation = Rotation::over(endpoints);
+    }
+
+    /// Which of them an attempt dials.
+    pub(crate) const fn endpoint(&self) -> usize {
+        self.rotation.current()
     }
 
     fn supervision(&self) -> Option<&Supervision> {
@@ -353,6 +367,7 @@ impl Machine {
             Some(StableAfter::Ready) | None => None,
         };
         self.phase = Phase::Connected { stability: Stability::Pending(stable_at) };
+        self.rotation.works();
         vec![self.emit(LifecycleEvent::Connected { subprotocol })]
     }
 

@@ -10,7 +10,9 @@ use rand::RngExt as _;
 use super::{Opened, Route, within};
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
+    policy::CanonicalUrl,
     protocol::{Key, Offer, ResponseHead},
+    spec::Headers,
     transport::{
         dialler::BoxedStream,
         entropy::with_entropy,
@@ -19,14 +21,31 @@ use crate::{
 };
 
 /// The opening handshake over `io`, within its time.
-pub(super) async fn open(route: &Route, io: BoxedStream) -> Result<Opened, ExitReason> {
+pub(super) async fn open(
+    route: &Route,
+    url: &CanonicalUrl,
+    credentials: &Headers,
+    io: BoxedStream,
+) -> Result<Opened, ExitReason> {
     let limit = route.settings.timeouts.handshake;
-    within(limit, DialPhase::Handshake, shake_hands(route, io)).await?
+    within(limit, DialPhase::Handshake, shake_hands(route, url, credentials, io)).await?
 }
 
-async fn shake_hands(route: &Route, io: BoxedStream) -> Result<Opened, ExitReason> {
+async fn shake_hands(
+    route: &Route,
+    url: &CanonicalUrl,
+    credentials: &Headers,
+    io: BoxedStream,
+) -> Result<Opened, ExitReason> {
+    let subprotocols = &route.asked.subprotocols;
     let key = Key::from_random(with_entropy(|rng| rng.random()));
-    let head = request_head(route, &key)?;
+    let mut head = request_head(url, &key, subprotocols)?;
+    for (name, value) in route.asked.headers.expose().chain(credentials.expose()) {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(unwritable)?;
+        let mut value = header_value(value)?;
+        value.set_sensitive(true);
+        head.headers.append(name, value);
+    }
     let Answer { head, io, rest } = exchange(io, head).await.map_err(|error| match error {
         UpgradeError::Io(error) => DialError::Upgrade(Arc::new(error)).into(),
         UpgradeError::Handshake(error) => ExitReason::Handshake(error),
@@ -38,14 +57,17 @@ async fn shake_hands(route: &Route, io: BoxedStream) -> Result<Opened, ExitReaso
         status: head.status.as_u16(),
         headers: &headers,
     };
-    let offer = Offer { key: &key, subprotocols: &route.subprotocols, subprotocol_required: false };
+    let offer = Offer { key: &key, subprotocols, subprotocol_required: false };
     let accepted = offer.check(&answer).map_err(ExitReason::Handshake)?;
     Ok(Opened { io, rest, subprotocol: accepted.subprotocol.map(Arc::from) })
 }
 
 /// The upgrade request of RFC 6455 §4.1.
-fn request_head(route: &Route, key: &Key) -> Result<RequestHead, DialError> {
-    let url = route.allowed.url();
+fn request_head(
+    url: &CanonicalUrl,
+    key: &Key,
+    subprotocols: &[String],
+) -> Result<RequestHead, DialError> {
     let mut head = RequestHead::default();
     head.method = Method::GET;
     head.version = Version::HTTP_11;
@@ -58,13 +80,9 @@ fn request_head(route: &Route, key: &Key) -> Result<RequestHead, DialError> {
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     headers.insert(header::SEC_WEBSOCKET_KEY, header_value(key.as_str())?);
-    if !route.subprotocols.is_empty() {
-        let offered = header_value(&route.subprotocols.join(", "))?;
+    if !subprotocols.is_empty() {
+        let offered = header_value(&subprotocols.join(", "))?;
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
-    }
-    for (name, value) in route.headers.iter() {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(unwritable)?;
-        headers.append(name, header_value(value)?);
     }
     Ok(head)
 }

@@ -2,31 +2,57 @@
 //!
 //! | step | room | what it may refuse |
 //! | --- | --- | --- |
+//! | the endpoint | `endpoint` | URLs that the policy does not allow |
 //! | its turn | `gate` | nothing: it delays |
+//! | credentials | `credentials` | headers that cannot be sent |
 //! | a stream to the server | `stream` | addresses that the policy does not allow |
 //! | TLS | `stream`, `tls` | certificates that are not trusted |
 //! | the opening handshake | `handshake`, `upgrade` | answers other than a right 101 |
 
+mod credentials;
+mod endpoint;
 mod handshake;
+mod provider;
 mod route;
 mod stream;
 
 use std::{future::Future, rc::Rc, time::Duration};
 
-pub(crate) use self::route::{Opened, Route};
+pub(crate) use self::route::{Memory, Occasion, Opened, Route};
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
+    policy::Allowed,
     protocol::HandshakeError,
     supervision::{Heed, Outcome},
 };
 
 /// One attempt, once it is its turn.
-pub(crate) async fn dial(route: Rc<Route>, heed: Heed) -> Result<Opened, ExitReason> {
-    let Some(gate) = &route.gate else { return attempt(&route).await };
-    route.waits_for_turn.set(true);
-    let permit = gate.enter(&route.allowed.url().origin().into(), heed).await;
-    route.waits_for_turn.set(false);
-    let attempted = attempt(&route).await;
+pub(crate) async fn dial(
+    route: Rc<Route>,
+    occasion: Occasion,
+    heed: Heed,
+) -> Result<Opened, ExitReason> {
+    let endpoint = endpoint::choose(&route, &occasion).await;
+    let attempted = match endpoint {
+        Ok(allowed) => by_turns(&route, &occasion, &allowed, heed).await,
+        Err(reason) => Err(reason),
+    };
+    route.memory.attempted.set(true);
+    attempted
+}
+
+/// Waits for the turn to dial this host, and tells the gate what came of it.
+async fn by_turns(
+    route: &Route,
+    occasion: &Occasion,
+    allowed: &Allowed,
+    heed: Heed,
+) -> Result<Opened, ExitReason> {
+    let Some(gate) = &route.gate else { return attempt(route, occasion, allowed).await };
+    route.memory.waits_for_turn.set(true);
+    let permit = gate.enter(&allowed.url().origin().into(), heed).await;
+    route.memory.waits_for_turn.set(false);
+    let attempted = attempt(route, occasion, allowed).await;
     permit.ended(outcome(&attempted));
     attempted
 }
@@ -37,20 +63,29 @@ fn outcome(attempted: &Result<Opened, ExitReason>) -> Outcome {
         Err(ExitReason::Handshake(HandshakeError::Status { code: 500..=599, .. })) => {
             Outcome::Failed
         }
-        Ok(_) | Err(ExitReason::Handshake(_)) => Outcome::Reached,
+        Ok(_) | Err(ExitReason::Handshake(_) | ExitReason::Unauthorized { .. }) => Outcome::Reached,
         // These say something of us.
-        Err(ExitReason::Dial(DialError::AddressBlocked { .. } | DialError::TlsUnavailable(_))) => {
-            Outcome::Unknown
-        }
+        Err(ExitReason::Dial(
+            DialError::Credentials(_)
+            | DialError::Timeout { phase: DialPhase::Credentials, .. }
+            | DialError::AddressBlocked { .. }
+            | DialError::TlsUnavailable(_),
+        )) => Outcome::Unknown,
         Err(_) => Outcome::Failed,
     }
 }
 
-/// The steps in their order, each within its time.
-async fn attempt(route: &Route) -> Result<Opened, ExitReason> {
-    let io = stream::open(route).await?;
-    let io = stream::secure(route, io).await?;
-    handshake::open(route, io).await
+/// The steps towards one endpoint in their order, each within its time.
+async fn attempt(
+    route: &Route,
+    occasion: &Occasion,
+    allowed: &Allowed,
+) -> Result<Opened, ExitReason> {
+    let credentials = credentials::gather(route, occasion, allowed).await?;
+    let io = stream::open(route, allowed).await?;
+    let io = stream::secure(route, allowed.url(), io).await?;
+    let answer = handshake::open(route, allowed.url(), &credentials, io).await;
+    credentials::judge(route, credentials, answer)
 }
 
 async fn within<T>(

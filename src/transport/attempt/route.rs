@@ -1,25 +1,49 @@
-use std::{cell::Cell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use crate::{
+    lifecycle::{ConnectionId, ExitReason, Refusals},
+    message::CheckedConnect,
     policy::{AccessPolicy, Allowed},
-    spec::{Headers, Settings},
+    spec::{AttemptCause, CheckedEndpoints, Headers, ProviderRequest, Settings},
     transport::{BoxedStream, gate::Gate},
 };
 
-/// All that an attempt needs to know. It was checked before: the URL is allowed, and the headers
-/// and subprotocols can be written.
+/// All that the attempts of a connection need to know, and what they remember. What was asked for
+/// was checked before: the headers and subprotocols can be written.
 pub(crate) struct Route {
-    pub(crate) allowed: Allowed,
+    pub(crate) id: ConnectionId,
+    pub(crate) asked: CheckedConnect,
     pub(crate) policy: AccessPolicy,
-    pub(crate) headers: Headers,
-    pub(crate) subprotocols: Vec<String>,
     pub(crate) settings: Arc<Settings>,
     /// The supervisor's; absent for a connection that is used alone.
     pub(crate) gate: Option<Gate>,
+    pub(crate) memory: Memory,
+}
+
+/// What one attempt leaves to the next.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The endpoint of the latest attempt.
+    dialled: RefCell<Option<Allowed>>,
     /// An attempt is under way that the gate has not let through.
-    pub(crate) waits_for_turn: Cell<bool>,
+    pub(super) waits_for_turn: Cell<bool>,
+    /// There was an attempt.
+    pub(super) attempted: Cell<bool>,
+    pub(super) refusals: RefCell<Refusals<Headers>>,
+}
+
+/// What is different at each attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Occasion {
+    /// Which of the listed endpoints.
+    pub(crate) endpoint: usize,
+    /// Why the last attempt or session ended.
+    pub(crate) last_failure: Option<ExitReason>,
 }
 
 /// A stream on which the opening handshake is done.
@@ -27,4 +51,50 @@ pub(crate) struct Opened {
     pub(in crate::transport) io: BoxedStream,
     pub(in crate::transport) rest: Bytes,
     pub(crate) subprotocol: Option<Arc<str>>,
+}
+
+impl Memory {
+    /// What is left of it when something else is asked for: the session that is up goes on.
+    pub(crate) fn go_on(&self) -> Self {
+        Self { dialled: self.dialled.clone(), ..Self::default() }
+    }
+}
+
+impl Route {
+    /// The endpoint of the latest attempt, or else of the first one, where it is known.
+    pub(crate) fn endpoint(&self) -> Option<Allowed> {
+        let dialled = self.memory.dialled.borrow().clone();
+        dialled.or_else(|| match &self.asked.endpoints {
+            CheckedEndpoints::Listed(listed) => listed.first().cloned(),
+            CheckedEndpoints::Provided(_) => None,
+        })
+    }
+
+    /// An attempt is under way that the gate has not let through.
+    pub(crate) fn waits_for_turn(&self) -> bool {
+        self.memory.waits_for_turn.get()
+    }
+
+    pub(super) fn dials(&self, allowed: &Allowed) {
+        self.memory.dialled.replace(Some(allowed.clone()));
+    }
+
+    /// What a provider is told.
+    pub(super) fn request(
+        &self,
+        occasion: &Occasion,
+        allowed: Option<&Allowed>,
+    ) -> ProviderRequest {
+        let refused = self.memory.refusals.borrow().status();
+        ProviderRequest {
+            connection: self.id.clone(),
+            url: allowed.map(|allowed| allowed.url().clone()),
+            cause: match refused {
+                Some(status) => AttemptCause::Refused { status },
+                None if self.memory.attempted.get() => AttemptCause::Reconnect,
+                None => AttemptCause::First,
+            },
+            last_failure: occasion.last_failure.clone(),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 use super::{Route, within};
 use crate::{
     lifecycle::{DialError, DialPhase},
-    policy::Scheme,
+    policy::{Allowed, CanonicalUrl, Scheme},
     transport::{
         Tls,
         dialler::{BoxedStream, Dialler as _, Target},
@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// A stream to the server that the URL names.
-pub(super) async fn open(route: &Route) -> Result<BoxedStream, DialError> {
-    let target = Target::new(&route.allowed, &route.policy, &route.settings);
+pub(super) async fn open(route: &Route, allowed: &Allowed) -> Result<BoxedStream, DialError> {
+    let target = Target::new(allowed, &route.policy, &route.settings);
     let tcp = Tcp::default();
     let stream = match &route.settings.dialler {
         Some(dialler) => dialler.0.dial(target),
@@ -21,8 +21,11 @@ pub(super) async fn open(route: &Route) -> Result<BoxedStream, DialError> {
 }
 
 /// The same stream, through TLS where the URL asks for it.
-pub(super) async fn secure(route: &Route, io: BoxedStream) -> Result<BoxedStream, DialError> {
-    let url = route.allowed.url();
+pub(super) async fn secure(
+    route: &Route,
+    url: &CanonicalUrl,
+    io: BoxedStream,
+) -> Result<BoxedStream, DialError> {
     if url.scheme() == Scheme::Ws {
         return Ok(io);
     }

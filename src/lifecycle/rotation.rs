@@ -1,0 +1,131 @@
+use super::{DialError, ExitReason};
+use crate::protocol::{CloseCode, HandshakeError};
+
+/// Which of several endpoints the next attempt dials.
+///
+/// It stays with the one that works. It goes on to the next when an attempt did not reach a
+/// WebSocket server there, and when the server closed with 1013 (try again later), which asks for
+/// another endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    len: usize,
+    current: usize,
+    /// How many were left in a row since one worked.
+    left: usize,
+}
+
+impl Rotation {
+    /// Begins with the first of so many.
+    pub(crate) const fn over(len: usize) -> Self {
+        Self { len, current: 0, left: 0 }
+    }
+
+    /// The index of the endpoint that the next attempt dials.
+    pub(crate) const fn current(&self) -> usize {
+        self.current
+    }
+
+    /// An attempt or session at the current endpoint ended so. Answers whether the next attempt goes
+    /// to an endpoint that has not failed since one worked, so that what this server asked for
+    /// binds nobody.
+    pub(crate) fn ended(&mut self, exit: &ExitReason) -> bool {
+        if self.len < 2 || !leaves(exit) {
+            return false;
+        }
+        self.current = (self.current + 1) % self.len;
+        self.left += 1;
+        if self.left < self.len {
+            return true;
+        }
+        self.left = 0;
+        false
+    }
+
+    /// The current endpoint works.
+    pub(crate) const fn works(&mut self) {
+        self.left = 0;
+    }
+}
+
+/// Whether another endpoint may do better after this end.
+fn leaves(exit: &ExitReason) -> bool {
+    match exit {
+        // The refusal of credentials, or of a path that is not there, is of the service.
+        ExitReason::Handshake(HandshakeError::Status { code, .. }) => {
+            matches!(code, 408 | 425 | 429 | 500..=599)
+        }
+        // What is lacking here is lacking for all endpoints.
+        ExitReason::Dial(DialError::TlsUnavailable(_) | DialError::Credentials(_)) => false,
+        ExitReason::Dial(_) | ExitReason::Handshake(_) => true,
+        ExitReason::ClosedByPeer(_) => exit.close_code() == CloseCode::TRY_AGAIN_LATER,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, sync::Arc};
+
+    use super::*;
+    use crate::protocol::CloseFrame;
+
+    fn refused() -> ExitReason {
+        let source = Arc::new(io::Error::from(io::ErrorKind::ConnectionRefused));
+        ExitReason::Dial(DialError::Stream { target: "ws://a".into(), source })
+    }
+
+    fn closed(code: u16) -> ExitReason {
+        ExitReason::ClosedByPeer(Some(CloseFrame::bare(code.into())))
+    }
+
+    fn status(code: u16) -> ExitReason {
+        ExitReason::Handshake(HandshakeError::Status {
+            code,
+            retry_after: None,
+            has_location: false,
+            has_challenge: false,
+        })
+    }
+
+    #[test]
+    fn the_one_that_works_is_kept() {
+        let mut rotation = Rotation::over(3);
+        for exit in
+            [closed(1001), closed(1012), closed(1000), ExitReason::Eof { mid_message: false }]
+        {
+            assert!(!rotation.ended(&exit));
+            assert_eq!(rotation.current(), 0, "{exit}");
+        }
+        for exit in [status(401), status(403), status(404), ExitReason::Cancelled] {
+            assert!(!rotation.ended(&exit));
+            assert_eq!(rotation.current(), 0, "{exit}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_answer_is_left() {
+        for exit in [refused(), closed(1013), status(503), status(429)] {
+            let mut rotation = Rotation::over(3);
+            let ended: Vec<_> =
+                (0..4).map(|_| (rotation.ended(&exit), rotation.current())).collect();
+            let round = [(true, 1), (true, 2), (false, 0), (true, 1)];
+            assert_eq!(ended, round, "{exit}");
+        }
+    }
+
+    #[test]
+    fn a_round_begins_anew_where_one_works() {
+        let mut rotation = Rotation::over(2);
+        assert!(rotation.ended(&refused()));
+        rotation.works();
+        assert!(rotation.ended(&closed(1013)));
+        assert_eq!(rotation.current(), 0);
+    }
+
+    #[test]
+    fn one_endpoint_is_never_left() {
+        let mut rotation = Rotation::over(1);
+        assert!(!rotation.ended(&refused()));
+        assert_eq!(rotation.current(), 0);
+    }
+}

@@ -1,0 +1,145 @@
+use std::{fmt, future::Future, sync::Arc};
+
+use super::auth::{ProviderRequest, Providing};
+use crate::{
+    error::ConnectError,
+    lifecycle::ProviderError,
+    policy::{AccessPolicy, Allowed},
+};
+
+/// Where a connection leads: one URL, several that serve the same, or a provider that is asked for
+/// the URL of each attempt.
+///
+/// Of several, the first is dialled first. The connection stays with the one that works, and goes
+/// on to the next when an attempt did not reach a WebSocket server there, when the server answers
+/// with 408, 425, 429 or 5xx, or closes with 1013; after the last comes the first. The access policy
+/// must allow all of them.
+///
+/// ```
+/// use wsvisor::{ConnectionSpec, Endpoints, ProviderRequest};
+///
+/// let one = ConnectionSpec::json("a", "wss://stream.example.com/v1");
+/// let several = ConnectionSpec::json("b", ["wss://eu.example.com/v1", "wss://us.example.com/v1"]);
+/// // A service whose URLs are tickets that can be used once.
+/// let asked_for = ConnectionSpec::json(
+///     "c",
+///     Endpoints::provided_by(|_: ProviderRequest| async {
+///         Ok("wss://stream.example.com/v1?ticket=…".to_owned())
+///     }),
+/// );
+/// ```
+#[derive(Clone)]
+pub struct Endpoints(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Listed(Vec<String>),
+    Provided(SharedEndpointProvider),
+}
+
+/// Gives the URL of each attempt. A closure is one.
+///
+/// The answer must come within [`Timeouts::provider`](crate::Timeouts::provider) and be allowed by the access
+/// policy, which judges it on every attempt. It is asked before the connection's turn to dial has come,
+/// because that depends on the host.
+pub trait EndpointProvider: Send + Sync + 'static {
+    /// A `ws` or `wss` URL for this attempt. Nothing shows its query.
+    fn endpoint(&self, request: ProviderRequest) -> Providing<'_, String>;
+}
+
+impl<F, A> EndpointProvider for F
+where
+    F: Fn(ProviderRequest) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<String, ProviderError>> + 'static,
+{
+    fn endpoint(&self, request: ProviderRequest) -> Providing<'_, String> {
+        Box::pin(self(request))
+    }
+}
+
+impl Endpoints {
+    /// Asks `provider` on every attempt.
+    pub fn provided_by(provider: impl EndpointProvider) -> Self {
+        Self(Kind::Provided(SharedEndpointProvider(Arc::new(provider))))
+    }
+
+    /// Asks the policy about those that are known now.
+    pub(crate) fn check(&self, policy: &AccessPolicy) -> Result<CheckedEndpoints, ConnectError> {
+        match &self.0 {
+            Kind::Listed(urls) if urls.is_empty() => Err(ConnectError::NoEndpoint),
+            Kind::Listed(urls) => {
+                let allowed: Vec<_> =
+                    urls.iter().map(|url| policy.check(url)).collect::<Result<_, _>>()?;
+                Ok(CheckedEndpoints::Listed(allowed.into()))
+            }
+            Kind::Provided(provider) => Ok(CheckedEndpoints::Provided(provider.clone())),
+        }
+    }
+}
+
+impl From<String> for Endpoints {
+    fn from(url: String) -> Self {
+        Self(Kind::Listed(vec![url]))
+    }
+}
+
+impl From<&String> for Endpoints {
+    fn from(url: &String) -> Self {
+        url.clone().into()
+    }
+}
+
+impl From<&str> for Endpoints {
+    fn from(url: &str) -> Self {
+        url.to_owned().into()
+    }
+}
+
+impl<U: Into<String>> From<Vec<U>> for Endpoints {
+    fn from(urls: Vec<U>) -> Self {
+        urls.into_iter().collect()
+    }
+}
+
+impl<U: Into<String>, const N: usize> From<[U; N]> for Endpoints {
+    fn from(urls: [U; N]) -> Self {
+        urls.into_iter().collect()
+    }
+}
+
+impl<U: Into<String>> FromIterator<U> for Endpoints {
+    fn from_iter<I: IntoIterator<Item = U>>(urls: I) -> Self {
+        Self(Kind::Listed(urls.into_iter().map(Into::into).collect()))
+    }
+}
+
+/// How many there are; a URL may hold a secret.
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Listed(urls) => write!(f, "Endpoints({})", urls.len()),
+            Kind::Provided(_) => f.write_str("Endpoints(provided)"),
+        }
+    }
+}
+
+/// Endpoints that an attempt may dial, or be given.
+#[derive(Clone)]
+pub(crate) enum CheckedEndpoints {
+    Listed(Arc<[Allowed]>),
+    Provided(SharedEndpointProvider),
+}
+
+impl CheckedEndpoints {
+    /// How many an attempt can choose from.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Listed(allowed) => allowed.len(),
+            Self::Provided(_) => 1,
+        }
+    }
+}
+
+/// A shared provider.
+#[derive(Clone)]
+pub(crate) struct SharedEndpointProvider(pub(crate) Arc<dyn EndpointProvider>);
