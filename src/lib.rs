@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod actor;
+mod clock;
 mod error;
 mod event;
 mod lifecycle;
@@ -21,9 +22,9 @@ pub use event::{Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId
 pub use lifecycle::{
     AddressFailure, AddressFailures, AddressFate, Backoff, Classify, ConnectionId, DialError,
     DialPhase, Epoch, ExitClass, ExitReason, ExitRules, Floor, Intensity, IntensityPer,
-    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, OnExceeded, OutboxLimits,
-    ProviderError, ProviderFailure, RefusedCredential, ResolveError, RestartPolicy, RetryBudget,
-    StableAfter, State,
+    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, Liveness, OnExceeded, OutboxLimits,
+    ProviderError, ProviderFailure, RefusedCredential, Remedy, ResolveError, RestartPolicy,
+    RetryBudget, StableAfter, State, Verdict,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,

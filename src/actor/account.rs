@@ -28,6 +28,7 @@ impl Connection {
             received: fanout.received,
             unheard: fanout.unheard,
             not_json: fanout.not_json,
+            round_trip: fanout.round_trip,
         }
     }
 

@@ -3,6 +3,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use actix::{Message, Recipient};
@@ -12,7 +13,7 @@ use crate::{
     event::{
         Lane, Lifecycle, Parcel, Received, ReceivedBatch, Subscriber, Subscription, SubscriptionId,
     },
-    lifecycle::{ConnectionId, Epoch, LifecycleEvent},
+    lifecycle::{ConnectionId, Epoch, LifecycleEvent, Verdict},
     protocol::{Batch, BatchBuilder, Payload},
     spec::Kind,
     transport::Inbound,
@@ -32,6 +33,8 @@ pub(super) struct Fanout {
     pub(super) received: u64,
     pub(super) unheard: u64,
     pub(super) not_json: u64,
+    /// What the latest answered ping took.
+    pub(super) round_trip: Option<Duration>,
 }
 
 /// One subscriber, and what is on its way to it.
@@ -59,6 +62,7 @@ impl Fanout {
             received: 0,
             unheard: 0,
             not_json: 0,
+            round_trip: None,
         }
     }
 
@@ -206,5 +210,16 @@ impl Inbound for EpochInbound {
 
     fn deliver(&mut self, messages: &mut BatchBuilder) {
         self.fanout.borrow_mut().deliver(self.epoch, messages);
+    }
+
+    fn round_trip(&mut self, took: Duration) {
+        self.fanout.borrow_mut().round_trip = Some(took);
+    }
+
+    fn suspect(&mut self, verdict: Verdict) {
+        let event = LifecycleEvent::Suspected { verdict };
+        let mut fanout = self.fanout.borrow_mut();
+        tracing::warn!(connection = %fanout.connection, epoch = %self.epoch, "{event}");
+        fanout.emit(self.epoch, &event);
     }
 }

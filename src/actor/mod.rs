@@ -3,7 +3,6 @@
 
 mod account;
 mod builder;
-mod clock;
 mod commands;
 mod connection;
 mod delivery;
@@ -13,8 +12,8 @@ mod orphan;
 mod superior;
 mod supervisor;
 
+use crate::clock;
+
 pub use builder::ConnectionBuilder;
-#[cfg(feature = "testing")]
-pub(crate) use clock::Virtual as VirtualCalendar;
 pub use connection::Connection;
 pub use supervisor::{Supervisor, SupervisorBuilder};

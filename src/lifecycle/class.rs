@@ -73,7 +73,7 @@ impl ExitClass {
             ExitReason::ClosedByPeer(frame) => {
                 Self::of_close(frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code))
             }
-            ExitReason::Eof { .. } | ExitReason::Io(_) => RETRY,
+            ExitReason::Eof { .. } | ExitReason::Io(_) | ExitReason::Judged(_) => RETRY,
             ExitReason::Dial(error) => Self::of_dial(error),
             ExitReason::Handshake(error) => Self::of_handshake(error, wall),
             ExitReason::Unauthorized { credential, refusal } => match credential {
@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        lifecycle::{AddressFailure, AddressFate, DialPhase, ProviderError},
+        lifecycle::{AddressFailure, AddressFate, DialPhase, ProviderError, Verdict},
         policy::{AccessPolicy, Denied, InvalidUrl},
         protocol::InvalidHeader,
     };
@@ -332,6 +332,12 @@ mod tests {
         tls_broken_off: dial(DialError::Tls { host: host(), source: io(io::ErrorKind::UnexpectedEof) })
             => RETRY;
         no_tls_compiled_in: dial(DialError::TlsUnavailable(host())) => ExitClass::Fatal;
+        judged_by_its_liveness:
+            ExitReason::Judged(Verdict::PingUnanswered { misses: 1, within: Duration::ZERO }),
+            ExitReason::Judged(Verdict::Silent { limit: Duration::ZERO }),
+            ExitReason::Judged(Verdict::SendStalled { limit: Duration::ZERO }),
+            ExitReason::Judged(Verdict::ClockJumped { by: Duration::ZERO })
+            => RETRY;
         panic_in_the_task: ExitReason::Crashed("boom".into()), ExitReason::ArbiterStopped => ExitClass::Crash;
     }
 

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{ExitClass, ExitReason};
+use super::{ExitClass, ExitReason, Verdict};
 use crate::protocol::CloseCode;
 
 /// Where a connection is in its life.
@@ -95,6 +95,11 @@ pub enum LifecycleEvent {
         /// [`TooManyRestarts`](ExitReason::TooManyRestarts).
         reason: ExitReason,
     },
+    /// A watch of the session's [`Liveness`](crate::Liveness) found this, and the session goes on.
+    Suspected {
+        /// What it found.
+        verdict: Verdict,
+    },
     /// This subscriber was too slow, and so many events were not delivered to it.
     Lagged {
         /// Events lost since the last one that was delivered.
@@ -125,6 +130,7 @@ impl fmt::Display for LifecycleEvent {
             Self::GaveUp { reason } => {
                 write!(f, "GaveUp: {reason}")
             }
+            Self::Suspected { verdict } => write!(f, "Suspected: {verdict}"),
             Self::Lagged { dropped } => write!(f, "Lagged: {dropped} events were lost here"),
         }
     }

@@ -1,6 +1,6 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use super::{AddressFailures, ProviderFailure, RefusedCredential, ResolveError};
+use super::{AddressFailures, ProviderFailure, RefusedCredential, ResolveError, Verdict};
 use crate::{
     policy::Denied,
     protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError},
@@ -39,6 +39,9 @@ pub enum ExitReason {
     /// The peer broke the WebSocket protocol or a limit; we closed with the error's close code.
     #[error("the peer's bytes were refused: {0}")]
     Protocol(#[source] ProtocolError),
+    /// A watch of the session's [`Liveness`](crate::Liveness) ended it.
+    #[error("the session was ended, because {0}")]
+    Judged(#[source] Verdict),
     /// No connection could be made.
     #[error("cannot connect: {0}")]
     Dial(#[from] DialError),
@@ -193,7 +196,7 @@ impl ExitReason {
     }
 
     /// The WebSocket close code that stands for this end: what the peer sent, else what we sent
-    /// when we refused its bytes, else 1005 (a close frame without a code) or 1006 (no close
+    /// when we refused its bytes or judged the session, else 1005 (a close frame without a code) or 1006 (no close
     /// frame), as RFC 6455 §7.1.5 and §7.4.1 define them.
     #[must_use]
     pub fn close_code(&self) -> CloseCode {
@@ -202,6 +205,7 @@ impl ExitReason {
                 frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code)
             }
             Self::Protocol(error) => error.close_code(),
+            Self::Judged(verdict) if !verdict.is_of_a_dead_transport() => CloseCode::JUDGED,
             _ => CloseCode::ABNORMAL,
         }
     }

@@ -306,6 +306,8 @@ pub struct Status {
     pub unheard: u64,
     /// Messages of a JSON connection that were not JSON.
     pub not_json: u64,
+    /// From the latest ping that was answered to its pong. Kept over reconnects.
+    pub round_trip: Option<Duration>,
 }
 
 /// Asks a connection why it is in its state.

@@ -40,6 +40,9 @@ impl CloseCode {
     pub const TRY_AGAIN_LATER: Self = Self(1013);
     /// 1014: a gateway got an invalid answer from its upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
+    /// 4000: what we close with when a watch of the session's liveness ends it. It is of the range for
+    /// private use, and none of those with which servers forget the session.
+    pub const JUDGED: Self = Self(4000);
     /// 1015: stands for a failed TLS handshake; never sent.
     pub const TLS: Self = Self(1015);
 

@@ -5,7 +5,7 @@ use std::{
 
 use crate::{
     error::InvalidSpec,
-    lifecycle::OutboxLimits,
+    lifecycle::{Liveness, OutboxLimits},
     protocol::Limits,
     transport::{Dialler, Resolver, SharedDialler, SharedResolver, Tls},
 };
@@ -28,6 +28,7 @@ pub struct Settings {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) outbox: OutboxLimits,
+    pub(crate) liveness: Liveness,
     pub(crate) tls: Option<Tls>,
     pub(crate) dialler: Option<SharedDialler>,
     pub(crate) resolver: Option<SharedResolver>,
@@ -93,6 +94,14 @@ impl Settings {
         self
     }
 
+    /// Sets how it is noticed that a session is dead. Default: a ping every 20 seconds, to be answered
+    /// within 20.
+    #[must_use]
+    pub fn liveness(mut self, liveness: Liveness) -> Self {
+        self.liveness = liveness;
+        self
+    }
+
     /// Sets how `wss` servers are trusted. Default: [`Tls::public`].
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -115,7 +124,7 @@ impl Settings {
         self
     }
 
-    pub(crate) const fn check(&self) -> Result<(), InvalidSpec> {
+    pub(crate) fn check(&self) -> Result<(), InvalidSpec> {
         let Timeouts { provider, connect, resolve, tls, handshake, close } = self.timeouts;
         if provider.is_zero() {
             Err(InvalidSpec::ZeroTimeout("timeouts.provider"))
@@ -133,8 +142,10 @@ impl Settings {
             Err(InvalidSpec::ZeroLimit("outbox.messages"))
         } else if self.outbox.bytes == 0 {
             Err(InvalidSpec::ZeroLimit("outbox.bytes"))
+        } else if self.liveness.misses == 0 {
+            Err(InvalidSpec::ZeroLimit("liveness.misses"))
         } else {
-            Ok(())
+            self.liveness.zero().map_or(Ok(()), |limit| Err(InvalidSpec::ZeroTimeout(limit)))
         }
     }
 }

@@ -78,6 +78,12 @@ impl ClientFrame {
         Self { opcode: 8, payload: code.to_be_bytes().into() }
     }
 
+    /// Whether it is a ping.
+    #[must_use]
+    pub const fn is_ping(&self) -> bool {
+        self.opcode == 9
+    }
+
     /// Whether it is a close frame.
     #[must_use]
     pub const fn is_close(&self) -> bool {

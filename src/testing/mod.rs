@@ -20,6 +20,7 @@
 //! | script what names lead to | [`Names`], [`Network::by_address`] |
 //! | await events, and see the history when they do not come | [`Recorder`], [`Matcher`] |
 //! | make waiting free and chance repeatable | [`virtual_time`] |
+//! | let the machine sleep | [`suspend`] |
 //!
 //! The feature `testing` turns this module on; put it among the dev-dependencies:
 //!
@@ -61,4 +62,4 @@ pub use recorder::Recorder;
 pub use script::{Deviation, Script};
 pub use server::{Server, Stream};
 pub use upgrade_request::UpgradeRequest;
-pub use virtual_time::virtual_time;
+pub use virtual_time::{suspend, virtual_time};

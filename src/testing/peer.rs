@@ -1,6 +1,9 @@
 use std::{io, time::Duration};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{ClientFrame, Stream, UpgradeRequest, frame::frame, patience::soon};
 
@@ -187,6 +190,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             }
             self.receive().await?;
         }
+    }
+
+    /// Waits for so long, and answers the client's pings meanwhile. What else comes is kept.
+    pub(super) async fn answer_pings_for(&mut self, time: Duration) {
+        let over = Instant::now() + time;
+        // A client that is gone, or sends no frames, has no pings to answer.
+        while let Ok(Ok(())) = timeout_at(over, self.answer_next_pings()).await {}
+        sleep_until(over).await;
+    }
+
+    async fn answer_next_pings(&mut self) -> io::Result<()> {
+        let mut at = 0;
+        // Before the handshake, or when the client sends something that no client may, no frame is found.
+        while let Ok(Some((read, len))) =
+            ClientFrame::parse(self.received.get(at..).unwrap_or_default())
+        {
+            if read.is_ping() {
+                self.received.drain(at..at + len);
+                self.try_write(frame(0x8A, &read.payload)).await?;
+            } else {
+                at += len;
+            }
+        }
+        self.receive().await
     }
 
     /// Nothing is lost when this is cancelled.

@@ -5,7 +5,8 @@ use super::{ClientFrame, Peer, answer::Answer, frame::frame, patience};
 /// What a server does with one connection, step by step.
 ///
 /// It begins before the opening handshake, and where it ends the stream is closed. Each step that
-/// expects something of the client fails the script when something else comes.
+/// expects something of the client fails the script when something else comes. The client's pings are
+/// answered, as by any server, and no step sees them unless it expects one.
 ///
 /// ```
 /// use wsvisor::testing::Script;
@@ -156,7 +157,7 @@ impl Script {
         self.then(Step::Drip { bytes: bytes.into(), pause })
     }
 
-    /// Waits.
+    /// Waits, and answers pings meanwhile.
     #[must_use]
     pub fn pause(self, time: Duration) -> Self {
         self.then(Step::Pause(time))
@@ -221,7 +222,7 @@ impl Script {
                     return Ok(None);
                 }
                 Step::Vanish => return Ok(Some(peer)),
-                Step::Pause(time) => tokio::time::sleep(*time).await,
+                Step::Pause(time) => peer.answer_pings_for(*time).await,
                 step => match patience::within(step.perform(&mut peer)).await {
                     Ok(performed) => performed.map_err(deviation)?,
                     Err(_) => return Err(deviation("the client did nothing".to_owned())),
@@ -249,7 +250,7 @@ impl Step {
     async fn perform(&self, peer: &mut Peer) -> Result<(), String> {
         let done = match self {
             Self::Answer(answer) => answer.give(peer).await,
-            Self::Expect(expected) => match peer.try_read().await {
+            Self::Expect(expected) => match expect(peer, expected).await {
                 Ok(frame) if frame == *expected => Ok(()),
                 Ok(frame) => return Err(format!("the client sent {frame:?}")),
                 Err(error) => Err(error),
@@ -271,6 +272,22 @@ impl Step {
     }
 }
 
+/// The client's next frame. A ping is answered and passed over, unless it is what is expected.
+async fn expect(peer: &mut Peer, expected: &ClientFrame) -> io::Result<ClientFrame> {
+    loop {
+        let read = peer.try_read().await?;
+        if !read.is_ping() || read == *expected {
+            return Ok(read);
+        }
+        answer(peer, &read).await?;
+    }
+}
+
+/// Answers a ping.
+async fn answer(peer: &mut Peer, read: &ClientFrame) -> io::Result<()> {
+    if read.is_ping() { peer.try_write(frame(0x8A, &read.payload)).await } else { Ok(()) }
+}
+
 async fn read_until(
     peer: &mut Peer,
     wanted: impl Fn(&io::Result<ClientFrame>) -> bool,
@@ -280,7 +297,7 @@ async fn read_until(
         if wanted(&read) {
             return Ok(());
         }
-        read?;
+        answer(peer, &read?).await?;
     }
 }
 

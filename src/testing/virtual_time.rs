@@ -1,8 +1,13 @@
+use std::time::Duration;
+
 use actix_rt::System;
 use tokio::runtime::Builder;
 
 use super::patience;
-use crate::{actor::VirtualCalendar, transport::Seeded};
+use crate::{
+    clock::{self, Virtual},
+    transport::Seeded,
+};
 
 /// Runs `work` in an actix system of its own whose time is virtual and whose chance is seeded: the
 /// same seed gives the same run.
@@ -25,7 +30,24 @@ pub fn virtual_time<T>(seed: u64, work: impl Future<Output = T>) -> T {
     let _entropy = Seeded::begin(seed);
     let _patience = patience::Long::begin();
     system.block_on(async {
-        let _calendar = VirtualCalendar::begin();
+        let _calendar = Virtual::begin();
         work.await
     })
+}
+
+/// The machine sleeps for so long: the calendar goes on, and the clock that waits are measured with
+/// stands still, as Linux, macOS and Windows have it. Does nothing outside of [`virtual_time`].
+///
+/// ```
+/// use std::time::Duration;
+/// use wsvisor::testing::{suspend, virtual_time};
+///
+/// virtual_time(1, async {
+///     let before = tokio::time::Instant::now();
+///     suspend(Duration::from_secs(3_600));
+///     assert_eq!(before.elapsed(), Duration::ZERO);
+/// });
+/// ```
+pub fn suspend(time: Duration) {
+    clock::suspend(time);
 }

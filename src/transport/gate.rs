@@ -10,7 +10,10 @@ use std::{
 use tokio::time::Sleep;
 
 use super::entropy::with_entropy;
-use crate::supervision::{DialGate, Heed, HostBreaker, Outcome, Queue, Ticket};
+use crate::{
+    clock::now,
+    supervision::{DialGate, Heed, HostBreaker, Outcome, Queue, Ticket},
+};
 
 /// The gate before the dials of all connections of a supervisor, on whatever thread they are.
 #[derive(Clone)]
@@ -159,8 +162,4 @@ impl Drop for Permit {
         with_entropy(|rng| inner.queue.ended(&self.host, self.outcome, now, rng));
         inner.advance(now);
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -14,6 +14,7 @@ mod session;
 mod tcp;
 mod tls;
 mod upgrade;
+mod vitals;
 mod workspace;
 mod writer;
 

@@ -2,6 +2,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,12 +17,14 @@ use super::{
     attempt::Opened,
     dialler::BoxedStream,
     link::Link,
+    vitals::Vitals,
     workspace::Workspace,
     writer::{Farewell, Outlet, Writer},
 };
 use crate::{
-    lifecycle::ExitReason,
-    protocol::{BatchBuilder, CloseFrame, Decoder, Limits, ProtocolError, Step},
+    lifecycle::{ExitReason, Order, Verdict},
+    protocol::{BatchBuilder, CloseCode, CloseFrame, Decoder, ProtocolError, Step},
+    spec::Settings,
 };
 
 /// Where a session's messages go.
@@ -32,6 +35,12 @@ pub(crate) trait Inbound {
 
     /// Takes all messages out of `batch`.
     fn deliver(&mut self, batch: &mut BatchBuilder);
+
+    /// A ping was answered after so long.
+    fn round_trip(&mut self, took: Duration);
+
+    /// A watch found this, and the session goes on.
+    fn suspect(&mut self, verdict: Verdict);
 }
 
 /// A session that is up: the future that owns its socket and reads and writes until it ends.
@@ -42,6 +51,7 @@ pub(crate) struct Session<D> {
     link: Rc<Link>,
     inbound: D,
     close_timeout: Duration,
+    vitals: Option<Box<Vitals>>,
     /// What came in one piece with the handshake's answer.
     early: Option<Box<Bytes>>,
     /// Absent while the session is open.
@@ -52,6 +62,8 @@ struct Closing {
     farewell: Option<Farewell>,
     /// Why the session ends. Absent while we wait for the peer's close frame.
     exit: Option<ExitReason>,
+    /// Why we close the session, where nobody asked for it.
+    verdict: Option<Verdict>,
     /// Turns of the thread in which messages still go out.
     courtesy: u8,
     shut_down: bool,
@@ -70,18 +82,18 @@ const COURTESY: u8 = 3;
 impl<D: Inbound> Session<D> {
     pub(crate) fn new(
         opened: Opened,
-        limits: Limits,
-        close_timeout: Duration,
+        settings: &Arc<Settings>,
         link: Rc<Link>,
         inbound: D,
     ) -> Self {
         Self {
             io: opened.io,
-            decoder: Decoder::new(limits),
+            decoder: Decoder::new(settings.limits),
             writer: Writer::default(),
             link,
             inbound,
-            close_timeout,
+            close_timeout: settings.timeouts.close,
+            vitals: Vitals::begin(settings),
             early: (!opened.rest.is_empty()).then(|| Box::new(opened.rest)),
             closing: None,
         }
@@ -90,8 +102,14 @@ impl<D: Inbound> Session<D> {
     /// One read a step: a flood of one session does not starve the others of its thread, and what
     /// was read is with its subscribers before the next read wants memory.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        if self.closing.is_none() && self.inbound.poll_ready(cx).is_pending() {
-            return Poll::Pending;
+        if self.closing.is_none() {
+            let held = self.inbound.poll_ready(cx).is_pending();
+            if let Some(vitals) = &mut self.vitals {
+                vitals.hold(held);
+            }
+            if held {
+                return Poll::Pending;
+            }
         }
         let read = match self.early.take() {
             Some(early) => {
@@ -110,6 +128,9 @@ impl<D: Inbound> Session<D> {
         match read {
             Ok(0) => Poll::Ready(self.stream_ended(None)),
             Ok(_) => {
+                if let Some(vitals) = &mut self.vitals {
+                    vitals.heard();
+                }
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -133,7 +154,12 @@ impl<D: Inbound> Session<D> {
                         self.writer.pong(payload);
                     }
                 }
-                Ok(Step::Pong(_)) => {}
+                Ok(Step::Pong(payload)) => {
+                    let vitals = self.vitals.as_ref();
+                    if let Some(took) = vitals.and_then(|vitals| vitals.pong(&payload)) {
+                        self.inbound.round_trip(took);
+                    }
+                }
                 Ok(Step::Close(frame)) => {
                     self.deliver(batch);
                     return self.peer_closed(frame);
@@ -158,11 +184,14 @@ impl<D: Inbound> Session<D> {
         }
     }
 
-    fn begin_close(&mut self, frame: CloseFrame) {
+    /// Begins the closing handshake: it was asked for, or this verdict asks for it.
+    fn begin_close(&mut self, frame: CloseFrame, verdict: Option<Verdict>) {
         if self.closing.is_none() {
+            self.vitals = None;
             self.closing = Some(Box::new(Closing {
                 farewell: Some(Farewell::Frame(frame)),
                 exit: None,
+                verdict,
                 courtesy: 0,
                 shut_down: false,
                 deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
@@ -173,7 +202,10 @@ impl<D: Inbound> Session<D> {
     fn peer_closed(&mut self, frame: Option<CloseFrame>) {
         if let Some(closing) = &mut self.closing {
             // The answer to our close frame, or a close that crossed it.
-            closing.exit = Some(ExitReason::ClosedByUs(frame));
+            closing.exit = Some(match closing.verdict.take() {
+                Some(verdict) => ExitReason::Judged(verdict),
+                None => ExitReason::ClosedByUs(frame),
+            });
             closing.linger(self.close_timeout);
             return;
         }
@@ -196,6 +228,7 @@ impl<D: Inbound> Session<D> {
     }
 
     fn end(&mut self, farewell: Farewell, exit: ExitReason) {
+        self.vitals = None;
         // A close frame of ours that is already out is the last frame.
         let farewell = match self.closing.take() {
             Some(closing) if closing.farewell.is_none() => None,
@@ -204,10 +237,28 @@ impl<D: Inbound> Session<D> {
         self.closing = Some(Box::new(Closing {
             farewell,
             exit: Some(exit),
+            verdict: None,
             courtesy: 0,
             shut_down: false,
             deadline: Box::pin(tokio::time::sleep(LINGER.min(self.close_timeout))),
         }));
+    }
+
+    /// After the socket was read, so that nothing is judged by what only waits to be read.
+    fn poll_vitals(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
+        while let Some(vitals) = &mut self.vitals {
+            match ready!(vitals.poll(cx)) {
+                Order::Ping(number) => self.writer.ping(number),
+                Order::Report(verdict) => self.inbound.suspect(verdict),
+                Order::Close(verdict) if verdict.is_of_a_dead_transport() => {
+                    return Poll::Ready(ExitReason::Judged(verdict));
+                }
+                Order::Close(verdict) => {
+                    self.begin_close(CloseFrame::bare(CloseCode::JUDGED), Some(verdict));
+                }
+            }
+        }
+        Poll::Pending
     }
 
     fn poll_writes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -218,6 +269,12 @@ impl<D: Inbound> Session<D> {
             Some(closing) => Outlet::Ending(&mut closing.farewell),
         };
         let written = self.writer.poll(&mut self.io, &self.link, outlet, cx)?;
+        if let Some(vitals) = &mut self.vitals {
+            let (left, some) = self.writer.progress();
+            if vitals.wrote(left, some) {
+                cx.waker().wake_by_ref();
+            }
+        }
         if let Some(closing) = &mut self.closing
             && written.is_ready()
             && closing.exit.is_some()
@@ -266,11 +323,14 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         let session = self.get_mut();
         session.link.register(cx.waker());
         if let Some(frame) = session.link.take_close() {
-            session.begin_close(frame);
+            session.begin_close(frame, None);
         }
         if !session.waits_out_of_courtesy(cx)
             && let Poll::Ready(exit) = session.poll_read(cx)
         {
+            return Poll::Ready(exit);
+        }
+        if let Poll::Ready(exit) = session.poll_vitals(cx) {
             return Poll::Ready(exit);
         }
         if let Poll::Ready(Err(error)) = session.poll_writes(cx) {
@@ -286,6 +346,7 @@ impl Closing {
     }
 
     fn reason_without_answer(&mut self) -> ExitReason {
-        self.exit.take().unwrap_or(ExitReason::CloseUnanswered)
+        let verdict = self.verdict.take().map(ExitReason::Judged);
+        self.exit.take().or(verdict).unwrap_or(ExitReason::CloseUnanswered)
     }
 }

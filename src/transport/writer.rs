@@ -6,7 +6,10 @@ use std::{
 
 use tokio::io::AsyncWrite as _;
 
-use super::{dialler::BoxedStream, entropy::masking_key, link::Link, workspace::Workspace};
+use super::{
+    dialler::BoxedStream, entropy::masking_key, link::Link, vitals::ping_payload,
+    workspace::Workspace,
+};
 use crate::protocol::{CloseFrame, ControlPayload, OpCode, encode_close, encode_frame};
 
 /// The outgoing half of a session: everything that is due is masked and encoded into one buffer
@@ -17,7 +20,11 @@ pub(super) struct Writer {
     backlog: Vec<u8>,
     taken: usize,
     pongs: Vec<ControlPayload>,
+    /// The number of the ping that is due.
+    ping: Option<u32>,
     unflushed: bool,
+    /// The socket took bytes since this was asked for.
+    has_written: bool,
 }
 
 /// Which messages may go out, and whether a close frame follows them.
@@ -51,6 +58,18 @@ impl Writer {
             self.pongs.pop();
         }
         self.pongs.push(payload);
+    }
+
+    /// Sends a ping before any message that waits. One that still waits itself is replaced.
+    pub(super) const fn ping(&mut self, number: u32) {
+        self.ping = Some(number);
+    }
+
+    /// Whether bytes are left that the socket did not take, and whether it took any since this was
+    /// asked last.
+    pub(super) fn progress(&mut self) -> (bool, bool) {
+        let is_left = !self.backlog.is_empty() || self.unflushed;
+        (is_left, std::mem::take(&mut self.has_written))
     }
 
     /// Writes all that is due. Ready means that nothing is left to write.
@@ -88,6 +107,9 @@ impl Writer {
         if self.pongs.capacity() > 0 {
             self.pongs = Vec::new();
         }
+        if let Some(number) = self.ping.take() {
+            encode_frame(out, OpCode::Ping, &ping_payload(number), masking_key());
+        }
         let farewell = match outlet {
             Outlet::Open => {
                 link.encode_into(out, WRITE_SIZE);
@@ -123,6 +145,7 @@ impl Writer {
             Poll::Ready(written) => written?,
             Poll::Pending => 0,
         };
+        self.has_written |= written > 0;
         link.handed_over(written);
         if written < encoded.len() {
             self.backlog = std::mem::take(encoded);
@@ -142,6 +165,7 @@ impl Writer {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.has_written = true;
             link.handed_over(written);
             self.taken += written;
         }

@@ -11,8 +11,8 @@ use std::{
 use actix::Addr;
 use wsvisor::{
     Backoff, CascadeOn, Connection, ConnectionSpec, Dialler, Dialling, Disconnect, Intensity,
-    Jitter, RestartPolicy, StartConnection, Strategy, Supervisor, SupervisorBuilder, Target,
-    TerminateConnection,
+    Jitter, Liveness, RestartPolicy, Settings, StartConnection, Strategy, Supervisor,
+    SupervisorBuilder, Target, TerminateConnection,
     testing::{Network, Peer, Recorder, Server, connected, virtual_time},
 };
 
@@ -58,7 +58,10 @@ impl Group {
         for id in IDS {
             let server = listen();
             let backoff = Backoff::between(DELAY, DELAY).unwrap().jitter(Jitter::None);
-            let spec = each(ConnectionSpec::string(id, server.url()).backoff(backoff));
+            // The peers say nothing for as long as it takes.
+            let quiet = Settings::default().liveness(Liveness::off());
+            let spec = ConnectionSpec::string(id, server.url()).backoff(backoff).settings(quiet);
+            let spec = each(spec);
             let started = group.supervisor.send(StartConnection(spec)).await.unwrap();
             group.connections.push(started.unwrap());
             group.peers.push(Some(server.open().await));

@@ -16,6 +16,7 @@ mod endpoints;
 mod groups;
 mod hostile_bytes;
 mod hostile_handshakes;
+mod liveness;
 mod standalone_close;
 mod standalone_connect;
 mod standalone_messages;

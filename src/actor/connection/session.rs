@@ -11,7 +11,6 @@ use super::{
 use crate::{
     actor::fanout::EpochInbound,
     lifecycle::{Epoch, ExitReason, Input, State},
-    spec::Settings,
     transport::{Link, Opened, Session},
 };
 
@@ -28,8 +27,7 @@ impl Connection {
         let _ = self.step(Input::Opened { epoch, subprotocol }, ctx);
 
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout) };
-        let Settings { limits, timeouts, .. } = &*self.settings;
-        let task = actix_rt::spawn(Session::new(opened, *limits, timeouts.close, link, inbound));
+        let task = actix_rt::spawn(Session::new(opened, &self.settings, link, inbound));
         self.task = Some(task.abort_handle());
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
             connection.task = None;

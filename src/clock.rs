@@ -5,20 +5,20 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 /// The time that waits are measured in.
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
 /// The calendar's time, in which a server may say when to come again.
 #[cfg(not(feature = "testing"))]
-pub(super) fn calendar() -> SystemTime {
+pub(crate) fn calendar() -> SystemTime {
     SystemTime::now()
 }
 
 #[cfg(feature = "testing")]
-pub(crate) use testing::Virtual;
+pub(crate) use testing::calendar;
 #[cfg(feature = "testing")]
-pub(super) use testing::calendar;
+pub(crate) use testing::{Virtual, suspend};
 
 #[cfg(feature = "testing")]
 mod testing {
@@ -30,7 +30,8 @@ mod testing {
     use super::now;
 
     thread_local! {
-        static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+        /// When virtual time began, and for how long the machine slept since then.
+        static BEGAN: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
     }
 
     /// 1 January 2025, in seconds after the Unix epoch.
@@ -41,9 +42,14 @@ mod testing {
 
     impl Virtual {
         pub(crate) fn begin() -> Self {
-            BEGAN.set(Some(now()));
+            BEGAN.set(Some((now(), Duration::ZERO)));
             Self
         }
+    }
+
+    /// The calendar goes on for so long, and the clock does not.
+    pub(crate) fn suspend(time: Duration) {
+        BEGAN.set(BEGAN.get().map(|(began, slept)| (began, slept + time)));
     }
 
     impl Drop for Virtual {
@@ -52,11 +58,11 @@ mod testing {
         }
     }
 
-    pub(in super::super) fn calendar() -> SystemTime {
+    pub(crate) fn calendar() -> SystemTime {
         match BEGAN.get() {
-            Some(began) => {
+            Some((began, slept)) => {
                 let new_year = SystemTime::UNIX_EPOCH + Duration::from_secs(VIRTUAL_NEW_YEAR);
-                new_year + now().saturating_duration_since(began)
+                new_year + now().saturating_duration_since(began) + slept
             }
             None => SystemTime::now(),
         }

@@ -1,0 +1,175 @@
+//! Whether a session is alive: several watches, each with a verdict of its own and what is to
+//! follow from it.
+
+mod pulse;
+mod verdict;
+
+use std::time::Duration;
+
+pub(crate) use self::pulse::{Order, Pulse};
+pub use self::verdict::Verdict;
+
+/// How it is noticed that a session is dead although its socket is not closed.
+///
+/// | watch | fed by | verdict | default |
+/// | --- | --- | --- | --- |
+/// | ping | whatever the peer sends | [`Verdict::PingUnanswered`] | every 20 s, answered within 20 s, one miss; the connection is cut |
+/// | silence | whatever the peer sends | [`Verdict::Silent`] | off |
+/// | stalled sends | the socket taking bytes | [`Verdict::SendStalled`] | 40 s; the connection is cut |
+/// | clock jump | – | [`Verdict::ClockJumped`] | 5 s; a ping |
+///
+/// So a half-open connection is noticed within twice the interval of the pings. Pings go out at their
+/// times also while a subscriber holds the socket back; what only the unread socket can tell is not
+/// judged meanwhile. A judgement that comes late, because the thread was blocked or the machine slept,
+/// asks once more first.
+///
+/// A session that is judged dead by its transport (ping, stalled sends) is cut: nobody would hear a
+/// close frame. One that is ended for another reason is closed with
+/// [`CloseCode::JUDGED`](crate::CloseCode::JUDGED), 4000, never with 1000 or 1001, with which
+/// servers throw away what a session could be resumed from.
+///
+/// ```
+/// use std::time::Duration;
+/// use wsvisor::{Liveness, Remedy, Settings};
+///
+/// let liveness = Liveness::default()
+///     .ping_every(Duration::from_secs(15))
+///     .pong_within(Duration::from_secs(10))
+///     .misses(2)
+///     .silence(Duration::from_secs(60), Remedy::Report);
+/// let settings = Settings::default().liveness(liveness);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Liveness {
+    pub(crate) ping: Option<Duration>,
+    pub(crate) pong_within: Duration,
+    pub(crate) misses: u32,
+    pub(crate) silence: Option<(Duration, Remedy)>,
+    pub(crate) send_stall: Option<Duration>,
+    pub(crate) clock_jump: Option<(Duration, Remedy)>,
+}
+
+/// What follows from a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// The session ends with [`ExitReason::Judged`](crate::ExitReason::Judged).
+    Close,
+    /// Lifecycle subscribers are told with
+    /// [`LifecycleEvent::Suspected`](crate::LifecycleEvent::Suspected), once until it changes.
+    Report,
+    /// A ping is sent; unless anything is heard in time, the session ends.
+    Ping,
+}
+
+impl Default for Liveness {
+    /// As the table above says.
+    fn default() -> Self {
+        Self {
+            ping: Some(Duration::from_secs(20)),
+            pong_within: Duration::from_secs(20),
+            misses: 1,
+            silence: None,
+            send_stall: Some(Duration::from_secs(40)),
+            clock_jump: Some((Duration::from_secs(5), Remedy::Ping)),
+        }
+    }
+}
+
+impl Liveness {
+    /// Watches nothing: a half-open connection is never noticed.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self {
+            ping: None,
+            pong_within: Duration::from_secs(20),
+            misses: 1,
+            silence: None,
+            send_stall: None,
+            clock_jump: None,
+        }
+    }
+
+    /// Sends a ping at each interval, whether or not anything is heard.
+    #[must_use]
+    pub const fn ping_every(mut self, interval: Duration) -> Self {
+        self.ping = Some(interval);
+        self
+    }
+
+    /// Sends no pings by itself, for a server that cannot bear them.
+    #[must_use]
+    pub const fn without_pings(mut self) -> Self {
+        self.ping = None;
+        self
+    }
+
+    /// Sets how long the peer has to send anything after a ping.
+    #[must_use]
+    pub const fn pong_within(mut self, deadline: Duration) -> Self {
+        self.pong_within = deadline;
+        self
+    }
+
+    /// Sets how many pings in a row have to go unanswered, 1 at least.
+    #[must_use]
+    pub const fn misses(mut self, misses: u32) -> Self {
+        self.misses = misses;
+        self
+    }
+
+    /// Watches for a peer that sends nothing at all for so long, pongs included.
+    #[must_use]
+    pub const fn silence(mut self, limit: Duration, remedy: Remedy) -> Self {
+        self.silence = Some((limit, remedy));
+        self
+    }
+
+    /// Cuts a connection whose socket takes no bytes for so long, although there are some to write.
+    #[must_use]
+    pub const fn send_stall(mut self, limit: Duration) -> Self {
+        self.send_stall = Some(limit);
+        self
+    }
+
+    /// Bears a peer that does not read.
+    #[must_use]
+    pub const fn without_send_stall(mut self) -> Self {
+        self.send_stall = None;
+        self
+    }
+
+    /// Watches for a calendar that runs ahead of the clock by so much: the machine slept, and the
+    /// peer may have given up. Whatever the remedy, a ping is sent before anything else is judged. It
+    /// is noticed at the session's next wait, within the interval of the pings.
+    #[must_use]
+    pub const fn clock_jump(mut self, least: Duration, remedy: Remedy) -> Self {
+        self.clock_jump = Some((least, remedy));
+        self
+    }
+
+    /// Does not look at the calendar.
+    #[must_use]
+    pub const fn without_clock_jump(mut self) -> Self {
+        self.clock_jump = None;
+        self
+    }
+
+    /// Whether there is anything to watch.
+    pub(crate) const fn is_off(&self) -> bool {
+        self.ping.is_none() && self.silence.is_none() && self.send_stall.is_none()
+    }
+
+    /// Which of the limits is zero.
+    pub(crate) fn zero(&self) -> Option<&'static str> {
+        let limits = [
+            (self.ping, "liveness.ping_every"),
+            (Some(self.pong_within), "liveness.pong_within"),
+            (self.silence.map(|(limit, _)| limit), "liveness.silence"),
+            (self.send_stall, "liveness.send_stall"),
+            (self.clock_jump.map(|(least, _)| least), "liveness.clock_jump"),
+        ];
+        let is_zero = |limit: &Option<Duration>| limit.is_some_and(|limit| limit.is_zero());
+        limits.into_iter().find(|(limit, _)| is_zero(limit)).map(|(_, name)| name)
+    }
+}

@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+/// What a watch over a session found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing was heard after this many pings in a row.
+    #[error("{misses} pings in a row were not answered within {within:?}")]
+    PingUnanswered {
+        /// Pings that nothing was heard after.
+        misses: u32,
+        /// How long each was waited for.
+        within: Duration,
+    },
+    /// Nothing was heard.
+    #[error("the peer sent nothing for {limit:?}")]
+    Silent {
+        /// For this long.
+        limit: Duration,
+    },
+    /// There was something to write, and the socket took nothing.
+    #[error("the peer read nothing for {limit:?}, and the socket took no more bytes")]
+    SendStalled {
+        /// For this long.
+        limit: Duration,
+    },
+    /// The calendar ran ahead of the clock: the machine slept.
+    #[error("the calendar jumped by {by:?}: the machine slept, or its clock was set")]
+    ClockJumped {
+        /// By this much.
+        by: Duration,
+    },
+}
+
+impl Verdict {
+    /// Whether nothing that is written would arrive.
+    pub(crate) const fn is_of_a_dead_transport(&self) -> bool {
+        matches!(self, Self::PingUnanswered { .. } | Self::SendStalled { .. })
+    }
+}

@@ -1,0 +1,117 @@
+//! What a session does about its liveness: one timer, pings, and the end.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+use crate::{
+    clock::{calendar, now},
+    lifecycle::{Liveness, Order, Pulse},
+    protocol::ControlPayload,
+    spec::Settings,
+};
+
+/// The pulse of a session, and the timer that feels it. Absent where nothing is watched.
+pub(super) struct Vitals {
+    settings: Arc<Settings>,
+    pulse: Pulse,
+    /// Made at the first wait, and set again when it has gone off: what is heard in between does not
+    /// touch it.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Vitals {
+    pub(super) fn begin(settings: &Arc<Settings>) -> Option<Box<Self>> {
+        let liveness = &settings.liveness;
+        (!liveness.is_off()).then(|| {
+            let pulse = Pulse::begin(liveness, now(), calendar());
+            Box::new(Self { settings: Arc::clone(settings), pulse, alarm: None })
+        })
+    }
+
+    fn plan(&self) -> &Liveness {
+        &self.settings.liveness
+    }
+
+    /// Something came from the peer.
+    pub(super) fn heard(&mut self) {
+        if self.pulse.listens(self.plan()) {
+            self.pulse.heard(now());
+        }
+    }
+
+    /// A pong came: how long it took, where it answers our latest ping.
+    pub(super) fn pong(&self, payload: &ControlPayload) -> Option<Duration> {
+        let number = number_in(payload)?;
+        self.pulse.answered(number, now())
+    }
+
+    /// A subscriber holds the socket back, or no more.
+    pub(super) fn hold(&mut self, held: bool) {
+        if self.pulse.is_held() != held {
+            self.pulse.hold(held, now());
+        }
+    }
+
+    /// Bytes are left that the socket does not take, and whether it took others. Whether it is to be
+    /// asked again what is to be done.
+    pub(super) fn wrote(&mut self, left: bool, some: bool) -> bool {
+        let was_stalled = self.pulse.is_stalled();
+        if left || was_stalled {
+            self.pulse.wrote(left, some, now());
+        }
+        left && !was_stalled
+    }
+
+    /// What is to be done now. To be asked after the socket was read, and until it is pending: then the
+    /// task is woken when it is to be asked again.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+        loop {
+            let due = ready!(self.due());
+            // The session is one task, which the alarm wakes: it is enough to poll it once.
+            if let Some(alarm) = &self.alarm
+                && !alarm.is_elapsed()
+                && alarm.deadline() <= due
+            {
+                return Poll::Pending;
+            }
+            if let Some(order) = self.pulse.next(&self.settings.liveness, now(), calendar()) {
+                return Poll::Ready(order);
+            }
+            let due = ready!(self.due());
+            let alarm = match &mut self.alarm {
+                Some(alarm) => {
+                    alarm.as_mut().reset(due);
+                    alarm
+                }
+                none => none.insert(Box::pin(tokio::time::sleep_until(due))),
+            };
+            ready!(alarm.as_mut().poll(cx));
+        }
+    }
+
+    fn due(&self) -> Poll<Instant> {
+        self.pulse.due(self.plan()).map_or(Poll::Pending, |due| Poll::Ready(due.into()))
+    }
+}
+
+/// The payload of our ping of this number.
+pub(super) fn ping_payload(number: u32) -> [u8; 5] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [MARK, a, b, c, d]
+}
+
+fn number_in(pong: &ControlPayload) -> Option<u32> {
+    match *pong.as_slice() {
+        [MARK, a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d])),
+        _ => None,
+    }
+}
+
+/// Tells the payloads of these pings from those of others.
+const MARK: u8 = b'w';
