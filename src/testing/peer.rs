@@ -193,7 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 
     /// Waits for so long, and answers the client's pings meanwhile. What else comes is kept.
-    pub(super) async fn answer_pings_for(&mut self, time: Duration) {
+    pub async fn pause(&mut self, time: Duration) {
         let over = Instant::now() + time;
         // A client that is gone, or sends no frames, has no pings to answer.
         while let Ok(Ok(())) = timeout_at(over, self.answer_next_pings()).await {}

@@ -222,7 +222,7 @@ impl Script {
                     return Ok(None);
                 }
                 Step::Vanish => return Ok(Some(peer)),
-                Step::Pause(time) => peer.answer_pings_for(*time).await,
+                Step::Pause(time) => peer.pause(*time).await,
                 step => match patience::within(step.perform(&mut peer)).await {
                     Ok(performed) => performed.map_err(deviation)?,
                     Err(_) => return Err(deviation("the client did nothing".to_owned())),

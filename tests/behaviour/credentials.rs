@@ -118,7 +118,7 @@ fn a_token_is_asked_for_on_every_attempt_and_told_why() {
         let mut peer = server.accept().await;
         assert_eq!(peer.shake_hands().await.header("authorization"), Some("Bearer first"));
         events.until(connected()).await;
-        tokio::time::sleep(Duration::from_mins(6)).await;
+        peer.pause(Duration::from_mins(6)).await;
         peer.reset();
         // The first token has expired meanwhile.
         let peer = &mut server.accept().await;
