@@ -24,7 +24,7 @@ pub use lifecycle::{
     DialPhase, Epoch, ExitClass, ExitReason, ExitRules, Floor, Intensity, IntensityPer,
     IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, Liveness, OnExceeded, OutboxLimits,
     ProviderError, ProviderFailure, RefusedCredential, Remedy, ResolveError, RestartPolicy,
-    RetryBudget, StableAfter, State, Verdict,
+    RetryBudget, StableAfter, State, TlsFailure, Verdict,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
@@ -47,6 +47,6 @@ pub use spec::{
 };
 pub use supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, InvalidGate, Strategy};
 pub use transport::{
-    BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, Resolver, Resolving, SystemResolver,
-    Target, Tcp, Tls,
+    BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, KeyPin, Resolver, Resolving,
+    SystemResolver, Target, Tcp, Tls, TlsBuilder,
 };

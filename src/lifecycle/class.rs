@@ -1,9 +1,6 @@
-use std::{
-    io,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use super::{DialError, ExitReason, ProviderFailure, RefusedCredential, ResolveError};
+use super::{DialError, ExitReason, ProviderFailure, RefusedCredential, ResolveError, TlsFailure};
 use crate::protocol::{CloseCode, CloseFrame, HandshakeError, RetryAfter};
 
 /// What an exit means for the next attempt.
@@ -111,16 +108,23 @@ impl ExitClass {
             DialError::Endpoint(failure) | DialError::Credentials(failure) => {
                 Self::of_provider(failure)
             }
-            // Only an operator or a renewed certificate mends a refused certificate; a socket
-            // that broke during the TLS handshake is like any other broken socket.
-            DialError::Tls { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
-                RETRY_SLOW
-            }
+            DialError::Tls { failure, .. } => Self::of_tls(*failure),
             DialError::TlsUnavailable(_) | DialError::AddressBlocked { .. } => Self::Fatal,
             // The name does not exist: whoever keeps the zone has to mend that.
             DialError::Resolve { source: ResolveError::NotFound, .. }
             | DialError::NoAddress { .. } => RETRY_SLOW,
             _ => RETRY,
+        }
+    }
+
+    fn of_tls(failure: TlsFailure) -> Self {
+        match failure {
+            // A socket that broke meanwhile is like any other broken socket.
+            TlsFailure::Stream | TlsFailure::Alert => RETRY,
+            // Servers are not taught another protocol from one attempt to the next.
+            TlsFailure::NoHttp11 => Self::Fatal,
+            // Only an operator mends these, or a renewed certificate.
+            _ => RETRY_SLOW,
         }
     }
 
@@ -181,7 +185,7 @@ impl Floor {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{io, sync::Arc};
 
     use super::*;
     use crate::{
@@ -234,6 +238,10 @@ mod tests {
             AddressFailure { address, fate: AddressFate::Blocked(blocked) }
         });
         dial(DialError::AddressBlocked { host: host(), addresses: addresses.into_iter().collect() })
+    }
+
+    fn tls(failure: TlsFailure) -> ExitReason {
+        dial(DialError::Tls { host: host(), failure, source: io(io::ErrorKind::InvalidData) })
     }
 
     fn host() -> String {
@@ -327,10 +335,14 @@ mod tests {
             => RETRY;
         handshake_timed_out: dial(DialError::Timeout { phase: DialPhase::Handshake, limit: Duration::ZERO })
             => RETRY;
-        certificate_refused: dial(DialError::Tls { host: host(), source: io(io::ErrorKind::InvalidData) })
+        certificate_refused: tls(TlsFailure::Expired), tls(TlsFailure::NotYetValid),
+            tls(TlsFailure::WrongName), tls(TlsFailure::UnknownIssuer), tls(TlsFailure::Revoked),
+            tls(TlsFailure::PinMismatch), tls(TlsFailure::Certificate), tls(TlsFailure::ClientCertificate)
             => RETRY_SLOW;
-        tls_broken_off: dial(DialError::Tls { host: host(), source: io(io::ErrorKind::UnexpectedEof) })
-            => RETRY;
+        tls_not_spoken: tls(TlsFailure::NotTls), tls(TlsFailure::Incompatible), tls(TlsFailure::Protocol)
+            => RETRY_SLOW;
+        tls_without_http_1_1: tls(TlsFailure::NoHttp11) => ExitClass::Fatal;
+        tls_broken_off: tls(TlsFailure::Stream), tls(TlsFailure::Alert) => RETRY;
         no_tls_compiled_in: dial(DialError::TlsUnavailable(host())) => ExitClass::Fatal;
         judged_by_its_liveness:
             ExitReason::Judged(Verdict::PingUnanswered { misses: 1, within: Duration::ZERO }),

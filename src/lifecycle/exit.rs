@@ -1,6 +1,8 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use super::{AddressFailures, ProviderFailure, RefusedCredential, ResolveError, Verdict};
+use super::{
+    AddressFailures, ProviderFailure, RefusedCredential, ResolveError, TlsFailure, Verdict,
+};
 use crate::{
     policy::Denied,
     protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError},
@@ -167,10 +169,12 @@ pub enum DialError {
         source: Arc<io::Error>,
     },
     /// The TLS handshake failed.
-    #[error("TLS with {host} failed: {source}")]
+    #[error("TLS with {host} failed: {failure} ({source})")]
     Tls {
         /// The name or address that the certificate must be for.
         host: String,
+        /// What kind of failure it is.
+        failure: TlsFailure,
         /// What rustls or the socket said.
         source: Arc<io::Error>,
     },

@@ -22,6 +22,7 @@ mod refused;
 mod restart;
 mod rotation;
 mod stable;
+mod tls_failure;
 
 pub use addresses::{AddressFailure, AddressFailures, AddressFate, ResolveError};
 pub use backoff::{Backoff, InvalidBackoff, Jitter};
@@ -46,3 +47,4 @@ pub use refused::RefusedCredential;
 pub use restart::RestartPolicy;
 pub(crate) use rotation::Rotation;
 pub use stable::StableAfter;
+pub use tls_failure::TlsFailure;

@@ -30,4 +30,4 @@ pub(crate) use resolver::SharedResolver;
 pub use resolver::{Resolver, Resolving, SystemResolver};
 pub(crate) use session::{Inbound, Session};
 pub use tcp::Tcp;
-pub use tls::{InvalidTls, Tls};
+pub use tls::{InvalidTls, KeyPin, Tls, TlsBuilder};

@@ -310,8 +310,11 @@ impl<D: Inbound> Session<D> {
     fn stream_ended(&mut self, error: Option<io::Error>) -> ExitReason {
         match (self.closing.take(), error) {
             (Some(mut closing), _) => closing.reason_without_answer(),
-            (None, Some(error)) => ExitReason::io(error),
-            (None, None) => ExitReason::Eof { mid_message: self.decoder.is_mid_message() },
+            // TLS without close_notify ends so: a close frame would have said more.
+            (None, Some(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                ExitReason::io(error)
+            }
+            (None, _) => ExitReason::Eof { mid_message: self.decoder.is_mid_message() },
         }
     }
 }

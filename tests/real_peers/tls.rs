@@ -1,7 +1,7 @@
 //! `wss`, by Python's and Node's own OpenSSL.
 
 use wsvisor::{
-    ConnectionSpec, DialError, ExitReason, Settings, Tls,
+    ConnectionSpec, DialError, ExitReason, Settings, Tls, TlsFailure,
     testing::{self, backoff_scheduled, connected, connection_error},
 };
 
@@ -32,7 +32,10 @@ async fn a_private_authority_is_trusted(program: Program) {
 async fn an_unknown_authority_is_not(program: Program) {
     let server = Server::start_secure(program, Authority::new().issue()).await;
     let mut client = Client::start(trusting(&server, &Authority::new())).await;
-    let untrusted = |reason: &ExitReason| matches!(reason, ExitReason::Dial(DialError::Tls { .. }));
+    let untrusted = |reason: &ExitReason| {
+        let failure = TlsFailure::UnknownIssuer;
+        matches!(reason, ExitReason::Dial(DialError::Tls { failure: told, .. }) if *told == failure)
+    };
     client.events.expect(connection_error().because(untrusted)).await;
     client.events.expect(backoff_scheduled()).await;
 }

@@ -16,6 +16,7 @@ use crate::{
     transport::{
         dialler::BoxedStream,
         entropy::with_entropy,
+        tls::{broken, failure_of},
         upgrade::{Answer, UpgradeError, exchange},
     },
 };
@@ -47,6 +48,8 @@ async fn shake_hands(
         head.headers.append(name, value);
     }
     let Answer { head, io, rest } = exchange(io, head).await.map_err(|error| match error {
+        // Of TLS 1.3, some refusals come when our side of its handshake is done.
+        UpgradeError::Io(error) if failure_of(&error).is_some() => broken(url.host(), error).into(),
         UpgradeError::Io(error) => DialError::Upgrade(Arc::new(error)).into(),
         UpgradeError::Handshake(error) => ExitReason::Handshake(error),
     })?;

@@ -1,16 +1,23 @@
+mod builder;
+mod failure;
+mod pin;
+mod roots;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
 };
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio_rustls::TlsConnector;
 
+pub(super) use self::failure::failure_of;
+pub use self::{builder::TlsBuilder, pin::KeyPin};
 use super::dialler::BoxedStream;
-use crate::{lifecycle::DialError, policy::Host};
+use crate::{
+    lifecycle::{DialError, TlsFailure},
+    policy::Host,
+};
 
 /// How `wss` connections trust their server. TLS is by rustls, and no setting turns the checks of
 /// the certificate's chain, name and time off.
@@ -18,7 +25,7 @@ use crate::{lifecycle::DialError, policy::Host};
 pub struct Tls(Arc<ClientConfig>);
 
 /// Why a [`Tls`] cannot be built.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTls {
     /// The PEM text cannot be read.
@@ -38,6 +45,20 @@ pub enum InvalidTls {
     /// There are no roots of trust: neither root feature is on, or the platform has none.
     #[error("no root certificates: {0}")]
     NoRoots(String),
+    /// The client certificate cannot be used, or does not belong to its key.
+    #[error("the client certificate cannot be used: {0}")]
+    ClientCertificate(String),
+    /// The key of the client certificate cannot be read. Nothing of it is shown.
+    #[error(
+        "the client certificate's key is not a private key in PEM; it needs a PRIVATE KEY section"
+    )]
+    ClientKey,
+    /// A pin is wrong.
+    #[error("the pinned key cannot be used: {0}")]
+    Pin(String),
+    /// A revocation list cannot be used.
+    #[error("the revocation list cannot be used: {0}")]
+    RevocationList(String),
     /// The cryptography that this crate was built with lacks what TLS needs.
     #[error("the cryptographic provider cannot be used: {0}")]
     Provider(String),
@@ -51,7 +72,7 @@ impl Tls {
     /// When neither feature is on or the platform has no certificates.
     pub fn public() -> Result<Self, InvalidTls> {
         static PUBLIC: OnceLock<Result<Tls, InvalidTls>> = OnceLock::new();
-        PUBLIC.get_or_init(|| Self::trusting(public_roots()?)).clone()
+        PUBLIC.get_or_init(|| Self::builder().build()).clone()
     }
 
     /// Trusts the certificate authorities in `pem`, and no others.
@@ -59,17 +80,7 @@ impl Tls {
     /// # Errors
     /// When the text is not PEM, or a certificate in it cannot be a root.
     pub fn private_ca(pem: impl AsRef<[u8]>) -> Result<Self, InvalidTls> {
-        let mut roots = RootCertStore::empty();
-        for (index, certificate) in CertificateDer::pem_slice_iter(pem.as_ref()).enumerate() {
-            let certificate = certificate.map_err(|e| InvalidTls::Pem(e.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|e| InvalidTls::Certificate { index: index + 1, reason: e.to_string() })?;
-        }
-        if roots.is_empty() {
-            return Err(InvalidTls::NoCertificate);
-        }
-        Self::trusting(roots)
+        Self::builder().private_ca(pem.as_ref()).build()
     }
 
     /// Uses a rustls configuration of your own: client certificates, a verifier, other roots.
@@ -81,16 +92,22 @@ impl Tls {
         Self(Arc::new(config))
     }
 
-    fn trusting(roots: RootCertStore) -> Result<Self, InvalidTls> {
-        // The provider is named, because the process-wide default may be unset or ambiguous, and
-        // rustls panics then.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| InvalidTls::Provider(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self::from_config(config))
+    /// Says it step by step: roots, a client certificate, pinned keys, revocation lists.
+    ///
+    /// ```
+    /// use wsvisor::{InvalidTls, KeyPin, Settings, Tls};
+    ///
+    /// # fn example(ca: String, certificate: String, key: String) -> Result<(), InvalidTls> {
+    /// let tls = Tls::builder()
+    ///     .private_ca(ca)
+    ///     .client_certificate(certificate, key)
+    ///     .pin("sha256/X3pGTSOuJeEVw989IJ/cEtXUEmy52zs1TZQrU06KUKg=".parse()?)
+    ///     .build()?;
+    /// let settings = Settings::default().tls(tls);
+    /// # Ok(()) }
+    /// ```
+    pub fn builder() -> TlsBuilder {
+        TlsBuilder::default()
     }
 
     pub(super) async fn connect(
@@ -98,7 +115,7 @@ impl Tls {
         host: Host<'_>,
         io: BoxedStream,
     ) -> Result<BoxedStream, DialError> {
-        let failed = |source| DialError::Tls { host: host.to_string(), source: Arc::new(source) };
+        let failed = |source| broken(host, source);
         let name = match host {
             Host::Name(name) => ServerName::try_from(name.to_owned())
                 .map_err(|error| failed(std::io::Error::other(error)))?,
@@ -111,29 +128,14 @@ impl Tls {
     }
 }
 
+/// The error for a TLS handshake that failed.
+pub(super) fn broken(host: Host<'_>, source: std::io::Error) -> DialError {
+    let failure = failure_of(&source).unwrap_or(TlsFailure::Stream);
+    DialError::Tls { host: host.to_string(), failure, source: Arc::new(source) }
+}
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tls(..)")
     }
-}
-
-fn public_roots() -> Result<RootCertStore, InvalidTls> {
-    #[cfg_attr(not(any(feature = "webpki-roots", feature = "native-roots")), expect(unused_mut))]
-    let mut roots = RootCertStore::empty();
-    #[cfg(feature = "webpki-roots")]
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    #[cfg(feature = "native-roots")]
-    {
-        let native = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(native.certs);
-        if roots.is_empty() {
-            return Err(InvalidTls::NoRoots(format!("the platform has none: {:?}", native.errors)));
-        }
-    }
-    if roots.is_empty() {
-        return Err(InvalidTls::NoRoots(
-            "enable the feature `webpki-roots` or `native-roots`, or give a private CA".into(),
-        ));
-    }
-    Ok(roots)
 }
