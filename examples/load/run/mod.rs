@@ -1,0 +1,17 @@
+//! The run itself: threads, connections, clocks. What is to be done stands in `plan`, what happened
+//! goes to `tally`.
+
+mod conductor;
+mod embedded_server;
+mod flights;
+mod gauge;
+mod listen;
+mod pacer;
+mod progress;
+mod seat;
+mod worker;
+
+pub(crate) use self::{
+    conductor::{Conductor, RunError},
+    embedded_server::{EmbeddedServer, NoServer, serve},
+};
