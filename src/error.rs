@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     lifecycle::{ConnectionId, ExitReason},
-    policy::{Denied, InvalidUrl},
+    policy::{ConnectionFailed, Denied, InvalidUrl},
     protocol::InvalidHeader,
 };
 
@@ -35,6 +35,14 @@ pub enum ConnectError {
     /// The attempt cannot start, for a reason that is not in its parameters.
     #[error("cannot start connecting: {0}")]
     Failed(&'static str),
+}
+
+impl ConnectError {
+    /// The same failure without its reason, for callers who are not trusted.
+    #[must_use]
+    pub const fn opaque(&self) -> ConnectionFailed {
+        ConnectionFailed
+    }
 }
 
 impl From<Denied> for ConnectError {

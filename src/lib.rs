@@ -34,7 +34,8 @@ pub use message::{
     WhichConnections, WhichSupervisors,
 };
 pub use policy::{
-    AccessPolicy, AddressBlocked, CanonicalUrl, Denied, InvalidUrl, PolicyError, UrlBlocked,
+    AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,
+    PolicyDenied, PolicyError, PolicyFileError,
 };
 pub use protocol::{
     CloseCode, CloseFrame, HandshakeError, InvalidClose, InvalidHeader, Limits, OwnedPayload,

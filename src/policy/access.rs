@@ -1,4 +1,4 @@
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use ipnet::IpNet;
 
@@ -198,6 +198,15 @@ impl AccessPolicy {
     }
 }
 
+/// As [`AccessPolicy::from_text`] does.
+impl FromStr for AccessPolicy {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        Self::from_text(text)
+    }
+}
+
 impl fmt::Debug for AccessPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessPolicy")
@@ -344,7 +353,7 @@ mod tests {
             let denied = policy.check(url).unwrap_err();
             assert_eq!(denied.to_string(), text);
             assert!(!format!("{denied:?}").contains("canary"));
-            assert_eq!(format!("{:?}", denied.opaque()), "UrlBlocked(())");
+            assert_eq!(format!("{:?}", denied.opaque()), "ConnectionFailed");
         }
         assert!(!format!("{:?}", policy.check("wss://ok.example?canary")).contains("canary"));
     }

@@ -41,6 +41,17 @@ pub enum AddressBlocked {
     },
 }
 
+impl AddressBlocked {
+    /// The `deny` rule that decided, if one did.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::ByRule { rule, .. } => Some(rule),
+            _ => None,
+        }
+    }
+}
+
 impl AccessPolicy {
     /// Judges an address that the host of an allowed URL resolved to. Ask for every address, on
     /// every attempt, and connect to no other.

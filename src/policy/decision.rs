@@ -1,4 +1,4 @@
-use super::{CanonicalUrl, InvalidUrl, Rule};
+use super::{CanonicalUrl, ConnectionFailed, InvalidUrl, Rule};
 
 /// A URL that an [`AccessPolicy`](super::AccessPolicy) allows. Only a policy makes one, so holding
 /// it is the proof.
@@ -60,22 +60,19 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// The `deny` rule that decided; none where no rule allows the URL.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::ByRule { rule, .. } => Some(rule),
+            Self::InvalidUrl(_) | Self::NoRule { .. } => None,
+        }
+    }
+
     /// The same refusal without its reason, for untrusted callers: reasons would let them explore
     /// the policy.
     #[must_use]
-    pub const fn opaque(&self) -> UrlBlocked {
-        UrlBlocked(())
+    pub const fn opaque(&self) -> ConnectionFailed {
+        ConnectionFailed
     }
 }
-
-/// A refusal that tells nothing but itself.
-///
-/// ```
-/// use wsvisor::AccessPolicy;
-///
-/// let denied = AccessPolicy::deny_all().check("wss://internal.example.com").unwrap_err();
-/// assert_eq!(denied.opaque().to_string(), "the URL is blocked by the access policy");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL is blocked by the access policy")]
-pub struct UrlBlocked(());

@@ -54,6 +54,29 @@ proptest! {
     }
 
     #[test]
+    fn no_spelling_makes_the_check_and_the_dial_differ(rules in rules(), text in url_text()) {
+        let policy = AccessPolicy::from_rules(&rules).unwrap();
+        let Ok(allowed) = policy.check(&text) else { return Ok(()) };
+        let url = allowed.url();
+        // What the user wrote, as a browser reads it.
+        let written = url::Url::parse(&text).unwrap();
+        let host = url.host().to_string();
+        prop_assert_eq!(written.host_str().map(|host| host.trim_end_matches('.')), Some(&*host));
+        prop_assert_eq!(written.port_or_known_default(), Some(url.port()));
+        prop_assert_eq!(written.scheme(), url.scheme().as_str());
+        // What is dialled, as the HTTP library reads it.
+        let dialled: awc::http::Uri = url.as_str().parse().unwrap();
+        prop_assert_eq!(dialled.host(), Some(&*host));
+        prop_assert_eq!(dialled.port_u16().unwrap_or(url.scheme().default_port()), url.port());
+        prop_assert_eq!(dialled.authority().map(|it| it.as_str()), Some(url.authority()));
+        prop_assert_eq!(dialled.path_and_query().map(|it| it.as_str()), Some(url.request_target()));
+        // What resolvers are asked for is never read as an address.
+        if let Host::Name(name) = url.host() {
+            prop_assert!(name.parse::<std::net::IpAddr>().is_err());
+        }
+    }
+
+    #[test]
     fn the_normal_form_of_a_rule_is_its_own(text in rule_text()) {
         if let Ok(rule) = text.parse::<Rule>() {
             prop_assert_eq!(rule.to_string().parse(), Ok(rule));

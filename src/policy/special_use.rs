@@ -236,6 +236,29 @@ mod tests {
         }
     }
 
+    /// The first and the last address of each blocked IPv4 range, and public ones beside them, in every
+    /// form that carries an IPv4 address.
+    #[test]
+    fn no_form_that_carries_an_ipv4_address_is_public() {
+        let carried = nets(BLOCKED_V4).into_iter().flat_map(edges);
+        for address in carried {
+            let IpAddr::V4(v4) = address else { panic!("{address}") };
+            let [a, b, c, d] = v4.octets();
+            let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+            for form in [
+                v4.to_ipv6_mapped(),
+                Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
+                Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 1, high, low >> 8, low << 8, 0, 0),
+                Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
+                Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, !high, !low),
+            ] {
+                assert!(!is_public(form.into()), "{form} carries {v4}");
+            }
+        }
+    }
+
     #[test]
     fn each_range_has_its_name() {
         for (address, text) in [
