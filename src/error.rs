@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     lifecycle::{ConnectionId, ExitReason},
-    policy::{ConnectionFailed, Denied, InvalidUrl},
+    policy::{ConnectionFailed, Denied, InvalidUrl, PolicyDenied},
     protocol::InvalidHeader,
 };
 
@@ -42,6 +42,15 @@ impl ConnectError {
     #[must_use]
     pub const fn opaque(&self) -> ConnectionFailed {
         ConnectionFailed
+    }
+}
+
+impl From<PolicyDenied> for ConnectError {
+    fn from(denied: PolicyDenied) -> Self {
+        match denied {
+            PolicyDenied::Url(denied) => denied.into(),
+            PolicyDenied::Address { .. } => Self::Failed("its address is blocked"),
+        }
     }
 }
 

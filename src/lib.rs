@@ -28,10 +28,10 @@ pub use lifecycle::{
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
-    Explain, ExplainConnection, Explanation, GetStatus, MarkReady, Reconnect, RestartConnection,
-    SendBinary, SendJson, SendString, Shutdown, StartConnection, StartSupervisor, Status,
-    Subscribe, SupervisorInfo, TerminateConnection, TerminateSupervisor, Unsubscribe, UpdateSpec,
-    WhichConnections, WhichSupervisors,
+    Explain, ExplainConnection, Explanation, GetStatus, MarkReady, PolicySet, Reconnect,
+    RestartConnection, SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Shutdown,
+    StartConnection, StartSupervisor, Status, Subscribe, SupervisorInfo, TerminateConnection,
+    TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,

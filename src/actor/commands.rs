@@ -7,8 +7,8 @@ use crate::{
     error::{ConnectError, Refusal},
     event::SubscriptionId,
     message::{
-        Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, Reconnect, SendBinary,
-        SendJson, SendString, Subscribe, Unsubscribe,
+        Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, PolicySet, Reconnect,
+        SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Subscribe, Unsubscribe,
     },
     protocol::OwnedPayload,
     spec::Kind,
@@ -27,6 +27,17 @@ impl Handler<Reconnect> for Connection {
 
     fn handle(&mut self, _: Reconnect, ctx: &mut Context<Self>) -> Self::Result {
         self.reconnect(ctx)
+    }
+}
+
+impl Handler<SetPolicy> for Connection {
+    type Result = Result<PolicySet, SetPolicyError>;
+
+    fn handle(&mut self, SetPolicy(policy): SetPolicy, ctx: &mut Context<Self>) -> Self::Result {
+        if self.superior.is_some() {
+            return Err(SetPolicyError::Supervised);
+        }
+        Ok(PolicySet::of_one(self.enforce(policy, ctx).is_ok()))
     }
 }
 

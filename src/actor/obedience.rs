@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::{
     connection::Connection,
-    superior::{Adopt, Cut, Discard, Hold, Release, Retire, Terminate, Update},
+    superior::{Adopt, Cut, Discard, Enforce, Hold, Release, Retire, Terminate, Update},
 };
 use crate::protocol::{CloseCode, CloseFrame};
 
@@ -70,6 +70,14 @@ impl Handler<Update> for Connection {
 
     fn handle(&mut self, update: Update, _: &mut Context<Self>) {
         self.update(update);
+    }
+}
+
+impl Handler<Enforce> for Connection {
+    type Result = bool;
+
+    fn handle(&mut self, Enforce(policy): Enforce, ctx: &mut Context<Self>) -> bool {
+        self.enforce(policy, ctx).is_ok()
     }
 }
 

@@ -105,6 +105,11 @@ pub(super) struct Update {
     pub(super) supervision: Arc<Supervision>,
 }
 
+/// This policy holds from now on. Answered with whether it lets the connection be.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct Enforce(pub(super) AccessPolicy);
+
 /// The supervisor is to forget the connection: its actor stops, if it is at rest. Answered with
 /// whether it is. The actor decides, because the supervisor knows its state a moment later.
 #[derive(Message)]

@@ -304,7 +304,7 @@ mod tests {
             dial(DialError::Credentials(ProviderFailure::Panicked)),
             dial(DialError::Endpoint(ProviderFailure::Panicked))
             => ExitClass::Crash;
-        policy_denied: ExitReason::PolicyDenied(Denied::InvalidUrl(InvalidUrl::Scheme)) => ExitClass::Fatal;
+        policy_denied: ExitReason::PolicyDenied(Denied::InvalidUrl(InvalidUrl::Scheme).into()) => ExitClass::Fatal;
         handshake_404_410_426: status(404, None), status(410, None), status(426, None) => ExitClass::Fatal;
         handshake_408_425: status(408, None), status(425, None) => RETRY;
         handshake_429: status(429, None) => RETRY_SLOW;

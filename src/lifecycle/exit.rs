@@ -4,7 +4,7 @@ use super::{
     AddressFailures, ProviderFailure, RefusedCredential, ResolveError, TlsFailure, Verdict,
 };
 use crate::{
-    policy::Denied,
+    policy::{ConnectionFailed, PolicyDenied},
     protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError},
 };
 
@@ -59,9 +59,10 @@ pub enum ExitReason {
         #[source]
         refusal: HandshakeError,
     },
-    /// The access policy does not allow the URL that was to be dialled. Nothing was.
+    /// The access policy does not allow the URL that was to be dialled, and nothing was; or it was
+    /// changed ([`SetPolicy`](crate::SetPolicy)), and does not allow the connection any more.
     #[error("{0}")]
-    PolicyDenied(#[source] Denied),
+    PolicyDenied(#[source] PolicyDenied),
     /// The session's task panicked.
     #[error("the session's task panicked: {0}")]
     Crashed(Arc<str>),
@@ -226,6 +227,13 @@ impl ExitReason {
             Self::ClosedByUs(Some(frame)) | Self::ClosedByPeer(Some(frame)) => frame.reason(),
             _ => "",
         }
+    }
+
+    /// The same end without its reason, for those who are not trusted: what is blocked and what is
+    /// refused look the same.
+    #[must_use]
+    pub const fn opaque(&self) -> ConnectionFailed {
+        ConnectionFailed
     }
 
     /// Whether both sides finished the closing handshake (RFC 6455 §7.1.4).

@@ -2,6 +2,7 @@
 
 mod administration;
 mod explanation;
+mod set_policy;
 
 use std::{fmt, time::Duration};
 
@@ -18,6 +19,7 @@ pub use self::{
         TerminateConnection, TerminateSupervisor, UpdateSpec, WhichConnections, WhichSupervisors,
     },
     explanation::Explanation,
+    set_policy::{PolicySet, SetPolicy, SetPolicyError},
 };
 use crate::{
     error::{ConnectError, Delivery, SendError},

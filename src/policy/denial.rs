@@ -53,7 +53,7 @@ impl AccessPolicy {
 
 /// A failure that tells nothing but itself, for callers who are not trusted: reasons would let them
 /// explore the access policy, and the network behind it. What is blocked and what is refused look the
-/// same, as browsers have it (WHATWG WebSockets, "fail the WebSocket connection").
+/// same, as browsers have it (the Living Standard on `WebSocket`, "fail the connection").
 ///
 /// ```
 /// use wsvisor::AccessPolicy;

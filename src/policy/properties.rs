@@ -68,8 +68,8 @@ proptest! {
         let dialled: awc::http::Uri = url.as_str().parse().unwrap();
         prop_assert_eq!(dialled.host(), Some(&*host));
         prop_assert_eq!(dialled.port_u16().unwrap_or(url.scheme().default_port()), url.port());
-        prop_assert_eq!(dialled.authority().map(|it| it.as_str()), Some(url.authority()));
-        prop_assert_eq!(dialled.path_and_query().map(|it| it.as_str()), Some(url.request_target()));
+        prop_assert_eq!(dialled.authority().map(AsRef::as_ref), Some(url.authority()));
+        prop_assert_eq!(dialled.path_and_query().map(ToString::to_string), Some(url.request_target().to_owned()));
         // What resolvers are asked for is never read as an address.
         if let Host::Name(name) = url.host() {
             prop_assert!(name.parse::<std::net::IpAddr>().is_err());

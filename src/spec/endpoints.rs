@@ -4,7 +4,7 @@ use super::auth::{ProviderRequest, Providing};
 use crate::{
     error::ConnectError,
     lifecycle::ProviderError,
-    policy::{AccessPolicy, Allowed},
+    policy::{AccessPolicy, Allowed, Denied, InvalidUrl, PolicyDenied},
 };
 
 /// Where a connection leads: one URL, several that serve the same, or a provider that is asked for
@@ -131,6 +131,32 @@ pub(crate) enum CheckedEndpoints {
 }
 
 impl CheckedEndpoints {
+    /// The first that the policy allows of those that are listed, beginning with the one of this
+    /// number: of several, some may have been forbidden since they were checked.
+    pub(crate) fn first_allowed(
+        listed: &[Allowed],
+        number: usize,
+        policy: &AccessPolicy,
+    ) -> Result<Allowed, PolicyDenied> {
+        let mut refusal = None;
+        for allowed in listed.iter().cycle().skip(number).take(listed.len()) {
+            match policy.check_url(allowed.url()) {
+                Ok(allowed) => return Ok(allowed),
+                Err(denied) => refusal = refusal.or(Some(denied)),
+            }
+        }
+        // Cannot be: a list without endpoints was refused.
+        Err(refusal.unwrap_or(Denied::InvalidUrl(InvalidUrl::HostMissing)).into())
+    }
+
+    /// Whether the policy allows any of those that are known before an attempt.
+    pub(crate) fn judge(&self, policy: &AccessPolicy) -> Result<(), PolicyDenied> {
+        match self {
+            Self::Listed(listed) => Self::first_allowed(listed, 0, policy).map(drop),
+            Self::Provided(_) => Ok(()),
+        }
+    }
+
     /// How many an attempt can choose from.
     pub(crate) fn len(&self) -> usize {
         match self {

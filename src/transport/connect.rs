@@ -46,7 +46,15 @@ impl Target<'_> {
     {
         let Judged { allowed, blocked } = self.judged_addresses().await?;
         match race(allowed, connect, self.deadline()).await {
-            Ok((_, stream)) => Ok(Box::new(stream)),
+            Ok((address, stream)) => {
+                // The policy may have changed while it was connected to.
+                if let Err(blocked) = self.check_address(address.ip()) {
+                    let fate = AddressFate::Blocked(blocked);
+                    return Err(self.no_address(vec![AddressFailure { address, fate }], vec![]));
+                }
+                self.reached(address.ip());
+                Ok(Box::new(stream))
+            }
             Err(failures) => Err(self.no_address(blocked, failures)),
         }
     }

@@ -7,9 +7,11 @@ use tokio::{
 
 use crate::{
     lifecycle::DialError,
-    policy::{AccessPolicy, AddressBlocked, Allowed, CanonicalUrl},
+    policy::{AddressBlocked, Allowed, CanonicalUrl},
     spec::Settings,
 };
+
+use super::attempt::Standing;
 
 /// Makes the byte streams that connections run over: TCP unless you give another.
 ///
@@ -58,10 +60,10 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for T {}
 
 /// Where a stream is to lead.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Target<'a> {
     allowed: &'a Allowed,
-    policy: &'a AccessPolicy,
+    standing: &'a Standing,
     settings: &'a Settings,
     deadline: Instant,
 }
@@ -70,11 +72,11 @@ impl<'a> Target<'a> {
     /// It is to be reached within the settings' time, counted from now.
     pub(super) fn new(
         allowed: &'a Allowed,
-        policy: &'a AccessPolicy,
+        standing: &'a Standing,
         settings: &'a Settings,
     ) -> Self {
         let deadline = Instant::now() + settings.timeouts.connect;
-        Self { allowed, policy, settings, deadline }
+        Self { allowed, standing, settings, deadline }
     }
 
     pub(super) const fn settings(&self) -> &'a Settings {
@@ -97,7 +99,12 @@ impl<'a> Target<'a> {
     /// # Errors
     /// When it does not, with the reason.
     pub fn check_address(&self, address: IpAddr) -> Result<(), AddressBlocked> {
-        self.policy.check_address(self.allowed, address)
+        self.standing.policy().check_address(self.allowed, address)
+    }
+
+    /// There is a stream to this address.
+    pub(super) fn reached(&self, address: IpAddr) {
+        self.standing.reached(address);
     }
 
     /// The error for a stream that could not be opened.
@@ -105,6 +112,12 @@ impl<'a> Target<'a> {
     pub fn failed(&self, source: io::Error) -> DialError {
         let target = self.url().origin().to_owned();
         DialError::Stream { target, source: Arc::new(source) }
+    }
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("url", self.url()).finish_non_exhaustive()
     }
 }
 

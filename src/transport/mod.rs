@@ -18,7 +18,7 @@ mod vitals;
 mod workspace;
 mod writer;
 
-pub(crate) use attempt::{Memory, Occasion, Opened, Route, dial};
+pub(crate) use attempt::{Memory, Occasion, Opened, Route, Standing, dial};
 pub(crate) use dialler::SharedDialler;
 pub use dialler::{BoxedStream, ByteStream, Dialler, Dialling, Target};
 #[cfg(feature = "testing")]

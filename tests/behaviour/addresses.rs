@@ -3,49 +3,14 @@
 
 use std::time::Duration;
 
-use actix::Addr;
 use tokio::time::Instant;
 use wsvisor::{
     AccessPolicy, AddressFate, ConnectionSpec, DialError, ExitClass, ExitReason, LifecycleEvent,
     ResolveError, Settings, StartConnection, Supervisor,
-    testing::{
-        Lookup, Names, Network, Played, Recorder, Script, connected, connection_error, gave_up,
-        virtual_time,
-    },
+    testing::{Lookup, Recorder, Script, connected, connection_error, gave_up, virtual_time},
 };
 
-use crate::support::{ms, recorded};
-
-/// Names, a network that is dialled by address, and a supervisor that dials into it.
-struct World {
-    names: Names,
-    network: Network,
-    supervisor: Addr<Supervisor>,
-}
-
-impl World {
-    fn new<const N: usize>(rules: [&str; N], granted: &[&str]) -> Self {
-        let (names, network) = (Names::new(), Network::new().by_address());
-        let policy = AccessPolicy::from_rules(rules).unwrap();
-        let supervisor = Supervisor::builder()
-            .policy(policy.with_grant_resolved(granted).unwrap())
-            .dialler(network.clone())
-            .resolver(names.clone())
-            .start();
-        Self { names, network, supervisor }
-    }
-
-    /// A server at this address that plays the script for each connection.
-    fn serve(&self, url: &str, scripts: impl IntoIterator<Item = Script>) -> Played {
-        self.network.listen(url).play(scripts)
-    }
-
-    async fn start(&self, url: &str) -> Recorder {
-        let (spec, recorder) = recorded(ConnectionSpec::string("a", url));
-        self.supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
-        recorder
-    }
-}
+use crate::support::{World, ms, recorded};
 
 const ALL: &str = "allow ws://*.example:*";
 

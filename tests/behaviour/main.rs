@@ -17,6 +17,7 @@ mod groups;
 mod hostile_bytes;
 mod hostile_handshakes;
 mod liveness;
+mod set_policy;
 mod standalone_close;
 mod standalone_connect;
 mod standalone_messages;

@@ -12,7 +12,7 @@ use crate::{
     lifecycle::{Epoch, ExitReason, Input, State, Urgency},
     message::CheckedConnect,
     supervision::Heed,
-    transport::{Memory, Occasion, Route, dial},
+    transport::{Memory, Occasion, Route, Standing, dial},
 };
 
 impl Connection {
@@ -32,13 +32,14 @@ impl Connection {
         Rc::new(Route {
             id: self.id.clone(),
             asked,
-            policy: self.policy.clone(),
             settings: Arc::clone(&self.settings),
             gate: self.superior.as_ref().map(|superior| superior.gate.clone()),
-            memory: self
-                .route
-                .as_ref()
-                .map_or_else(Memory::default, |before| before.memory.go_on()),
+            memory: Memory::default(),
+            // What runs goes on.
+            standing: match &self.route {
+                Some(before) => Rc::clone(&before.standing),
+                None => Rc::new(Standing::under(self.policy.clone())),
+            },
         })
     }
 

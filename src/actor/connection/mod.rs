@@ -1,5 +1,6 @@
 mod attempt;
 mod orders;
+mod policy;
 mod report;
 mod session;
 mod timer;
@@ -109,6 +110,7 @@ impl Connection {
     }
 
     pub(super) fn reconnect(&mut self, ctx: &mut Context<Self>) -> Result<(), ConnectError> {
+        self.judge_reconnect()?;
         self.step(Input::Reconnect, ctx).map_err(refused)
     }
 
@@ -144,6 +146,11 @@ impl Connection {
                 Action::Close(frame) => {
                     if let Some(link) = &self.link {
                         link.request_close(frame);
+                    }
+                }
+                Action::Discard(reason) => {
+                    if let Some(link) = &self.link {
+                        link.settle(&reason);
                     }
                 }
                 Action::Emit(epoch, event) => self.emit(epoch, &event),

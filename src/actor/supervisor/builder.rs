@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use actix::{Actor as _, Addr};
@@ -152,9 +152,10 @@ impl SupervisorBuilder {
 
     /// A supervisor of these children.
     pub(super) fn build(self, children: Arc<Mutex<Children>>, is_branch: bool) -> Supervisor {
+        let changed = children.lock().unwrap_or_else(PoisonError::into_inner).policy.clone();
         let cascades = cascades(self.strategy, self.cascade_on);
         Supervisor {
-            policy: self.policy.unwrap_or_default(),
+            policy: changed.or(self.policy).unwrap_or_default(),
             dialler: self.dialler,
             resolver: self.resolver,
             children,

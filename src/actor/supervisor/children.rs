@@ -10,6 +10,7 @@ use crate::{
     error::ChildError,
     lifecycle::{ConnectionId, Epoch, ExitReason, RestartPolicy, State},
     message::{Connect, ConnectionInfo, Counts, WhichConnections},
+    policy::AccessPolicy,
     spec::{ConnectionSpec, Kind},
     supervision::{Operation, Refused, Standing},
 };
@@ -22,6 +23,8 @@ pub(super) struct Children {
     next_serial: u64,
     /// The threads that they run on; none, and they run on the supervisor's.
     pub(super) arbiters: Vec<Arbiter>,
+    /// The access policy that holds for them, where it was changed: the next supervisor's too.
+    pub(super) policy: Option<AccessPolicy>,
     /// Why their supervisor ended, where it gave up: the next one starts all of them again.
     pub(super) gave_up: Option<ExitReason>,
 }

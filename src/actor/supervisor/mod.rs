@@ -2,6 +2,7 @@ mod builder;
 mod children;
 mod commands;
 mod group;
+mod policy;
 mod tree;
 
 use std::{
@@ -21,7 +22,7 @@ use self::{children::Children, group::Regroup, tree::Branch};
 use super::{
     builder::ConnectionBuilder,
     connection::Connection,
-    superior::{Cut, Hold, Remains, Retire, Superior},
+    superior::{Cut, Enforce, Hold, Remains, Retire, Superior},
 };
 use crate::{
     error::StartError,
@@ -169,6 +170,8 @@ impl Supervisor {
         let address = Connection::start_in_arbiter(&self.arbiter(serial), move |_| {
             Connection::revive(remains, superior)
         });
+        // It may have changed meanwhile.
+        address.do_send(Enforce(self.policy.clone()));
         self.children().move_to(&id, address);
     }
 

@@ -16,7 +16,7 @@ use super::{Supervisor, SupervisorBuilder, children::Children};
 use crate::{
     actor::{
         clock::now,
-        superior::{Adopt, Retire},
+        superior::{Adopt, Enforce, Retire},
     },
     error::{ChildError, StartError},
     lifecycle::{Backoff, ConnectionId, ExitClass, ExitReason, Ledger, OnExceeded},
@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct Branch {
     pub(super) address: Addr<Supervisor>,
     blueprint: SupervisorBuilder,
-    children: Arc<Mutex<Children>>,
+    pub(super) children: Arc<Mutex<Children>>,
     /// Which start this is: an end of an earlier one says nothing.
     serial: u64,
     failures: u32,
@@ -170,6 +170,8 @@ impl Supervisor {
                 restraint: Arc::clone(&self.restraint),
                 starts_again: gave_up.is_some(),
             });
+            // One that was being moved to another arbiter may have missed it.
+            address.do_send(Enforce(self.policy.clone()));
         }
     }
 }

@@ -18,26 +18,31 @@ impl Machine {
         wall: SystemTime,
         rng: &mut dyn Rng,
     ) -> Actions {
-        let (was_connected, stable, then) = match self.phase {
+        let (was_connected, stable, then) = match &self.phase {
             Phase::Connecting => (false, false, None),
-            Phase::Connected { stability } => (true, stability == Stability::Stable, None),
-            Phase::Closing { was_connected, stable, then } => (was_connected, stable, Some(then)),
+            Phase::Connected { stability } => (true, *stability == Stability::Stable, None),
+            Phase::Closing { was_connected, stable, then } => {
+                (*was_connected, *stable, Some(then.clone()))
+            }
             // This epoch's end was already told.
             Phase::Idle | Phase::BackingOff { .. } | Phase::Disconnected | Phase::Failed => {
                 return vec![];
             }
         };
-        let class = match then {
-            Some(_) => ExitClass::Shutdown,
-            None => self.classify(&reason, wall),
+        let (code, was_clean) = (reason.close_code(), reason.was_clean());
+        let (reason, class) = match &then {
+            // Whatever the socket's end was, this is why.
+            Some(Then::GiveUp(denied)) => {
+                (ExitReason::PolicyDenied(denied.clone()), ExitClass::Fatal)
+            }
+            Some(_) => (reason, ExitClass::Shutdown),
+            None => {
+                let class = self.classify(&reason, wall);
+                (reason, class)
+            }
         };
         let ended = self.emit(if was_connected {
-            LifecycleEvent::Disconnected {
-                code: reason.close_code(),
-                was_clean: reason.was_clean(),
-                reason: reason.clone(),
-                class,
-            }
+            LifecycleEvent::Disconnected { code, was_clean, reason: reason.clone(), class }
         } else {
             LifecycleEvent::ConnectionError { reason: reason.clone(), class }
         });
@@ -48,6 +53,10 @@ impl Machine {
                 actions.push(self.dial(Urgency::Now));
             }
             Some(Then::Stop) => self.stop(&mut actions),
+            Some(Then::GiveUp(_)) if self.supervised.is_some() => {
+                self.give_up(reason, &mut actions);
+            }
+            Some(Then::GiveUp(_)) => self.phase = Phase::Failed,
             Some(Then::Hold(due)) => {
                 self.phase = Phase::BackingOff { due, held: true };
                 let (attempt, delay) = (self.attempt, due.saturating_duration_since(now));
@@ -69,7 +78,7 @@ impl Machine {
         }
     }
 
-    fn give_up(&mut self, reason: ExitReason, actions: &mut Actions) {
+    pub(super) fn give_up(&mut self, reason: ExitReason, actions: &mut Actions) {
         self.phase = Phase::Failed;
         actions.push(self.emit(LifecycleEvent::GaveUp { reason }));
         self.tell_significance(actions);

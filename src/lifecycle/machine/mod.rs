@@ -1,4 +1,5 @@
 mod ending;
+mod forbidding;
 mod step;
 mod terms;
 
@@ -16,7 +17,7 @@ pub(crate) use self::{
 use super::{
     Epoch, Ledger, LifecycleEvent, RestartPolicy, Restraint, Rotation, StableAfter, State,
 };
-use crate::protocol::CloseFrame;
+use crate::{policy::PolicyDenied, protocol::CloseFrame};
 
 /// The state machine of one connection.
 ///
@@ -57,12 +58,14 @@ enum Stability {
 }
 
 /// What follows once the session that is being closed has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Then {
     Stop,
     Redial,
     /// Wait until the supervisor releases the group, which is to be at this time.
     Hold(Instant),
+    /// The policy forbids it.
+    GiveUp(PolicyDenied),
 }
 
 type Actions = Vec<Action>;
@@ -221,6 +224,7 @@ impl Machine {
             Input::Tick => self.tick(now),
             Input::Hold(due) => self.hold(due),
             Input::Release { everything } => self.release(everything, now),
+            Input::Forbid(denied) => self.forbid(denied),
         })
     }
 
@@ -258,7 +262,11 @@ impl Machine {
 
     fn disconnect(&mut self, frame: CloseFrame) -> Actions {
         match &mut self.phase {
-            Phase::Idle | Phase::Disconnected | Phase::Failed => vec![],
+            Phase::Idle
+            | Phase::Disconnected
+            | Phase::Failed
+            // It ends as the policy has it.
+            | Phase::Closing { then: Then::GiveUp(_), .. } => vec![],
             Phase::Connecting => {
                 self.phase =
                     Phase::Closing { was_connected: false, stable: false, then: Then::Stop };
@@ -292,7 +300,7 @@ impl Machine {
             | Phase::Disconnected
             | Phase::Failed
             // It was told to stop, and stops.
-            | Phase::Closing { then: Then::Stop, .. } => vec![],
+            | Phase::Closing { then: Then::Stop | Then::GiveUp(_), .. } => vec![],
             Phase::BackingOff { held, .. } => {
                 *held = true;
                 vec![]

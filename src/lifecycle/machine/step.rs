@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     lifecycle::{Epoch, ExitReason, LifecycleEvent},
+    policy::PolicyDenied,
     protocol::CloseFrame,
 };
 
@@ -30,6 +31,8 @@ pub(crate) enum Input {
     /// All of the group that had to end have ended, and its backoff is over. Or the supervisor was
     /// started again, and everything with it.
     Release { everything: bool },
+    /// The access policy does not allow the connection any more.
+    Forbid(PolicyDenied),
 }
 
 /// What to do about it.
@@ -41,6 +44,8 @@ pub(crate) enum Action {
     Abort,
     /// Begin the closing handshake of the session; its `Exited` will come.
     Close(CloseFrame),
+    /// Write nothing of what is queued, and tell its senders why.
+    Discard(ExitReason),
     /// Tell the subscribers of something in this epoch.
     Emit(Epoch, LifecycleEvent),
     /// Tell the supervisor that the group has failed, and is to start again at this time.

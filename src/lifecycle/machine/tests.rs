@@ -5,11 +5,18 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::lifecycle::{ExitClass, ExitReason, Intensity, OnExceeded, SharedClassify};
+use crate::{
+    lifecycle::{ExitClass, ExitReason, Intensity, OnExceeded, SharedClassify},
+    policy::AccessPolicy,
+};
 
 /// When a connection gives up.
 #[path = "giving_up_tests.rs"]
 mod giving_up;
+
+/// What an access policy that changes does.
+#[path = "forbidding_tests.rs"]
+mod forbidding;
 
 const WALL: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -83,6 +90,7 @@ fn name(action: &Action) -> String {
         Action::Dial(epoch, _) => format!("Dial {epoch}"),
         Action::Abort => "Abort".into(),
         Action::Close(frame) => format!("Close {}", frame.code().get()),
+        Action::Discard(_) => "Discard".into(),
         Action::Emit(_, LifecycleEvent::BackoffScheduled { attempt, .. }) => {
             format!("Backoff {attempt}")
         }
@@ -98,6 +106,10 @@ fn name(action: &Action) -> String {
             text.split([' ', '{']).next().unwrap_or_default().to_owned()
         }
     }
+}
+
+fn denied() -> PolicyDenied {
+    AccessPolicy::deny_all().check("wss://a.example").unwrap_err().into()
 }
 
 fn lost() -> ExitReason {
@@ -290,6 +302,7 @@ enum Move {
     Reconnect,
     Disconnect,
     MarkReady,
+    Forbid,
     Opened { age: u64 },
     Exited { age: u64, reason: usize },
     Pass(u64),
@@ -301,6 +314,7 @@ fn moves() -> impl Strategy<Value = Move> {
         Just(Move::Reconnect),
         Just(Move::Disconnect),
         Just(Move::MarkReady),
+        Just(Move::Forbid),
         (0u64..3).prop_map(|age| Move::Opened { age: age / 2 }),
         (0u64..3, 0usize..7).prop_map(|(age, reason)| Move::Exited { age: age / 2, reason }),
         (0u64..100_000).prop_map(Move::Pass),
@@ -347,6 +361,7 @@ proptest! {
                 Move::Reconnect => Input::Reconnect,
                 Move::Disconnect => Input::Disconnect(CloseFrame::normal()),
                 Move::MarkReady => Input::MarkReady,
+                Move::Forbid => Input::Forbid(denied()),
                 Move::Opened { age } => Input::Opened { epoch: epoch_of(age, before), subprotocol: None },
                 Move::Exited { age, reason } => {
                     let epoch = epoch_of(age, before);
@@ -379,7 +394,9 @@ proptest! {
                         live = Some(*epoch);
                         connected = false;
                     }
-                    Action::Abort | Action::Close(_) => prop_assert!(live.is_some()),
+                    Action::Abort | Action::Close(_) | Action::Discard(_) => {
+                        prop_assert!(live.is_some());
+                    }
                     Action::Emit(_, LifecycleEvent::Connected { .. }) => {
                         prop_assert!(!connected);
                         connected = true;

@@ -8,11 +8,11 @@ use crate::{
 /// The endpoint of this attempt, if the policy allows it: what was allowed before may be forbidden
 /// by now.
 pub(super) async fn choose(route: &Route, occasion: &Occasion) -> Result<Allowed, ExitReason> {
-    let url = match &route.asked.endpoints {
+    let allowed = match &route.asked.endpoints {
         CheckedEndpoints::Listed(listed) => {
-            // The rotation was made over this list.
-            let allowed = listed.get(occasion.endpoint).or_else(|| listed.first());
-            allowed.ok_or_else(|| ExitReason::Cancelled)?.url().clone()
+            let policy = route.standing.policy();
+            let allowed = CheckedEndpoints::first_allowed(listed, occasion.endpoint, &policy);
+            allowed.map_err(ExitReason::PolicyDenied)?
         }
         CheckedEndpoints::Provided(provider) => {
             let request = route.request(occasion, None);
@@ -20,10 +20,12 @@ pub(super) async fn choose(route: &Route, occasion: &Occasion) -> Result<Allowed
                 provider.0.endpoint(request).await
             });
             let url = asked.await.map_err(|failure| failure.of(DialError::Endpoint))?;
-            CanonicalUrl::parse(&url).map_err(|error| DialError::Endpoint(error.into()))?
+            let url =
+                CanonicalUrl::parse(&url).map_err(|error| DialError::Endpoint(error.into()))?;
+            let judged = route.standing.policy().check_connection(&url, None);
+            judged.map_err(ExitReason::PolicyDenied)?
         }
     };
-    let allowed = route.policy.check_url(&url).map_err(ExitReason::PolicyDenied)?;
-    route.dials(&allowed);
+    route.standing.dials(&allowed);
     Ok(allowed)
 }

@@ -14,11 +14,15 @@ mod endpoint;
 mod handshake;
 mod provider;
 mod route;
+mod standing;
 mod stream;
 
 use std::{future::Future, rc::Rc, time::Duration};
 
-pub(crate) use self::route::{Memory, Occasion, Opened, Route};
+pub(crate) use self::{
+    route::{Memory, Occasion, Opened, Route},
+    standing::Standing,
+};
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
     policy::Allowed,
@@ -32,6 +36,7 @@ pub(crate) async fn dial(
     occasion: Occasion,
     heed: Heed,
 ) -> Result<Opened, ExitReason> {
+    route.standing.begin();
     let endpoint = endpoint::choose(&route, &occasion).await;
     let attempted = match endpoint {
         Ok(allowed) => by_turns(&route, &occasion, &allowed, heed).await,
@@ -49,9 +54,9 @@ async fn by_turns(
     heed: Heed,
 ) -> Result<Opened, ExitReason> {
     let Some(gate) = &route.gate else { return attempt(route, occasion, allowed).await };
-    route.memory.waits_for_turn.set(true);
+    route.standing.waits_for_turn.set(true);
     let permit = gate.enter(&allowed.url().origin().into(), heed).await;
-    route.memory.waits_for_turn.set(false);
+    route.standing.waits_for_turn.set(false);
     let attempted = attempt(route, occasion, allowed).await;
     permit.ended(outcome(&attempted));
     attempted

@@ -1,14 +1,16 @@
 use std::{
     cell::{Cell, RefCell},
+    rc::Rc,
     sync::Arc,
 };
 
 use bytes::Bytes;
 
+use super::Standing;
 use crate::{
     lifecycle::{ConnectionId, ExitReason, Refusals},
     message::CheckedConnect,
-    policy::{AccessPolicy, Allowed},
+    policy::Allowed,
     spec::{AttemptCause, CheckedEndpoints, Headers, ProviderRequest, Settings},
     transport::{BoxedStream, gate::Gate},
 };
@@ -18,20 +20,16 @@ use crate::{
 pub(crate) struct Route {
     pub(crate) id: ConnectionId,
     pub(crate) asked: CheckedConnect,
-    pub(crate) policy: AccessPolicy,
     pub(crate) settings: Arc<Settings>,
     /// The supervisor's; absent for a connection that is used alone.
     pub(crate) gate: Option<Gate>,
     pub(crate) memory: Memory,
+    pub(crate) standing: Rc<Standing>,
 }
 
 /// What one attempt leaves to the next.
 #[derive(Default)]
 pub(crate) struct Memory {
-    /// The endpoint of the latest attempt.
-    dialled: RefCell<Option<Allowed>>,
-    /// An attempt is under way that the gate has not let through.
-    pub(super) waits_for_turn: Cell<bool>,
     /// There was an attempt.
     pub(super) attempted: Cell<bool>,
     pub(super) refusals: RefCell<Refusals<Headers>>,
@@ -53,18 +51,10 @@ pub(crate) struct Opened {
     pub(crate) subprotocol: Option<Arc<str>>,
 }
 
-impl Memory {
-    /// What is left of it when something else is asked for: the session that is up goes on.
-    pub(crate) fn go_on(&self) -> Self {
-        Self { dialled: self.dialled.clone(), ..Self::default() }
-    }
-}
-
 impl Route {
     /// The endpoint of the latest attempt, or else of the first one, where it is known.
     pub(crate) fn endpoint(&self) -> Option<Allowed> {
-        let dialled = self.memory.dialled.borrow().clone();
-        dialled.or_else(|| match &self.asked.endpoints {
+        self.standing.dialled().or_else(|| match &self.asked.endpoints {
             CheckedEndpoints::Listed(listed) => listed.first().cloned(),
             CheckedEndpoints::Provided(_) => None,
         })
@@ -72,11 +62,7 @@ impl Route {
 
     /// An attempt is under way that the gate has not let through.
     pub(crate) fn waits_for_turn(&self) -> bool {
-        self.memory.waits_for_turn.get()
-    }
-
-    pub(super) fn dials(&self, allowed: &Allowed) {
-        self.memory.dialled.replace(Some(allowed.clone()));
+        self.standing.waits_for_turn.get()
     }
 
     /// What a provider is told.

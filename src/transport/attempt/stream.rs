@@ -11,7 +11,7 @@ use crate::{
 
 /// A stream to the server that the URL names.
 pub(super) async fn open(route: &Route, allowed: &Allowed) -> Result<BoxedStream, DialError> {
-    let target = Target::new(allowed, &route.policy, &route.settings);
+    let target = Target::new(allowed, &route.standing, &route.settings);
     let tcp = Tcp::default();
     let stream = match &route.settings.dialler {
         Some(dialler) => dialler.0.dial(target),

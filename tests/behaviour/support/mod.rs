@@ -1,5 +1,7 @@
 //! What the tests share: a network in memory, recorded connections, short waits.
 
+mod world;
+
 use std::{cell::Cell, fmt::Debug, time::Duration};
 
 use actix::Addr;
@@ -7,6 +9,8 @@ use wsvisor::{
     AccessPolicy, Backoff, Connection, ConnectionBuilder, ConnectionSpec, Settings, Supervisor,
     testing::{Network, Recorder, Server},
 };
+
+pub(crate) use world::World;
 
 /// Nothing that a test waits for takes this long; a test that waits for it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,65 @@
+use std::{
+    cell::{Cell, Ref, RefCell},
+    net::IpAddr,
+};
+
+use crate::policy::{AccessPolicy, Allowed, PolicyDenied};
+
+/// How the attempt or the session that is up stands with the access policy. It is shared with the
+/// task of the attempt, so that a policy that changes holds for the very next address.
+pub(crate) struct Standing {
+    policy: RefCell<AccessPolicy>,
+    /// The endpoint of the latest attempt.
+    dialled: RefCell<Option<Allowed>>,
+    /// The address that it is connected to, where the dialler told.
+    address: Cell<Option<IpAddr>>,
+    /// An attempt is under way that the gate has not let through.
+    pub(super) waits_for_turn: Cell<bool>,
+}
+
+impl Standing {
+    pub(crate) fn under(policy: AccessPolicy) -> Self {
+        Self {
+            policy: RefCell::new(policy),
+            dialled: RefCell::default(),
+            address: Cell::default(),
+            waits_for_turn: Cell::default(),
+        }
+    }
+
+    /// From now on this policy holds.
+    pub(crate) fn set_policy(&self, policy: AccessPolicy) {
+        self.policy.replace(policy);
+    }
+
+    pub(in crate::transport) fn policy(&self) -> Ref<'_, AccessPolicy> {
+        self.policy.borrow()
+    }
+
+    /// Judges what is dialled or connected to, if anything is known of that.
+    pub(crate) fn judge(&self) -> Option<Result<(), PolicyDenied>> {
+        let dialled = self.dialled()?;
+        let judged = self.policy().check_connection(dialled.url(), self.address.get());
+        Some(judged.map(|allowed| self.dials(&allowed)))
+    }
+
+    /// A new attempt begins.
+    pub(super) fn begin(&self) {
+        self.dialled.replace(None);
+        self.address.set(None);
+        self.waits_for_turn.set(false);
+    }
+
+    pub(super) fn dials(&self, allowed: &Allowed) {
+        self.dialled.replace(Some(allowed.clone()));
+    }
+
+    pub(super) fn dialled(&self) -> Option<Allowed> {
+        self.dialled.borrow().clone()
+    }
+
+    /// There is a stream to this address.
+    pub(in crate::transport) fn reached(&self, address: IpAddr) {
+        self.address.set(Some(address));
+    }
+}
