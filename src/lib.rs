@@ -18,13 +18,15 @@ pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
 pub use error::{
     ChildError, ConnectError, Delivery, InvalidSpec, Refusal, SendError, StartError, UpdateError,
 };
-pub use event::{Lifecycle, Received, ReceivedBatch, Subscription, SubscriptionId};
+pub use event::{
+    FieldValue, Filter, History, Lifecycle, Overflow, Received, ReceivedBatch, Subscription,
+};
 pub use lifecycle::{
     AddressFailure, AddressFailures, AddressFate, Backoff, Classify, ConnectionId, DialError,
     DialPhase, Epoch, ExitClass, ExitReason, ExitRules, Floor, Intensity, IntensityPer,
-    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, Liveness, OnExceeded, OutboxLimits,
-    ProviderError, ProviderFailure, RefusedCredential, Remedy, ResolveError, RestartPolicy,
-    RetryBudget, StableAfter, State, TlsFailure, Verdict,
+    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, LifecycleKind, Liveness, OnExceeded,
+    OutboxLimits, ProviderError, ProviderFailure, RefusedCredential, Remedy, ResolveError,
+    RestartPolicy, RetryBudget, StableAfter, State, SubscriptionId, TlsFailure, Verdict,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,

@@ -5,7 +5,7 @@ use actix::{Context, Handler, MessageResult};
 use super::{connection::Connection, delivery::Enqueue};
 use crate::{
     error::{ConnectError, Refusal},
-    event::SubscriptionId,
+    lifecycle::SubscriptionId,
     message::{
         Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, PolicySet, Reconnect,
         SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Subscribe, Unsubscribe,
@@ -74,7 +74,8 @@ impl Handler<Subscribe> for Connection {
         _: &mut Context<Self>,
     ) -> Self::Result {
         let id: SubscriptionId = subscription.id();
-        self.fanout.borrow_mut().subscribe(subscription);
+        let now = (self.machine.epoch(), self.machine.state());
+        self.fanout.borrow_mut().subscribe(subscription, Some(now));
         MessageResult(id)
     }
 }

@@ -1,20 +1,22 @@
 use std::{
     cell::RefCell,
+    future::poll_fn,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use actix::{Message, Recipient};
 use serde::de::IgnoredAny;
 
+use super::outlet::{Letter, Outlet, Told};
 use crate::{
     event::{
-        Lane, Lifecycle, Parcel, Received, ReceivedBatch, Subscriber, Subscription, SubscriptionId,
+        Haul, History, Lifecycle, Moment, Received, ReceivedBatch, Ring, Subscriber, Subscription,
+        Wishes,
     },
-    lifecycle::{ConnectionId, Epoch, LifecycleEvent, Verdict},
-    protocol::{Batch, BatchBuilder, Payload},
+    lifecycle::{ConnectionId, Epoch, LifecycleEvent, State, SubscriptionId, Verdict},
+    protocol::{BatchBuilder, Payload},
     spec::Kind,
     transport::Inbound,
 };
@@ -30,6 +32,8 @@ pub(super) struct Fanout {
     lifecycle: Vec<Outlet<Lifecycle>>,
     each: Vec<Outlet<Received>>,
     batches: Vec<Outlet<ReceivedBatch>>,
+    /// What is kept for those who come later. Boxed because it is rare.
+    history: Option<Box<Ring>>,
     pub(super) received: u64,
     pub(super) unheard: u64,
     pub(super) not_json: u64,
@@ -37,21 +41,8 @@ pub(super) struct Fanout {
     pub(super) round_trip: Option<Duration>,
 }
 
-/// One subscriber, and what is on its way to it.
-struct Outlet<M>
-where
-    M: Message + Send,
-    M::Result: Send,
-{
-    id: SubscriptionId,
-    recipient: Recipient<M>,
-    lane: Arc<Lane>,
-    /// Lifecycle events that it had no room for.
-    lost: u64,
-}
-
 impl Fanout {
-    pub(super) fn new(connection: ConnectionId, kind: Kind) -> Self {
+    pub(super) fn new(connection: ConnectionId, kind: Kind, history: Option<History>) -> Self {
         Self {
             connection,
             kind,
@@ -59,6 +50,7 @@ impl Fanout {
             lifecycle: Vec::new(),
             each: Vec::new(),
             batches: Vec::new(),
+            history: history.map(|bounds| Box::new(Ring::new(bounds))),
             received: 0,
             unheard: 0,
             not_json: 0,
@@ -66,13 +58,64 @@ impl Fanout {
         }
     }
 
-    pub(super) fn subscribe(&mut self, subscription: Subscription) {
+    /// Where the connection is in its life is told to who asks for it, unless it has not begun.
+    pub(super) fn subscribe(&mut self, subscription: Subscription, at: Option<(Epoch, State)>) {
+        if !subscription.means(&self.connection) {
+            return;
+        }
         let id = subscription.id();
+        let Subscription { to, wishes, .. } = subscription;
         let connection = self.connection.clone();
-        match subscription.to {
-            Subscriber::Lifecycle(to) => add(&mut self.lifecycle, Outlet::new(id, to, connection)),
-            Subscriber::Each(to) => add(&mut self.each, Outlet::new(id, to, connection)),
-            Subscriber::Batches(to) => add(&mut self.batches, Outlet::new(id, to, connection)),
+        match to {
+            Subscriber::Lifecycle(to) => {
+                let mut outlet = Outlet::new(id, to, connection, wishes.clone());
+                if let Some(wishes) = wishes {
+                    self.catch_up(&mut outlet, &wishes, at);
+                }
+                add(&mut self.lifecycle, outlet);
+            }
+            Subscriber::Each(to) => {
+                let mut outlet = Outlet::new(id, to, connection, wishes.clone());
+                self.catch_up_messages(&mut outlet, wishes.as_deref());
+                add(&mut self.each, outlet);
+            }
+            Subscriber::Batches(to) => {
+                let mut outlet = Outlet::new(id, to, connection, wishes.clone());
+                self.catch_up_messages(&mut outlet, wishes.as_deref());
+                add(&mut self.batches, outlet);
+            }
+        }
+    }
+
+    fn catch_up(
+        &mut self,
+        outlet: &mut Outlet<Lifecycle>,
+        wishes: &Wishes,
+        at: Option<(Epoch, State)>,
+    ) {
+        if let Some(history) = &self.history {
+            let wanted = |moment: &Moment| Lifecycle::select(moment, wishes).is_some();
+            for moment in history.moments(wishes.replay, wanted) {
+                outlet.tell_anyway(moment);
+            }
+        }
+        if let Some((epoch, state)) = at.filter(|_| wishes.state) {
+            let seq = self.take_seqs(1);
+            outlet.tell_anyway(Moment { epoch, seq, event: LifecycleEvent::Currently { state } });
+        }
+    }
+
+    fn catch_up_messages<M: Letter<Content = Haul>>(
+        &self,
+        outlet: &mut Outlet<M>,
+        wishes: Option<&Wishes>,
+    ) {
+        if let Some(history) = &self.history
+            && let Some(wishes) = wishes
+        {
+            for haul in history.hauls(wishes.replay, |haul| M::select(haul, wishes)) {
+                outlet.tell_anyway(haul);
+            }
         }
     }
 
@@ -82,16 +125,47 @@ impl Fanout {
         self.batches.retain(|outlet| outlet.id != id);
     }
 
-    pub(super) fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
-        // What a subscriber has lost is an event of its own, with a place of its own: between the
-        // lost ones and this one others may have been delivered.
-        for outlet in self.lifecycle.iter_mut().filter(|outlet| outlet.has_lost_and_has_room()) {
-            let lagged = LifecycleEvent::Lagged { dropped: std::mem::take(&mut outlet.lost) };
-            outlet.tell(epoch, self.next_seq, &lagged);
-            self.next_seq += 1;
-        }
+    /// Tells all lifecycle subscribers.
+    pub(super) fn emit(this: &Rc<RefCell<Self>>, epoch: Epoch, event: &LifecycleEvent) {
+        let mut left = Left::default();
+        this.borrow_mut().tell_event(epoch, event, &mut left);
+        left.pump(this);
+    }
+
+    /// It has moved to another thread: those who waited there wait no more.
+    pub(super) fn resume(this: &Rc<RefCell<Self>>) {
+        let mut left = Left::default();
+        let fanout = &mut *this.borrow_mut();
+        fanout.lifecycle.iter_mut().for_each(|outlet| left.resume(outlet));
+        fanout.each.iter_mut().for_each(|outlet| left.resume(outlet));
+        fanout.batches.iter_mut().for_each(|outlet| left.resume(outlet));
+        left.pump(this);
+    }
+
+    fn tell_event(&mut self, epoch: Epoch, event: &LifecycleEvent, left: &mut Left) {
         let seq = self.take_seqs(1);
-        self.lifecycle.retain_mut(|outlet| outlet.tell(epoch, seq, event));
+        let moment = Moment { epoch, seq, event: event.clone() };
+        self.lifecycle.retain_mut(|outlet| left.tell(outlet, &moment));
+        if let Some(history) = &mut self.history {
+            history.keep_moment(moment);
+        }
+        self.let_go(epoch, left);
+    }
+
+    /// Those that were too slow are left behind.
+    fn let_go(&mut self, epoch: Epoch, left: &mut Left) {
+        while let Some(subscription) = left.too_slow.pop() {
+            tracing::warn!(connection = %self.connection, %epoch, "a subscriber was too slow and is let go");
+            let event = LifecycleEvent::Unsubscribed { subscription };
+            // It is the last that a lifecycle subscriber is told.
+            if let Some(place) = self.lifecycle.iter().position(|outlet| outlet.id == subscription)
+            {
+                let mut outlet = self.lifecycle.remove(place);
+                let seq = self.take_seqs(1);
+                outlet.tell_anyway(Moment { epoch, seq, event: event.clone() });
+            }
+            self.tell_event(epoch, &event, left);
+        }
     }
 
     fn take_seqs(&mut self, count: usize) -> u64 {
@@ -101,17 +175,20 @@ impl Fanout {
     }
 
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let lanes = self.each.iter().map(|outlet| &outlet.lane);
-        for lane in lanes.chain(self.batches.iter().map(|outlet| &outlet.lane)) {
-            if lane.poll_room(cx).is_pending() {
-                return Poll::Pending;
-            }
+        for outlet in &self.each {
+            ready!(outlet.poll_room(cx));
+        }
+        for outlet in &self.batches {
+            ready!(outlet.poll_room(cx));
+        }
+        for outlet in &self.lifecycle {
+            ready!(outlet.poll_room(cx));
         }
         Poll::Ready(())
     }
 
-    fn deliver(&mut self, epoch: Epoch, messages: &mut BatchBuilder) {
-        if self.each.is_empty() && self.batches.is_empty() {
+    fn deliver(&mut self, epoch: Epoch, messages: &mut BatchBuilder, left: &mut Left) {
+        if self.each.is_empty() && self.batches.is_empty() && self.history.is_none() {
             self.unheard += messages.len() as u64;
             messages.clear();
             return;
@@ -130,9 +207,77 @@ impl Fanout {
         }
         self.received += messages.len() as u64;
         let first_seq = self.take_seqs(messages.len());
-        let batch = Arc::new(messages.freeze());
-        self.each.retain(|outlet| outlet.each(epoch, first_seq, &batch));
-        self.batches.retain(|outlet| outlet.batch(epoch, first_seq, &batch));
+        let haul = Haul::new(epoch, first_seq, Arc::new(messages.freeze()));
+        self.each.retain_mut(|outlet| left.tell(outlet, &haul));
+        self.batches.retain_mut(|outlet| left.tell(outlet, &haul));
+        if let Some(history) = &mut self.history {
+            history.keep_haul(haul);
+        }
+        self.let_go(epoch, left);
+    }
+
+    /// Sends what waits for one subscriber as there is room.
+    fn poll_pump(&mut self, id: SubscriptionId, cx: &mut Context<'_>) -> Poll<()> {
+        fn of<M: Letter>(outlets: &mut [Outlet<M>], id: SubscriptionId) -> Option<&mut Outlet<M>> {
+            outlets.iter_mut().find(|outlet| outlet.id == id)
+        }
+        if let Some(outlet) = of(&mut self.each, id) {
+            outlet.poll_pump(cx)
+        } else if let Some(outlet) = of(&mut self.batches, id) {
+            outlet.poll_pump(cx)
+        } else if let Some(outlet) = of(&mut self.lifecycle, id) {
+            outlet.poll_pump(cx)
+        } else {
+            Poll::Ready(())
+        }
+    }
+}
+
+/// What is left to do after something was told.
+#[derive(Default)]
+struct Left {
+    too_slow: Vec<SubscriptionId>,
+    /// Something waits until they have room.
+    waiting: Vec<SubscriptionId>,
+}
+
+impl Left {
+    /// Tells a subscriber, and whether it stays.
+    fn tell<M: Letter>(&mut self, outlet: &mut Outlet<M>, content: &M::Content) -> bool {
+        match outlet.tell(content) {
+            Told::Fine => true,
+            Told::Dead => false,
+            Told::TooSlow => {
+                self.too_slow.push(outlet.id);
+                // A lifecycle subscriber is still to be told so.
+                M::TELLS_OF_ENDS
+            }
+            Told::Waits => {
+                if outlet.wants_pump() {
+                    self.waiting.push(outlet.id);
+                }
+                true
+            }
+        }
+    }
+
+    fn resume<M: Letter>(&mut self, outlet: &mut Outlet<M>) {
+        outlet.lose_pump();
+        if outlet.wants_pump() {
+            self.waiting.push(outlet.id);
+        }
+    }
+
+    /// Waits for room on behalf of subscribers, as long as something waits for them. That is rare: they
+    /// chose to lose events, and are too slow.
+    fn pump(self, fanout: &Rc<RefCell<Fanout>>) {
+        for id in self.waiting {
+            let fanout = Rc::downgrade(fanout);
+            actix_rt::spawn(poll_fn(move |cx| match fanout.upgrade() {
+                Some(fanout) => fanout.borrow_mut().poll_pump(id, cx),
+                None => Poll::Ready(()),
+            }));
+        }
     }
 }
 
@@ -144,57 +289,6 @@ fn add<T>(outlets: &mut Vec<T>, outlet: T) {
 
 fn is_json(payload: Payload<'_>) -> bool {
     payload.as_text().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
-}
-
-impl<M> Outlet<M>
-where
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    fn new(id: SubscriptionId, recipient: Recipient<M>, connection: ConnectionId) -> Self {
-        Self { id, recipient, lane: Lane::new(connection), lost: 0 }
-    }
-
-    /// Whether the subscriber still lives. The lane is the bound on what is in flight; the mailbox
-    /// has none that can be relied on, so it is not asked.
-    fn send(&self, message: M) -> bool {
-        self.recipient.do_send(message);
-        self.recipient.connected()
-    }
-}
-
-impl Outlet<Lifecycle> {
-    fn has_lost_and_has_room(&self) -> bool {
-        self.lost > 0 && self.lane.has_room()
-    }
-
-    /// Whether the subscriber still lives.
-    fn tell(&mut self, epoch: Epoch, seq: u64, event: &LifecycleEvent) -> bool {
-        if !self.lane.has_room() {
-            self.lost += 1;
-            return self.recipient.connected();
-        }
-        self.send(Lifecycle { epoch, seq, event: event.clone(), lease: self.lane.lease(1, 0) })
-    }
-}
-
-impl Outlet<Received> {
-    fn each(&self, epoch: Epoch, first_seq: u64, batch: &Arc<Batch>) -> bool {
-        let lease = self.lane.lease(batch.len(), batch.payload_bytes());
-        let parcel = Arc::new(Parcel { batch: Arc::clone(batch), lease });
-        for (index, seq) in (0..batch.len()).zip(first_seq..) {
-            let parcel = Arc::clone(&parcel);
-            self.recipient.do_send(Received { epoch, seq, index, parcel });
-        }
-        self.recipient.connected()
-    }
-}
-
-impl Outlet<ReceivedBatch> {
-    fn batch(&self, epoch: Epoch, first_seq: u64, batch: &Arc<Batch>) -> bool {
-        let lease = self.lane.lease(1, batch.payload_bytes());
-        self.send(ReceivedBatch { epoch, first_seq, batch: Arc::clone(batch), lease })
-    }
 }
 
 /// The way from one epoch's session to the subscribers.
@@ -209,7 +303,9 @@ impl Inbound for EpochInbound {
     }
 
     fn deliver(&mut self, messages: &mut BatchBuilder) {
-        self.fanout.borrow_mut().deliver(self.epoch, messages);
+        let mut left = Left::default();
+        self.fanout.borrow_mut().deliver(self.epoch, messages, &mut left);
+        left.pump(&self.fanout);
     }
 
     fn round_trip(&mut self, took: Duration) {
@@ -218,8 +314,8 @@ impl Inbound for EpochInbound {
 
     fn suspect(&mut self, verdict: Verdict) {
         let event = LifecycleEvent::Suspected { verdict };
-        let mut fanout = self.fanout.borrow_mut();
-        tracing::warn!(connection = %fanout.connection, epoch = %self.epoch, "{event}");
-        fanout.emit(self.epoch, &event);
+        let connection = &self.fanout.borrow().connection.clone();
+        tracing::warn!(%connection, epoch = %self.epoch, "{event}");
+        Fanout::emit(&self.fanout, self.epoch, &event);
     }
 }

@@ -9,6 +9,7 @@ mod delivery;
 mod fanout;
 mod obedience;
 mod orphan;
+mod outlet;
 mod superior;
 mod supervisor;
 

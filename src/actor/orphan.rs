@@ -27,7 +27,7 @@ impl Connection {
 
     /// What another actor needs to go on with this connection.
     fn leave_behind(&mut self, supervised: Supervised) -> Option<Remains> {
-        let fanout = Fanout::new(self.id.clone(), self.kind);
+        let fanout = Fanout::new(self.id.clone(), self.kind, None);
         let supervised_machine = Machine::new(Some(supervised.clone()));
         Some(Remains {
             id: self.id.clone(),

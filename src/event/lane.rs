@@ -20,6 +20,8 @@ pub(crate) struct Lane {
     connection: ConnectionId,
     /// Events in the upper 24 bits, bytes in the lower 40: one atomic operation an event.
     load: AtomicU64,
+    /// The load from which on it is full, in the same form.
+    bound: u64,
     reader: AtomicWaker,
 }
 
@@ -30,17 +32,28 @@ pub(crate) struct Lease {
     weight: u64,
 }
 
-/// Events that a subscriber may have in flight from one connection.
-const MAX_EVENTS: u64 = 1_024;
-/// Bytes that a subscriber may have in flight from one connection.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Events that a subscriber may have in flight from one connection, unless it says otherwise.
+pub(crate) const MAX_EVENTS: usize = 1_024;
+/// Bytes that a subscriber may have in flight from one connection, unless it says otherwise.
+pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 const ONE_EVENT: u64 = 1 << 40;
 const BYTES: u64 = ONE_EVENT - 1;
+/// Bounds leave room for what one read exceeds them by.
+const MOST_EVENTS: u64 = 1 << 22;
 
 impl Lane {
-    pub(crate) fn new(connection: ConnectionId) -> Arc<Self> {
-        Arc::new(Self { connection, load: AtomicU64::new(0), reader: AtomicWaker::new() })
+    /// For so many events and bytes in flight, one at least of each.
+    pub(crate) fn new(connection: ConnectionId, events: usize, bytes: usize) -> Arc<Self> {
+        let events = (events as u64).clamp(1, MOST_EVENTS);
+        let bound = events * ONE_EVENT + (bytes as u64).clamp(1, BYTES);
+        Arc::new(Self { connection, load: AtomicU64::new(0), bound, reader: AtomicWaker::new() })
+    }
+
+    /// Whether `load` is below the bounds divided by `part`.
+    const fn is_below(&self, load: u64, part: u64) -> bool {
+        load / ONE_EVENT < (self.bound / ONE_EVENT).div_ceil(part)
+            && load & BYTES < (self.bound & BYTES).div_ceil(part)
     }
 
     /// Takes a share for `events` events of `bytes` bytes together. It is not refused: whoever delivers looks at
@@ -53,7 +66,7 @@ impl Lane {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        is_below(self.load.load(Ordering::Acquire), 1)
+        self.is_below(self.load.load(Ordering::Acquire), 1)
     }
 
     /// Ready when there is room; else wakes the task when half of the load has come back.
@@ -77,15 +90,11 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let before = self.lane.load.fetch_sub(self.weight, Ordering::AcqRel);
         // Whoever waits saw a full lane, so the load passes the half on its way down.
-        if !is_below(before, 2) && is_below(before - self.weight, 2) {
+        let lane = &self.lane;
+        if !lane.is_below(before, 2) && lane.is_below(before - self.weight, 2) {
             self.lane.reader.wake();
         }
     }
-}
-
-/// Whether `load` is below the bounds divided by `part`.
-const fn is_below(load: u64, part: u64) -> bool {
-    load / ONE_EVENT < MAX_EVENTS / part && load & BYTES < MAX_BYTES / part
 }
 
 #[cfg(test)]
@@ -94,6 +103,19 @@ mod tests {
 
     use super::*;
 
+    fn lane() -> Arc<Lane> {
+        Lane::new("a".into(), MAX_EVENTS, MAX_BYTES)
+    }
+
+    #[test]
+    fn a_lane_for_one_event_wakes_when_it_is_empty() {
+        let lane = Lane::new("a".into(), 1, 1);
+        let lease = lane.lease(1, 0);
+        assert_eq!(poll(&lane), Poll::Pending);
+        drop(lease);
+        assert_eq!(poll(&lane), Poll::Ready(()));
+    }
+
     fn poll(lane: &Lane) -> Poll<()> {
         lane.poll_room(&mut Context::from_waker(noop_waker_ref()))
     }
@@ -101,7 +123,7 @@ mod tests {
     #[test]
     fn is_full_by_events_or_by_bytes() {
         for (events, bytes) in [(1_024, 0), (4, 1024 * 1024), (1, 5 * 1024 * 1024)] {
-            let lane = Lane::new("a".into());
+            let lane = lane();
             let mut leases: Vec<_> = (1..events).map(|_| lane.lease(1, bytes)).collect();
             assert_eq!(poll(&lane), Poll::Ready(()), "{events} x {bytes}");
             leases.push(lane.lease(1, bytes));
@@ -125,7 +147,7 @@ mod tests {
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let waker = futures_util::task::waker(Arc::clone(&count));
 
-        let lane = Lane::new("a".into());
+        let lane = lane();
         let mut leases: Vec<_> = (0..MAX_EVENTS).map(|_| lane.lease(1, 1)).collect();
         assert!(lane.poll_room(&mut Context::from_waker(&waker)).is_pending());
         leases.truncate(leases.len() / 2);

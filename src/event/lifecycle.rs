@@ -6,7 +6,8 @@ use crate::lifecycle::{ConnectionId, Epoch, LifecycleEvent};
 /// A change in a connection's life.
 ///
 /// A subscriber that has 1,024 of them waiting in its mailbox loses the next ones, and is told how
-/// many by [`LifecycleEvent::Lagged`] as soon as there is room.
+/// many by [`LifecycleEvent::Lagged`] as soon as there is room; its
+/// [`Subscription`](crate::Subscription) may choose otherwise.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Lifecycle {
@@ -17,6 +18,14 @@ pub struct Lifecycle {
     /// What happened.
     pub event: LifecycleEvent,
     pub(crate) lease: Lease,
+}
+
+/// What is told, before it is on its way to anybody.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    pub(crate) epoch: Epoch,
+    pub(crate) seq: u64,
+    pub(crate) event: LifecycleEvent,
 }
 
 impl Lifecycle {

@@ -25,6 +25,7 @@ pub struct Received {
     /// Its place in the parcel's batch.
     pub(crate) index: usize,
     pub(crate) parcel: Arc<Parcel>,
+    pub(crate) lagged: u64,
 }
 
 /// The messages of one read on their way to one subscriber. Those that are delivered one by one
@@ -33,6 +34,23 @@ pub struct Received {
 pub(crate) struct Parcel {
     pub(crate) batch: Arc<Batch>,
     pub(crate) lease: Lease,
+}
+
+/// What one read completed, before it is on its way to anybody, or what is left of it for somebody.
+#[derive(Clone, Debug)]
+pub(crate) struct Haul {
+    pub(crate) epoch: Epoch,
+    pub(crate) first_seq: u64,
+    pub(crate) batch: Arc<Batch>,
+    /// The messages' places in the order of all events, where they do not follow each other.
+    pub(crate) places: Option<Arc<[u64]>>,
+}
+
+/// What few batches have.
+#[derive(Debug)]
+pub(crate) struct Rare {
+    pub(crate) places: Option<Arc<[u64]>>,
+    pub(crate) lagged: u64,
 }
 
 /// All messages that were completed by one read from the socket, in order.
@@ -53,10 +71,46 @@ pub struct ReceivedBatch {
     /// The session that received them.
     pub epoch: Epoch,
     /// The first message's place in the order of all events of the connection; the following
-    /// messages take the following numbers.
+    /// messages take the following numbers, unless a filter left some out ([`seqs`](Self::seqs)).
     pub first_seq: u64,
     pub(crate) batch: Arc<Batch>,
     pub(crate) lease: Lease,
+    /// Boxed because it is rare.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+impl Haul {
+    pub(crate) const fn new(epoch: Epoch, first_seq: u64, batch: Arc<Batch>) -> Self {
+        Self { epoch, first_seq, batch, places: None }
+    }
+
+    pub(crate) fn seqs(&self) -> impl Iterator<Item = u64> {
+        seqs(self.first_seq, self.batch.len(), self.places.as_deref())
+    }
+
+    /// What is left of it, if anything: `keep` is asked about each message and its index.
+    pub(crate) fn pick(&self, mut keep: impl FnMut(usize, Payload<'_>) -> bool) -> Option<Self> {
+        let messages = self.batch.iter().enumerate();
+        let kept: Vec<bool> = messages.map(|(index, message)| keep(index, message)).collect();
+        let is_kept = |index: usize| kept.get(index).copied().unwrap_or(false);
+        let places: Arc<[u64]> = self
+            .seqs()
+            .enumerate()
+            .filter_map(|(index, seq)| is_kept(index).then_some(seq))
+            .collect();
+        if places.len() == kept.len() {
+            return Some(self.clone());
+        }
+        let first_seq = *places.first()?;
+        let batch = Arc::new(self.batch.subset(is_kept));
+        Some(Self { epoch: self.epoch, first_seq, batch, places: Some(places) })
+    }
+}
+
+fn seqs(first: u64, len: usize, places: Option<&[u64]>) -> impl Iterator<Item = u64> {
+    (first..).zip(0..len).map(move |(following, index)| {
+        places.and_then(|places| places.get(index).copied()).unwrap_or(following)
+    })
 }
 
 impl Received {
@@ -64,6 +118,12 @@ impl Received {
     #[must_use]
     pub fn connection(&self) -> &ConnectionId {
         self.parcel.lease.connection()
+    }
+
+    /// How many messages were lost between the last one that this subscriber got and this one.
+    #[must_use]
+    pub const fn lagged(&self) -> u64 {
+        self.lagged
     }
 
     /// The message, borrowed.
@@ -100,6 +160,19 @@ impl ReceivedBatch {
     #[must_use]
     pub fn connection(&self) -> &ConnectionId {
         self.lease.connection()
+    }
+
+    /// How many messages were lost between the last one that this subscriber got and the first of
+    /// these.
+    #[must_use]
+    pub fn lagged(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.lagged)
+    }
+
+    /// The messages' places in the order of all events of the connection.
+    pub fn seqs(&self) -> impl Iterator<Item = u64> {
+        let places = self.rare.as_ref().and_then(|rare| rare.places.as_deref());
+        seqs(self.first_seq, self.batch.len(), places)
     }
 
     /// How many messages there are; at least one.

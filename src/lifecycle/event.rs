@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{ExitClass, ExitReason, Verdict};
+use super::{ExitClass, ExitReason, SubscriptionId, Verdict};
 use crate::protocol::CloseCode;
 
 /// Where a connection is in its life.
@@ -100,11 +100,48 @@ pub enum LifecycleEvent {
         /// What it found.
         verdict: Verdict,
     },
-    /// This subscriber was too slow, and so many events were not delivered to it.
+    /// This subscriber was too slow, and so many events were not delivered to it. It has the sequence
+    /// number of the last of them.
     Lagged {
         /// Events lost since the last one that was delivered.
         dropped: u64,
     },
+    /// Where the connection is in its life, told first to a subscriber that asked for it.
+    Currently {
+        /// Its state.
+        state: State,
+    },
+    /// A subscription was too slow and ended, as it had chosen.
+    Unsubscribed {
+        /// Which one.
+        subscription: SubscriptionId,
+    },
+}
+
+macro_rules! kinds {
+    ($($kind:ident),* $(,)?) => {
+        /// The kinds of [`LifecycleEvent`], to choose from.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum LifecycleKind {
+            $(#[doc = concat!("[`LifecycleEvent::", stringify!($kind), "`].")] $kind,)*
+        }
+
+        impl LifecycleEvent {
+            /// Its kind.
+            #[must_use]
+            pub const fn kind(&self) -> LifecycleKind {
+                match self {
+                    $(Self::$kind { .. } => LifecycleKind::$kind,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Connected, ConnectionError, Disconnected, BackoffScheduled, Restarted, Stopped, GaveUp, Suspected,
+    Lagged, Currently, Unsubscribed,
 }
 
 /// One line for people: the event's name, and what matters about it.
@@ -131,6 +168,10 @@ impl fmt::Display for LifecycleEvent {
                 write!(f, "GaveUp: {reason}")
             }
             Self::Suspected { verdict } => write!(f, "Suspected: {verdict}"),
+            Self::Currently { state } => write!(f, "Currently: {state}"),
+            Self::Unsubscribed { .. } => {
+                f.write_str("Unsubscribed: a subscriber that was too slow")
+            }
             Self::Lagged { dropped } => write!(f, "Lagged: {dropped} events were lost here"),
         }
     }

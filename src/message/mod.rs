@@ -23,8 +23,8 @@ pub use self::{
 };
 use crate::{
     error::{ConnectError, Delivery, SendError},
-    event::{Subscription, SubscriptionId},
-    lifecycle::{ConnectionId, Epoch, ExitReason, State},
+    event::Subscription,
+    lifecycle::{ConnectionId, Epoch, ExitReason, State, SubscriptionId},
     policy::AccessPolicy,
     protocol::{CloseFrame, InvalidClose, InvalidHeader},
     spec::{

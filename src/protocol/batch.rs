@@ -55,6 +55,21 @@ impl Batch {
         })
     }
 
+    /// The messages at the places for which `keep` says yes, over the same memory.
+    pub(crate) fn subset(&self, mut keep: impl FnMut(usize) -> bool) -> Self {
+        let places = (0..).zip(&self.segments);
+        let segments: Vec<_> =
+            places.filter(|(place, _)| keep(*place)).map(|(_, segment)| *segment).collect();
+        let mut subset = Self {
+            text: self.text.clone(),
+            binary: self.binary.clone(),
+            segments,
+            payload_bytes: 0,
+        };
+        subset.payload_bytes = subset.iter().map(Payload::len).sum();
+        subset
+    }
+
     /// The messages in the order in which they came.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
@@ -153,6 +168,19 @@ mod tests {
         drop(batch);
         assert_eq!(owned.iter().map(OwnedPayload::as_payload).collect::<Vec<_>>(), CONTENT);
         assert_eq!(owned[0].as_text().unwrap().as_ptr(), address);
+    }
+
+    #[test]
+    fn a_subset_shares_memory() {
+        let batch = three();
+        let subset = batch.subset(|place| place != 1);
+        assert!(subset.iter().eq([CONTENT[0], CONTENT[2]]));
+        assert_eq!(subset.payload_bytes(), 6);
+        assert_eq!(
+            subset.get(0).and_then(Payload::as_text).map(str::as_ptr),
+            batch.get(0).and_then(Payload::as_text).map(str::as_ptr),
+        );
+        assert!(batch.subset(|_| false).is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{
 
 use crate::{
     error::InvalidSpec,
+    event::History,
     lifecycle::{Liveness, OutboxLimits},
     protocol::Limits,
     transport::{Dialler, Resolver, SharedDialler, SharedResolver, Tls},
@@ -29,6 +30,7 @@ pub struct Settings {
     pub(crate) limits: Limits,
     pub(crate) outbox: OutboxLimits,
     pub(crate) liveness: Liveness,
+    pub(crate) history: Option<History>,
     pub(crate) tls: Option<Tls>,
     pub(crate) dialler: Option<SharedDialler>,
     pub(crate) resolver: Option<SharedResolver>,
@@ -99,6 +101,14 @@ impl Settings {
     #[must_use]
     pub fn liveness(mut self, liveness: Liveness) -> Self {
         self.liveness = liveness;
+        self
+    }
+
+    /// Keeps the last events and messages for subscribers that come later. Default: none. It is read
+    /// when the connection starts.
+    #[must_use]
+    pub const fn history(mut self, history: History) -> Self {
+        self.history = Some(history);
         self
     }
 

@@ -205,7 +205,7 @@ impl Handler<ReceivedBatch> for Scribe {
     type Result = ();
 
     fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
-        for (message, seq) in batch.iter().zip(batch.first_seq..) {
+        for (message, seq) in batch.iter().zip(batch.seqs()) {
             self.tell(batch.connection(), batch.epoch, seq, What::Message(message.into()));
         }
     }

@@ -21,6 +21,7 @@ mod set_policy;
 mod standalone_close;
 mod standalone_connect;
 mod standalone_messages;
+mod subscribers;
 mod supervised;
 mod supervisor_commands;
 mod support;

@@ -70,9 +70,9 @@ pub struct Connection {
 impl Connection {
     pub(super) fn new(builder: ConnectionBuilder, superior: Option<Superior>) -> Self {
         let ConnectionBuilder { id, kind, policy, settings, subscriptions } = builder;
-        let mut fanout = Fanout::new(id.clone(), kind);
+        let mut fanout = Fanout::new(id.clone(), kind, settings.history);
         for subscription in subscriptions {
-            fanout.subscribe(subscription);
+            fanout.subscribe(subscription, None);
         }
         let is_temporary = |superior: &Superior| {
             superior.supervised.supervision.restart == RestartPolicy::Temporary
@@ -178,7 +178,7 @@ impl Connection {
             self.last_exit = Some(Box::new((reason.clone(), *class)));
             self.slow_down_others(reason, *class);
         }
-        self.fanout.borrow_mut().emit(epoch, event);
+        Fanout::emit(&self.fanout, epoch, event);
     }
 
     /// Nobody has this connection's address any more.
@@ -191,6 +191,7 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        Fanout::resume(&self.fanout);
         let (state, epoch) = (self.machine.state(), self.machine.epoch());
         let input = match state {
             State::Idle if self.route.is_some() => Input::Connect,

@@ -1,0 +1,372 @@
+//! One subscriber of one connection: what is on its way to it, and what becomes of what it has no room
+//! for.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix::{Message, Recipient};
+
+use crate::{
+    event::{
+        Haul, Lane, Lifecycle, MAX_BYTES, MAX_EVENTS, Moment, Overflow, Parcel, Rare, Received,
+        ReceivedBatch, Wishes,
+    },
+    lifecycle::{ConnectionId, Epoch, LifecycleEvent, SubscriptionId},
+};
+
+/// What is told as a message of this type, and how.
+pub(super) trait Letter: Message<Result = ()> + Send + Sized + 'static {
+    /// What is told, before it is addressed.
+    type Content: Clone;
+
+    /// What becomes of what a subscriber has no room for, unless it chose.
+    const OVERFLOW: Overflow;
+
+    /// Whether a subscriber that is let go is told so itself.
+    const TELLS_OF_ENDS: bool;
+
+    /// The events and bytes that a lane counts for it.
+    fn weight(content: &Self::Content) -> (usize, usize);
+
+    /// Events that are lost with it.
+    fn events(content: &Self::Content) -> u64;
+
+    /// Its place in the order of all events.
+    fn place(content: &Self::Content) -> (Epoch, u64);
+
+    /// What is left of it for a subscriber with these wishes.
+    fn select(content: &Self::Content, wishes: &Wishes) -> Option<Self::Content>;
+
+    /// What tells of a loss by itself, where there is such a thing.
+    fn of_loss(lost: Lost) -> Option<Self::Content>;
+
+    /// Sends it, and before it what was lost.
+    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, content: Self::Content, lost: Option<Lost>);
+}
+
+/// What was lost since the last event that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    events: u64,
+    /// Where the last of them was.
+    place: (Epoch, u64),
+}
+
+/// One subscriber, and what is on its way to it.
+pub(super) struct Outlet<M: Letter> {
+    pub(super) id: SubscriptionId,
+    recipient: Recipient<M>,
+    lane: Arc<Lane>,
+    lost: Option<Box<Lost>>,
+    /// Absent for a subscriber that wants the default.
+    custom: Option<Box<Custom<M>>>,
+    /// Somebody waits for room in its lane.
+    is_pumped: bool,
+}
+
+struct Custom<M: Letter> {
+    wishes: Wishes,
+    overflow: Overflow,
+    /// What waits for room in the lane, where the oldest is dropped for the newest.
+    queue: VecDeque<M::Content>,
+    queued: (usize, usize),
+    /// Bounds of the queue, in events and bytes.
+    room: (usize, usize),
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is on its way, or was not wanted, or was counted as lost.
+    Fine,
+    /// It waits, or what was lost is still to be told: somebody has to wait for room.
+    Waits,
+    /// The subscriber was too slow, and is to be let go.
+    TooSlow,
+    /// The subscriber is dead.
+    Dead,
+}
+
+impl<M: Letter> Outlet<M> {
+    pub(super) fn new(
+        id: SubscriptionId,
+        recipient: Recipient<M>,
+        connection: ConnectionId,
+        wishes: Option<Box<Wishes>>,
+    ) -> Self {
+        let of = |wish: fn(&Wishes) -> Option<usize>| wishes.as_deref().and_then(wish);
+        let events = of(|wishes| wishes.capacity).unwrap_or(MAX_EVENTS);
+        let bytes = of(|wishes| wishes.capacity_bytes).unwrap_or(MAX_BYTES);
+        let overflow = wishes.as_deref().and_then(|wishes| wishes.overflow).unwrap_or(M::OVERFLOW);
+        let (mut in_lane, mut room) = ((events, bytes), (0, 0));
+        if overflow == Overflow::DropOldest {
+            room = ((events / 2).max(1), (bytes / 2).max(1));
+            in_lane = ((events - events / 2).max(1), (bytes - bytes / 2).max(1));
+        }
+        let custom = wishes.map(|wishes| {
+            let (wishes, queue) = (*wishes, VecDeque::new());
+            Box::new(Custom { wishes, overflow, queue, queued: (0, 0), room })
+        });
+        let lane = Lane::new(connection, in_lane.0, in_lane.1);
+        Self { id, recipient, lane, lost: None, custom, is_pumped: false }
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.custom.as_ref().map_or(M::OVERFLOW, |custom| custom.overflow)
+    }
+
+    /// Whether the socket is not to be read until this subscriber has room. A dead one holds nobody.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.overflow() != Overflow::HoldBack || !self.recipient.connected() {
+            return Poll::Ready(());
+        }
+        self.lane.poll_room(cx)
+    }
+
+    /// Tells it, or does as the subscriber chose.
+    pub(super) fn tell(&mut self, content: &M::Content) -> Told {
+        let Some(custom) = &mut self.custom else {
+            // The lane is the bound on what is in flight; the mailbox has none that can be relied on,
+            // so it is not asked.
+            if M::OVERFLOW == Overflow::HoldBack || self.lane.has_room() {
+                M::send(
+                    &self.recipient,
+                    &self.lane,
+                    content.clone(),
+                    self.lost.take().map(|lost| *lost),
+                );
+                return if self.recipient.connected() { Told::Fine } else { Told::Dead };
+            }
+            return self.lose(content);
+        };
+        let Some(content) = M::select(content, &custom.wishes) else { return Told::Fine };
+        if custom.queue.is_empty() && self.lane.has_room() {
+            M::send(&self.recipient, &self.lane, content, self.lost.take().map(|lost| *lost));
+            return if self.recipient.connected() { Told::Fine } else { Told::Dead };
+        }
+        match custom.overflow {
+            // It may exceed the bound by what one read held.
+            Overflow::HoldBack if M::OVERFLOW == Overflow::HoldBack => {
+                M::send(&self.recipient, &self.lane, content, None);
+                if self.recipient.connected() { Told::Fine } else { Told::Dead }
+            }
+            Overflow::HoldBack | Overflow::DropNewest => self.lose(&content),
+            Overflow::DropOldest => self.queue(content),
+            Overflow::Unsubscribe => Told::TooSlow,
+        }
+    }
+
+    /// Tells it even where there is no room: the last event of a subscription, or its first ones.
+    pub(super) fn tell_anyway(&mut self, content: M::Content) {
+        M::send(&self.recipient, &self.lane, content, self.lost.take().map(|lost| *lost));
+    }
+
+    fn lose(&mut self, content: &M::Content) -> Told {
+        if !self.recipient.connected() {
+            return Told::Dead;
+        }
+        self.count_lost(content);
+        Told::Waits
+    }
+
+    fn count_lost(&mut self, content: &M::Content) {
+        let events = M::events(content) + self.lost.as_ref().map_or(0, |lost| lost.events);
+        self.lost = Some(Box::new(Lost { events, place: M::place(content) }));
+    }
+
+    fn queue(&mut self, content: M::Content) -> Told {
+        if !self.recipient.connected() {
+            return Told::Dead;
+        }
+        let Some(custom) = &mut self.custom else { return Told::Fine };
+        let mut dropped = Vec::new();
+        let (events, bytes) = M::weight(&content);
+        custom.queued = (custom.queued.0 + events, custom.queued.1 + bytes);
+        custom.queue.push_back(content);
+        while custom.queue.len() > 1
+            && (custom.queued.0 > custom.room.0 || custom.queued.1 > custom.room.1)
+            && let Some(oldest) = custom.queue.pop_front()
+        {
+            let (events, bytes) = M::weight(&oldest);
+            custom.queued = (custom.queued.0 - events, custom.queued.1 - bytes);
+            dropped.push(oldest);
+        }
+        for oldest in &dropped {
+            self.count_lost(oldest);
+        }
+        Told::Waits
+    }
+
+    /// Whether somebody is to wait for room in its lane, and nobody does yet.
+    pub(super) fn wants_pump(&mut self) -> bool {
+        let has_more = self.custom.as_ref().is_some_and(|custom| !custom.queue.is_empty())
+            || self.lost.as_ref().is_some_and(|lost| M::of_loss(**lost).is_some());
+        has_more && !std::mem::replace(&mut self.is_pumped, true)
+    }
+
+    /// Who waited does no more.
+    pub(super) const fn lose_pump(&mut self) {
+        self.is_pumped = false;
+    }
+
+    /// Sends what waits as there is room. Ready when nothing waits any more.
+    pub(super) fn poll_pump(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.recipient.connected() {
+            let next = self.custom.as_mut().and_then(|custom| custom.next(&self.lane, cx));
+            let content = match next {
+                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(content)) => content,
+                None => {
+                    let Some(loss) = self.lost.as_ref().and_then(|lost| M::of_loss(**lost)) else {
+                        break;
+                    };
+                    ready!(self.lane.poll_room(cx));
+                    self.lost = None;
+                    loss
+                }
+            };
+            self.tell_anyway(content);
+        }
+        self.is_pumped = false;
+        Poll::Ready(())
+    }
+}
+
+impl<M: Letter> Custom<M> {
+    /// The oldest that is queued, once there is room for it.
+    fn next(&mut self, lane: &Arc<Lane>, cx: &mut Context<'_>) -> Option<Poll<M::Content>> {
+        let oldest = self.queue.front()?;
+        if lane.poll_room(cx).is_pending() {
+            return Some(Poll::Pending);
+        }
+        let (events, bytes) = M::weight(oldest);
+        self.queued = (self.queued.0 - events, self.queued.1 - bytes);
+        let oldest = self.queue.pop_front()?;
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+        Some(Poll::Ready(oldest))
+    }
+}
+
+impl Letter for Lifecycle {
+    type Content = Moment;
+
+    const OVERFLOW: Overflow = Overflow::DropNewest;
+    const TELLS_OF_ENDS: bool = true;
+
+    fn weight(_: &Moment) -> (usize, usize) {
+        (1, 0)
+    }
+
+    fn events(_: &Moment) -> u64 {
+        1
+    }
+
+    fn place(moment: &Moment) -> (Epoch, u64) {
+        (moment.epoch, moment.seq)
+    }
+
+    fn select(moment: &Moment, wishes: &Wishes) -> Option<Moment> {
+        let is_wanted =
+            wishes.kinds.as_ref().is_none_or(|kinds| kinds.contains(&moment.event.kind()));
+        is_wanted.then(|| moment.clone())
+    }
+
+    fn of_loss(lost: Lost) -> Option<Moment> {
+        let Lost { events: dropped, place: (epoch, seq) } = lost;
+        Some(Moment { epoch, seq, event: LifecycleEvent::Lagged { dropped } })
+    }
+
+    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, moment: Moment, lost: Option<Lost>) {
+        for Moment { epoch, seq, event } in lost.and_then(Self::of_loss).into_iter().chain([moment])
+        {
+            to.do_send(Self { epoch, seq, event, lease: lane.lease(1, 0) });
+        }
+    }
+}
+
+impl Letter for Received {
+    type Content = Haul;
+
+    const OVERFLOW: Overflow = Overflow::HoldBack;
+    const TELLS_OF_ENDS: bool = false;
+
+    fn weight(haul: &Haul) -> (usize, usize) {
+        (haul.batch.len(), haul.batch.payload_bytes())
+    }
+
+    fn events(haul: &Haul) -> u64 {
+        haul.batch.len() as u64
+    }
+
+    fn place(haul: &Haul) -> (Epoch, u64) {
+        (haul.epoch, haul.first_seq)
+    }
+
+    fn select(haul: &Haul, wishes: &Wishes) -> Option<Haul> {
+        select(haul, wishes)
+    }
+
+    fn of_loss(_: Lost) -> Option<Haul> {
+        // It is told with the next message.
+        None
+    }
+
+    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
+        let Haul { epoch, batch, .. } = &haul;
+        let lease = lane.lease(batch.len(), batch.payload_bytes());
+        let parcel = Arc::new(Parcel { batch: Arc::clone(batch), lease });
+        let mut lagged = lost.map_or(0, |lost| lost.events);
+        for (index, seq) in haul.seqs().enumerate() {
+            let (epoch, parcel) = (*epoch, Arc::clone(&parcel));
+            to.do_send(Self { epoch, seq, index, parcel, lagged: std::mem::take(&mut lagged) });
+        }
+    }
+}
+
+impl Letter for ReceivedBatch {
+    type Content = Haul;
+
+    const OVERFLOW: Overflow = Overflow::HoldBack;
+    const TELLS_OF_ENDS: bool = false;
+
+    fn weight(haul: &Haul) -> (usize, usize) {
+        (1, haul.batch.payload_bytes())
+    }
+
+    fn events(haul: &Haul) -> u64 {
+        haul.batch.len() as u64
+    }
+
+    fn place(haul: &Haul) -> (Epoch, u64) {
+        (haul.epoch, haul.first_seq)
+    }
+
+    fn select(haul: &Haul, wishes: &Wishes) -> Option<Haul> {
+        select(haul, wishes)
+    }
+
+    fn of_loss(_: Lost) -> Option<Haul> {
+        // It is told with the next message.
+        None
+    }
+
+    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
+        let Haul { epoch, first_seq, batch, places } = haul;
+        let lease = lane.lease(1, batch.payload_bytes());
+        let lagged = lost.map_or(0, |lost| lost.events);
+        let rare = (lagged > 0 || places.is_some()).then(|| Box::new(Rare { places, lagged }));
+        to.do_send(Self { epoch, first_seq, batch, lease, rare });
+    }
+}
+
+fn select(haul: &Haul, wishes: &Wishes) -> Option<Haul> {
+    if wishes.filter.is_any() {
+        return Some(haul.clone());
+    }
+    haul.pick(|_, message| wishes.filter.matches(message))
+}
