@@ -1,6 +1,6 @@
 use std::{fmt, io, time::Duration};
 
-use super::Peer;
+use super::{Peer, UpgradeRequest};
 
 /// How a server answers the upgrade request.
 #[derive(Clone, Debug)]
@@ -10,6 +10,7 @@ pub(super) enum Answer {
     WrongKey,
     NoKey,
     Raw(Vec<u8>),
+    By(fn(&UpgradeRequest) -> String),
     EndlessHead,
     Dripped(Duration),
     Silence,
@@ -33,6 +34,7 @@ impl Answer {
                 peer.try_write(request.acceptance("").replace(&accept, "")).await
             }
             Self::Raw(bytes) => peer.try_write(bytes).await,
+            Self::By(answer) => peer.try_write(answer(&request)).await,
             Self::EndlessHead => {
                 peer.try_write("HTTP/1.1 101 Switching Protocols\r\n").await?;
                 let lines = "X-More: and more\r\n".repeat(64);
@@ -55,6 +57,7 @@ impl fmt::Display for Answer {
             Self::WrongKey => f.write_str("accept another key"),
             Self::NoKey => f.write_str("accept no key"),
             Self::Raw(bytes) => write!(f, "answer with {} bytes", bytes.len()),
+            Self::By(_) => f.write_str("answer by a function"),
             Self::EndlessHead => f.write_str("answer without end"),
             Self::Dripped(pause) => write!(f, "accept with one byte each {pause:?}"),
             Self::Silence => f.write_str("answer nothing"),

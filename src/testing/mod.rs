@@ -16,6 +16,7 @@
 //! | be the server, step by step | [`Server::accept`], [`Peer`] |
 //! | let the same script run over a real socket | [`Server::on_loopback`] |
 //! | let a server be gone, come back, or never answer | [`Server::stop`], [`Server::start`], [`Network::swallow`] |
+//! | put a bad network between: delay, loss, resets, corrupt bytes | [`Server::relay_to`], [`Faults`] |
 //! | count sockets and dials | [`Network::live`], [`Network::dials`] |
 //! | script what names lead to | [`Names`], [`Network::by_address`] |
 //! | await events, and see the history when they do not come | [`Recorder`], [`Matcher`] |
@@ -41,6 +42,7 @@ mod pipe;
 mod played;
 mod recorded;
 mod recorder;
+mod relay;
 mod script;
 mod server;
 mod upgrade_request;
@@ -59,6 +61,7 @@ pub use pipe::Pipe;
 pub use played::Played;
 pub use recorded::{Recorded, What};
 pub use recorder::Recorder;
+pub use relay::{End, Fault, Faults, Point, Relay};
 pub use script::{Deviation, Script};
 pub use server::{Server, Stream};
 pub use upgrade_request::UpgradeRequest;

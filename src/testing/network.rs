@@ -175,7 +175,8 @@ impl Network {
         })
     }
 
-    async fn connect(&self, origin: String) -> io::Result<Pipe> {
+    /// A client's end of a new stream.
+    pub(super) async fn connect(&self, origin: String) -> io::Result<Pipe> {
         match self.open(&origin) {
             Some(opened) => opened,
             None => std::future::pending().await,

@@ -1,6 +1,6 @@
 use std::{fmt, io, time::Duration};
 
-use super::{ClientFrame, Peer, answer::Answer, frame::frame, patience};
+use super::{ClientFrame, Peer, UpgradeRequest, answer::Answer, frame::frame, patience};
 
 /// What a server does with one connection, step by step.
 ///
@@ -24,6 +24,7 @@ pub struct Script(Vec<Step>);
 enum Step {
     Answer(Answer),
     Expect(ClientFrame),
+    ExpectUpTo(ClientFrame, usize),
     ExpectClose,
     ExpectEnd,
     Echo(usize),
@@ -80,6 +81,13 @@ impl Script {
         self.answer(Answer::Raw(bytes.into()))
     }
 
+    /// Answers the upgrade request with what this function makes of it:
+    /// `|request| request.acceptance("").replace("websocket", "h2c")`.
+    #[must_use]
+    pub fn answer_by(self, answer: fn(&UpgradeRequest) -> String) -> Self {
+        self.answer(Answer::By(answer))
+    }
+
     /// Answers with header lines that never end, until the client has had enough.
     #[must_use]
     pub fn answer_without_end(self) -> Self {
@@ -112,6 +120,12 @@ impl Script {
     #[must_use]
     pub fn expect_text(self, text: impl Into<String>) -> Self {
         self.expect(ClientFrame::text(text))
+    }
+
+    /// Reads up to this frame of the client's, which is among its next `most`.
+    #[must_use]
+    pub fn expect_up_to(self, frame: ClientFrame, most: usize) -> Self {
+        self.then(Step::ExpectUpTo(frame, most))
     }
 
     /// Reads up to the client's close frame.
@@ -255,6 +269,14 @@ impl Step {
                 Ok(frame) => return Err(format!("the client sent {frame:?}")),
                 Err(error) => Err(error),
             },
+            Self::ExpectUpTo(expected, most) => {
+                for _ in 0..*most {
+                    if peer.try_read().await.map_err(|error| error.to_string())? == *expected {
+                        return Ok(());
+                    }
+                }
+                return Err(format!("the client sent {most} other frames"));
+            }
             Self::ExpectClose => {
                 read_until(peer, |read| matches!(read, Ok(frame) if frame.is_close())).await
             }
@@ -340,6 +362,7 @@ impl fmt::Display for Step {
         match self {
             Self::Answer(answer) => write!(f, "{answer}"),
             Self::Expect(frame) => write!(f, "expect {frame:?}"),
+            Self::ExpectUpTo(frame, most) => write!(f, "expect {frame:?} among {most} frames"),
             Self::ExpectClose => f.write_str("expect a close frame"),
             Self::ExpectEnd => f.write_str("expect the end"),
             Self::Echo(messages) => write!(f, "echo {messages} messages"),

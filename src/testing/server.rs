@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Network, Peer, Pipe, Played, Script, patience::soon};
+use super::{Faults, Network, Peer, Pipe, Played, Relay, Script, patience::soon};
 
 /// A server that does what a test says: in memory ([`Network::listen`]) or on a loopback socket
 /// ([`Server::on_loopback`]).
@@ -134,6 +134,26 @@ impl Server {
         Played::start(self, scripts.into_iter().collect())
     }
 
+    /// Accepts connections and carries each to the server `behind`, with these faults: the first
+    /// of them befall the first connection. After the last, dials are refused.
+    ///
+    /// Either server may be in memory or on a loopback socket. It needs a running [`actix_rt`]
+    /// arbiter or tokio `LocalSet`.
+    #[must_use = "dropping the relay cuts what goes through it"]
+    pub fn relay_to<F>(self, behind: &Self, faults: F) -> Relay
+    where
+        F: IntoIterator<Item = Faults>,
+        F::IntoIter: 'static,
+    {
+        let route = match &behind.0 {
+            Place::Memory(Listener { network, origin, .. }) => {
+                Route::Memory { network: network.clone(), origin: origin.clone() }
+            }
+            Place::Loopback { address, .. } => Route::Loopback(*address),
+        };
+        Relay::start(self, route, faults.into_iter())
+    }
+
     async fn next_stream(&self) -> io::Result<Stream> {
         match &self.0 {
             Place::Memory(Listener { network, origin, generation }) => {
@@ -146,6 +166,29 @@ impl Server {
                 Ok(Stream::Tcp(stream))
             }
             Place::Loopback { listener: None, .. } => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+/// The way to a server.
+#[derive(Clone, Debug)]
+pub(super) enum Route {
+    Memory { network: Network, origin: String },
+    Loopback(SocketAddr),
+}
+
+impl Route {
+    /// A client's end of a new stream.
+    pub(super) async fn open(&self) -> io::Result<Stream> {
+        match self {
+            Self::Memory { network, origin } => {
+                network.connect(origin.clone()).await.map(Stream::Memory)
+            }
+            Self::Loopback(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
         }
     }
 }

@@ -113,16 +113,18 @@ impl Upgrader {
                 return Err(UpgradeError::Io(io::ErrorKind::Unsupported.into()));
             }
         };
-        for _ in 0..MAX_INFORMATIONAL {
-            if !is_interim(&head) {
-                let rest = tunnel.into_parts().read_buf.freeze();
-                return Ok((head, rest));
+        let mut interim = 0;
+        while is_interim(&head) {
+            interim += 1;
+            if interim > MAX_INFORMATIONAL {
+                let limit = MAX_INFORMATIONAL;
+                return Err(UpgradeError::Handshake(HandshakeError::TooManyInformational {
+                    limit,
+                }));
             }
             (head, tunnel) = next_head(tunnel).await?;
         }
-        Err(UpgradeError::Handshake(HandshakeError::TooManyInformational {
-            limit: MAX_INFORMATIONAL,
-        }))
+        Ok((head, tunnel.into_parts().read_buf.freeze()))
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn loopback_policy() -> AccessPolicy {
         .expect("the rules are valid")
 }
 
-pub(crate) fn ms(count: u64) -> Duration {
+pub(crate) const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
