@@ -12,17 +12,21 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 use wsvisor::{
     AccessPolicy, Connect, Connection, Lifecycle, LifecycleEvent, Limits, OutboxLimits,
-    OwnedPayload, ReceivedBatch, SendBinary, SendString, Settings,
+    OwnedPayload, PerMessageDeflate, ReceivedBatch, SendBinary, SendString, Settings,
 };
 
 #[actix::main]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let (Some(server), Some(agent), None) = (arguments.next(), arguments.next(), arguments.next())
-    else {
-        return Err("usage: autobahn SERVER_URL AGENT_NAME".into());
+    let (Some(server), Some(agent)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: autobahn SERVER_URL AGENT_NAME [no-context-takeover]".into());
     };
-    let client = Client::start_for(&server)?;
+    // Only the servers of groups 12 and 13 agree to it.
+    let mut deflate = PerMessageDeflate::default().threshold(0);
+    if arguments.next().is_some_and(|argument| argument == "no-context-takeover") {
+        deflate = deflate.client_no_context_takeover();
+    }
+    let client = Client::start_for(&server, deflate)?;
     let visit = async |path: String, echoes| {
         client.send(Visit { url: format!("{server}{path}"), echoes }).await?
     };
@@ -60,7 +64,7 @@ struct Client {
 }
 
 impl Client {
-    fn start_for(server: &str) -> Result<Addr<Self>, Failure> {
+    fn start_for(server: &str, deflate: PerMessageDeflate) -> Result<Addr<Self>, Failure> {
         let policy = AccessPolicy::from_rules([format!("allow {server}")])?;
         // The messages of group 9 have 16 MiB, and come in up to 65,536 frames.
         let limits = Limits::default().with_max_fragments(1 << 16);
@@ -68,7 +72,7 @@ impl Client {
         let context = Context::new();
         let connection = Connection::string("autobahn")
             .policy(policy)
-            .settings(Settings::default().limits(limits).outbox(outbox))
+            .settings(Settings::default().limits(limits).outbox(outbox).deflate(deflate))
             .subscribe(context.address().recipient::<Lifecycle>())
             .subscribe(context.address().recipient::<ReceivedBatch>())
             .start()?;

@@ -43,6 +43,8 @@ pub use protocol::{
     CloseCode, CloseFrame, HandshakeError, InvalidClose, InvalidHeader, Limits, OwnedPayload,
     Payload, ProtocolError, RetryAfter,
 };
+#[cfg(feature = "deflate")]
+pub use protocol::{InvalidWindowBits, PerMessageDeflate, WindowBits};
 pub use secrecy::SecretString;
 pub use spec::{
     AttemptCause, ConnectionSpec, CredentialProvider, Credentials, EndpointProvider, Endpoints,

@@ -5,6 +5,8 @@ use super::{BatchBuilder, ProtocolError, utf8::Utf8Text};
 pub(super) struct Message {
     body: Body,
     frames: u32,
+    /// What comes is to be decompressed.
+    pub(super) is_compressed: bool,
 }
 
 #[derive(Debug)]
@@ -15,11 +17,11 @@ enum Body {
 
 impl Message {
     pub(super) fn text() -> Self {
-        Self { body: Body::Text(Utf8Text::default()), frames: 1 }
+        Self { body: Body::Text(Utf8Text::default()), frames: 1, is_compressed: false }
     }
 
     pub(super) const fn binary() -> Self {
-        Self { body: Body::Binary(Vec::new()), frames: 1 }
+        Self { body: Body::Binary(Vec::new()), frames: 1, is_compressed: false }
     }
 
     /// Counts one frame more.

@@ -1,14 +1,16 @@
 use std::mem;
 
+#[cfg(feature = "deflate")]
+use super::deflate::{DeflateAgreement, Inflater};
 use super::{
     BatchBuilder, CloseFrame, ControlPayload, FrameHeader, Limits, OpCode, ProtocolError,
     assemble::{Delivered, Message},
-    header::{FirstByte, is_masked},
+    header::{FirstByte, RSV1, is_masked},
     unfinished::{ControlFrame, DataFrame, PartialHeader},
 };
 
-/// Turns the bytes that a server sends into messages: a client's side of RFC 6455 §5, with nothing
-/// negotiated.
+/// Turns the bytes that a server sends into messages: a client's side of RFC 6455 §5, and of RFC 7692
+/// where that was negotiated.
 ///
 /// Bytes may come in any pieces; messages, steps and errors are the same for every cut. Whole
 /// messages are decoded where they lie. Only what a read leaves unfinished is kept, so an idle
@@ -20,6 +22,8 @@ pub struct Decoder {
     /// A fragmented message between two of its frames.
     fragmented: Option<Box<Message>>,
     phase: Phase,
+    #[cfg(feature = "deflate")]
+    inflater: Option<Box<Inflater>>,
 }
 
 /// What the caller of [`Decoder::decode`] has to do next.
@@ -42,7 +46,31 @@ impl Decoder {
     /// A decoder for a connection that was just opened.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, header: PartialHeader::EMPTY, fragmented: None, phase: Phase::Header }
+        Self {
+            limits,
+            header: PartialHeader::EMPTY,
+            fragmented: None,
+            phase: Phase::Header,
+            #[cfg(feature = "deflate")]
+            inflater: None,
+        }
+    }
+
+    /// The same, for a connection that agreed on permessage-deflate. The limit of a message is that
+    /// of what it inflates to; that of a frame is of what comes over the wire.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(self, agreement: &DeflateAgreement) -> Self {
+        Self { inflater: Some(Box::new(Inflater::new(agreement))), ..self }
+    }
+
+    /// Whether a read may hold more than it seems: its messages may be compressed.
+    #[must_use]
+    pub const fn inflates(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.inflater.is_some();
+        #[cfg(not(feature = "deflate"))]
+        false
     }
 
     /// Decodes `input` from `*at` on, appends whole messages to `out` and stops where the caller
@@ -108,7 +136,7 @@ impl Decoder {
                     self.phase = self.begin(header);
                 }
                 Phase::Data(mut frame) => {
-                    frame.take_payload(rest)?;
+                    self.take_payload(&mut frame, rest)?;
                     if frame.missing > 0 {
                         self.phase = Phase::Data(frame);
                         return Ok(Step::NeedMore);
@@ -118,7 +146,9 @@ impl Decoder {
                     } else if !out.has_room_for(frame.message.len()) {
                         self.phase = Phase::Data(frame);
                         return Ok(Step::Flush);
-                    } else if frame.message.deliver(out)? == Delivered::Adopted {
+                    } else if frame.message.deliver(out)? == Delivered::Adopted
+                        || self.inflates() && out.payload_bytes() >= INFLATED
+                    {
                         return Ok(Step::Flush);
                     }
                 }
@@ -200,16 +230,33 @@ impl Decoder {
             return Ok(None);
         };
         if !header.opcode.is_control() {
-            self.judge_len(header.len)?;
+            self.judge_len(&header)?;
         }
         Ok(Some(header))
+    }
+
+    fn take_payload(
+        &mut self,
+        frame: &mut DataFrame,
+        rest: &mut &[u8],
+    ) -> Result<(), ProtocolError> {
+        #[cfg(feature = "deflate")]
+        if frame.message.is_compressed
+            && let Some(inflater) = &mut self.inflater
+        {
+            return frame.take_compressed(rest, inflater, self.limits.max_message());
+        }
+        frame.take_payload(rest)
     }
 
     fn judge_first_byte(
         &self,
         FirstByte { rsv, opcode, .. }: FirstByte,
     ) -> Result<(), ProtocolError> {
-        if rsv != 0 {
+        // RFC 7692 §6: the first frame of a message says of all of it that it is compressed.
+        let says_compressed =
+            rsv == RSV1 && self.inflates() && matches!(opcode, OpCode::Text | OpCode::Binary);
+        if rsv != 0 && !says_compressed {
             return Err(ProtocolError::ReservedBits(rsv));
         }
         let limit = self.limits.max_fragments();
@@ -226,10 +273,19 @@ impl Decoder {
     }
 
     /// Holds a data frame's announced length against the limits, before any of it is stored.
-    fn judge_len(&self, len: u64) -> Result<(), ProtocolError> {
+    fn judge_len(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
+        let len = header.len;
         let limit = self.limits.max_frame();
         if len > limit as u64 {
             return Err(ProtocolError::FrameTooBig { announced: len, limit });
+        }
+        let is_compressed = match &self.fragmented {
+            Some(message) => message.is_compressed,
+            None => header.rsv == RSV1,
+        };
+        if is_compressed {
+            // What it inflates to is judged as it does.
+            return Ok(());
         }
         let held = self.fragmented.as_ref().map_or(0, |message| message.len());
         let announced = len.saturating_add(held as u64);
@@ -242,7 +298,7 @@ impl Decoder {
 
     /// The phase of receiving the payload of the frame that `header` opens.
     fn begin(&mut self, header: FrameHeader) -> Phase {
-        let FrameHeader { fin, opcode, len, .. } = header;
+        let FrameHeader { fin, rsv, opcode, len, .. } = header;
         // The limits are 32 bits wide: a length that passed them fits.
         let missing = usize::try_from(len).unwrap_or(usize::MAX);
         if opcode.is_control() {
@@ -252,13 +308,14 @@ impl Decoder {
                 missing,
             }));
         }
-        let message = match self.fragmented.take() {
-            Some(mut message) => {
-                message.count_frame();
-                message
-            }
-            None if opcode == OpCode::Text => Box::new(Message::text()),
-            None => Box::new(Message::binary()),
+        let message = if let Some(mut message) = self.fragmented.take() {
+            message.count_frame();
+            message
+        } else {
+            let text = opcode == OpCode::Text;
+            let mut message = if text { Message::text() } else { Message::binary() };
+            message.is_compressed = rsv == RSV1;
+            Box::new(message)
         };
         Phase::Data(DataFrame { message, missing, fin })
     }
@@ -308,6 +365,9 @@ fn split_whole_frame(bytes: &[u8], longest: usize) -> Option<(u8, &[u8], &[u8])>
     let (payload, next) = rest.split_at_checked(len)?;
     Some((*first, payload, next))
 }
+
+/// What came compressed is delivered when it has grown to so many bytes.
+const INFLATED: usize = 64 * 1024;
 
 /// The first byte of an unfragmented text message.
 const WHOLE_TEXT: u8 = 0x81;

@@ -1,4 +1,54 @@
-use super::{CloseFrame, FrameHeader, OpCode, apply_mask};
+#[cfg(feature = "deflate")]
+use super::deflate::{Compressor, DeflateAgreement};
+use super::{CloseFrame, FrameHeader, OpCode, Payload, apply_mask};
+
+/// Turns the messages of one connection into frames, compressed where that was agreed on.
+#[derive(Debug, Default)]
+pub struct MessageEncoder {
+    #[cfg(feature = "deflate")]
+    compressor: Option<Box<Compressor>>,
+}
+
+impl MessageEncoder {
+    /// An encoder that compresses as was agreed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(agreement: DeflateAgreement) -> Self {
+        Self { compressor: Some(Box::new(Compressor::new(agreement))) }
+    }
+
+    /// Appends one message to `out`, as [`encode_frame`] does.
+    pub fn encode(&mut self, out: &mut Vec<u8>, message: Payload<'_>, mask: [u8; 4]) {
+        let opcode = match message {
+            Payload::Text(_) => OpCode::Text,
+            Payload::Binary(_) => OpCode::Binary,
+        };
+        #[cfg(feature = "deflate")]
+        if let Some(compressor) = &mut self.compressor {
+            let mut compressed = Vec::new();
+            if compressor.compress(message.as_bytes(), &mut compressed) {
+                return append_frame(out, super::header::RSV1, opcode, &compressed, mask);
+            }
+        }
+        encode_frame(out, opcode, message.as_bytes(), mask);
+    }
+
+    /// Whether it holds a compressor, which takes some 300 KiB.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn holds_compressor(&self) -> bool {
+        self.compressor.as_ref().is_some_and(|compressor| compressor.is_held())
+    }
+
+    /// Gives the compressor back if it was not used since the last call; the next message that is
+    /// worth it starts another.
+    #[cfg(feature = "deflate")]
+    pub fn release_unused(&mut self) {
+        if let Some(compressor) = &mut self.compressor {
+            compressor.release_unused();
+        }
+    }
+}
 
 /// Appends one whole client frame to `out`: final, unfragmented and masked with `mask` (RFC 6455
 /// §5.2).
@@ -7,6 +57,10 @@ use super::{CloseFrame, FrameHeader, OpCode, apply_mask};
 /// not be longer than 125 bytes; hold it in a [`ControlPayload`](super::ControlPayload) and it is
 /// not.
 pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: [u8; 4]) {
+    append_frame(out, 0, opcode, payload, mask);
+}
+
+fn append_frame(out: &mut Vec<u8>, rsv: u8, opcode: OpCode, payload: &[u8], mask: [u8; 4]) {
     debug_assert!(
         !opcode.is_control() || payload.len() <= 125,
         "{opcode} frame of {} bytes",
@@ -14,7 +68,7 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: [u8
     );
     out.reserve(encoded_len(payload.len()));
     let header =
-        FrameHeader { fin: true, rsv: 0, opcode, mask: Some(mask), len: payload.len() as u64 };
+        FrameHeader { fin: true, rsv, opcode, mask: Some(mask), len: payload.len() as u64 };
     header.write(out);
     let start = out.len();
     out.extend_from_slice(payload);

@@ -71,6 +71,9 @@ pub enum ProtocolError {
     /// A text message is not UTF-8 (§8.1).
     #[error("text message is not UTF-8: the server should send it as binary")]
     InvalidUtf8,
+    /// A compressed message is not what RFC 7692 makes of any message.
+    #[error("compressed message is not DEFLATE, or is cut short")]
+    InvalidDeflate,
     /// A Close frame has a payload of one byte, half a code (§5.5.1).
     #[error(
         "close frame with a payload of one byte: it must be empty or start with a two-byte code"
@@ -85,12 +88,14 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code to fail the connection with (§7.4.1): 1002, 1007 for text that is not UTF-8, 1009
-    /// past a limit.
+    /// The code to fail the connection with (§7.4.1): 1002, 1007 for text that is not UTF-8 and for
+    /// what cannot be decompressed, 1009 past a limit.
     #[must_use]
     pub const fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_DATA,
+            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidCloseReason => {
+                CloseCode::INVALID_DATA
+            }
             Self::FrameTooBig { .. }
             | Self::MessageTooBig { .. }
             | Self::TooManyFragments { .. } => CloseCode::TOO_BIG,
@@ -127,6 +132,7 @@ mod tests {
             (ProtocolError::ReservedBits(0b100), 1002, "100"),
             (ProtocolError::FragmentedControl { opcode: OpCode::Ping }, 1002, "ping"),
             (ProtocolError::InvalidUtf8, 1007, "UTF-8"),
+            (ProtocolError::InvalidDeflate, 1007, "DEFLATE"),
             (ProtocolError::InvalidCloseReason, 1007, "reason"),
             (ProtocolError::InvalidCloseCode(1005), 1002, "1005"),
             (ProtocolError::FrameTooBig { announced: 1 << 33, limit: 10 }, 1009, "8589934592"),

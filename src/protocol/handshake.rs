@@ -1,5 +1,7 @@
 use std::fmt;
 
+#[cfg(feature = "deflate")]
+use super::deflate::{DeflateAgreement, PerMessageDeflate};
 use super::{
     HandshakeError, Key,
     excerpt::excerpt,
@@ -16,6 +18,9 @@ pub struct Offer<'a> {
     pub subprotocols: &'a [String],
     /// Whether an answer that picks no subprotocol is a failure.
     pub subprotocol_required: bool,
+    /// The compression that was offered.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<&'a PerMessageDeflate>,
 }
 
 /// The head of the server's final answer; interim 1xx answers other than 101 are to be skipped
@@ -37,6 +42,9 @@ pub struct ResponseHead<'a> {
 pub struct Accepted {
     /// The subprotocol it picked, one of those offered.
     pub subprotocol: Option<String>,
+    /// The compression, if there is to be any.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateAgreement>,
 }
 
 impl Offer<'_> {
@@ -45,7 +53,7 @@ impl Offer<'_> {
     /// # Errors
     ///
     /// The first of these that does not hold: the HTTP version, the status, `Upgrade`,
-    /// `Connection`, `Sec-WebSocket-Accept`, no extension, a subprotocol out of the offer, no body.
+    /// `Connection`, `Sec-WebSocket-Accept`, no extension that was not offered, a subprotocol out of the offer, no body.
     pub fn check(&self, head: &ResponseHead<'_>) -> Result<Accepted, HandshakeError> {
         if !head.http_11 {
             return Err(HandshakeError::HttpVersion);
@@ -60,16 +68,24 @@ impl Offer<'_> {
             return Err(HandshakeError::NotUpgraded { header: "Connection", token: "upgrade" });
         }
         self.check_accept(head)?;
-        if let Some(extension) = head.values("Sec-WebSocket-Extensions").flat_map(elements).next() {
-            return Err(HandshakeError::UnofferedExtension(excerpt(extension)));
-        }
+        #[cfg(feature = "deflate")]
+        let deflate = match self.deflate {
+            Some(offer) => offer.judge(head.values(EXTENSIONS))?,
+            None => no_extension(head).map(|()| None)?,
+        };
+        #[cfg(not(feature = "deflate"))]
+        no_extension(head)?;
         let subprotocol = self.check_subprotocol(head)?;
         for header in ["Content-Length", "Transfer-Encoding"] {
             if head.values(header).next().is_some() {
                 return Err(HandshakeError::AnnouncesBody { header });
             }
         }
-        Ok(Accepted { subprotocol })
+        Ok(Accepted {
+            subprotocol,
+            #[cfg(feature = "deflate")]
+            deflate,
+        })
     }
 
     fn check_accept(&self, head: &ResponseHead<'_>) -> Result<(), HandshakeError> {
@@ -103,6 +119,16 @@ impl Offer<'_> {
         }
     }
 }
+
+/// Where none was offered.
+fn no_extension(head: &ResponseHead<'_>) -> Result<(), HandshakeError> {
+    match head.values(EXTENSIONS).flat_map(elements).next() {
+        Some(extension) => Err(HandshakeError::UnofferedExtension(excerpt(extension))),
+        None => Ok(()),
+    }
+}
+
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 impl<'a> ResponseHead<'a> {
     /// The values of all headers of this name, without the whitespace around them.
@@ -147,8 +173,13 @@ mod tests {
     fn check_with(headers: &Headers<'_>, required: bool) -> Result<Option<String>, HandshakeError> {
         let key = Key::from_random(*b"the sample nonce");
         let subprotocols = ["v2.chat".to_owned(), "v1.chat".to_owned()];
-        let offer =
-            Offer { key: &key, subprotocols: &subprotocols, subprotocol_required: required };
+        let offer = Offer {
+            key: &key,
+            subprotocols: &subprotocols,
+            subprotocol_required: required,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        };
         offer
             .check(&ResponseHead { http_11: true, status: 101, headers })
             .map(|accepted| accepted.subprotocol)
@@ -265,7 +296,13 @@ mod tests {
 
     fn refusal(http_11: bool, status: u16, headers: &Headers<'_>) -> HandshakeError {
         let key = Key::from_random([0; 16]);
-        let offer = Offer { key: &key, subprotocols: &[], subprotocol_required: false };
+        let offer = Offer {
+            key: &key,
+            subprotocols: &[],
+            subprotocol_required: false,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        };
         offer.check(&ResponseHead { http_11, status, headers }).unwrap_err()
     }
 

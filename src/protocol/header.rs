@@ -131,6 +131,9 @@ fn parse_len(len7: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolErro
     Ok(Some((len, rest)))
 }
 
+/// The first reserved bit: of permessage-deflate, once it is agreed on.
+pub(super) const RSV1: u8 = 0b100;
+
 const FIN_BIT: u8 = 0x80;
 const MASK_BIT: u8 = 0x80;
 const LEN_BITS: u8 = 0x7F;

@@ -1,4 +1,4 @@
-//! RFC 6455 as bytes and values: what a client may send, and what it makes of what it receives.
+//! RFC 6455, and RFC 7692 by a feature, as bytes and values: what a client may send, and what it makes of what it receives.
 //!
 //! Everything here is pure. Bytes, limits, masking keys and the time come in as arguments;
 //! messages, control frames and verdicts come out. Nothing reads a clock, a socket or a source of
@@ -9,7 +9,7 @@
 //! | judge the server's answer to the upgrade request | [`Key`], [`Offer::check`], [`RetryAfter`] |
 //! | turn received bytes into messages | [`Decoder`] with [`Limits`], into a [`BatchBuilder`] |
 //! | hold many messages cheaply | [`Batch`], [`Payload`], [`OwnedPayload`] |
-//! | turn messages into bytes to send | [`encode_frame`], [`encode_close`], [`encoded_len`] |
+//! | turn messages into bytes to send | [`MessageEncoder`], [`encode_frame`], [`encode_close`], [`encoded_len`] |
 //! | say why a connection closes | [`CloseCode`], [`CloseFrame`], [`ProtocolError`] |
 
 mod assemble;
@@ -18,6 +18,8 @@ mod builder;
 mod close;
 mod control;
 mod decode;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod encode;
 mod error;
 mod excerpt;
@@ -42,7 +44,9 @@ pub use builder::BatchBuilder;
 pub use close::{CloseCode, CloseFrame, InvalidClose};
 pub use control::ControlPayload;
 pub use decode::{Decoder, Step};
-pub use encode::{encode_close, encode_frame, encoded_len};
+#[cfg(feature = "deflate")]
+pub use deflate::{DeflateAgreement, InvalidWindowBits, PerMessageDeflate, WindowBits};
+pub use encode::{MessageEncoder, encode_close, encode_frame, encoded_len};
 pub use error::ProtocolError;
 pub use handshake::{Accepted, Offer, ResponseHead};
 pub use header::FrameHeader;

@@ -65,6 +65,15 @@ pub enum HandshakeError {
     /// The server picked an extension that was not offered.
     #[error("server picked the extension \"{0}\", which was not offered")]
     UnofferedExtension(String),
+    /// The server accepted permessage-deflate with parameters that do not fit the offer (RFC 7692
+    /// §7.1).
+    #[error("server's answer to permessage-deflate has a wrong {parameter}: {problem}")]
+    DeflateParameter {
+        /// Its name.
+        parameter: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The server picked a subprotocol that was not offered.
     #[error("server picked the subprotocol \"{0}\", which was not offered")]
     UnofferedSubprotocol(String),

@@ -1,5 +1,7 @@
 //! What the end of a read leaves for the next one to finish.
 
+#[cfg(feature = "deflate")]
+use super::deflate::Inflater;
 use super::{
     CloseFrame, ControlPayload, FrameHeader, OpCode, ProtocolError, Step, assemble::Message,
 };
@@ -19,6 +21,34 @@ impl DataFrame {
         *rest = next;
         self.missing -= bytes.len();
         self.message.push(bytes, self.fin.then_some(self.missing))
+    }
+
+    /// The same for a compressed message: what it inflates to goes into the message, as long as
+    /// that is no longer than `limit`.
+    #[cfg(feature = "deflate")]
+    pub(super) fn take_compressed(
+        &mut self,
+        rest: &mut &[u8],
+        inflater: &mut Inflater,
+        limit: usize,
+    ) -> Result<(), ProtocolError> {
+        let (bytes, next) = rest.split_at(self.missing.min(rest.len()));
+        *rest = next;
+        self.missing -= bytes.len();
+        let message = &mut self.message;
+        let mut sink = |inflated: &[u8]| {
+            let len = message.len() + inflated.len();
+            if len > limit {
+                return Err(ProtocolError::MessageTooBig { announced: len as u64, limit });
+            }
+            message.push(inflated, None)
+        };
+        inflater.push(bytes, &mut sink)?;
+        if self.fin && self.missing == 0 {
+            inflater.finish(sink)?;
+            self.message.is_compressed = false;
+        }
+        Ok(())
     }
 }
 

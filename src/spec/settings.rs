@@ -3,6 +3,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "deflate")]
+use crate::protocol::PerMessageDeflate;
 use crate::{
     error::InvalidSpec,
     event::History,
@@ -34,6 +36,8 @@ pub struct Settings {
     pub(crate) tls: Option<Tls>,
     pub(crate) dialler: Option<SharedDialler>,
     pub(crate) resolver: Option<SharedResolver>,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<Box<PerMessageDeflate>>,
 }
 
 /// How long each stage may take. None may be zero.
@@ -86,6 +90,14 @@ impl Settings {
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Offers the server to compress messages. Default: no compression.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, offer: PerMessageDeflate) -> Self {
+        self.deflate = Some(Box::new(offer));
         self
     }
 

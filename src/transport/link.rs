@@ -6,7 +6,7 @@ use super::entropy::masking_key;
 use crate::{
     error::{Delivery, SendError},
     lifecycle::{ExitReason, Outbox, OutboxFull, OutboxLimits},
-    protocol::{CloseFrame, OpCode, OwnedPayload, encode_frame},
+    protocol::{CloseFrame, MessageEncoder, OwnedPayload},
 };
 
 /// Where a message's fate is told.
@@ -116,20 +116,18 @@ impl Link {
     }
 
     /// Encodes queued messages behind what `out` holds, until it holds `budget` bytes.
-    pub(super) fn encode_into(&self, out: &mut Vec<u8>, budget: usize) {
+    pub(super) fn encode_into(
+        &self,
+        out: &mut Vec<u8>,
+        budget: usize,
+        messages: &mut MessageEncoder,
+    ) {
         let inner = &mut *self.0.borrow_mut();
         while out.len() < budget
             && let Some(Outgoing { payload, reply }) = inner.outbox.pop()
         {
             let start = inner.encoded_to + out.len() as u64;
-            match &payload {
-                OwnedPayload::Text(text) => {
-                    encode_frame(out, OpCode::Text, text.as_bytes(), masking_key());
-                }
-                OwnedPayload::Binary(bytes) => {
-                    encode_frame(out, OpCode::Binary, bytes, masking_key());
-                }
-            }
+            messages.encode(out, payload.as_payload(), masking_key());
             if let Some(reply) = reply {
                 let end = inner.encoded_to + out.len() as u64;
                 inner.encoded.push_back(Encoded { start, end, reply });

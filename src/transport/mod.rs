@@ -9,6 +9,8 @@ mod dialler;
 mod entropy;
 mod gate;
 mod link;
+#[cfg(feature = "deflate")]
+mod release;
 mod resolver;
 mod session;
 mod tcp;

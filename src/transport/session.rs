@@ -52,7 +52,8 @@ pub(crate) struct Session<D> {
     inbound: D,
     close_timeout: Duration,
     vitals: Option<Box<Vitals>>,
-    /// What came in one piece with the handshake's answer.
+    /// What was read and is not decoded: it came in one piece with the handshake's answer, or behind
+    /// a message that was compressed.
     early: Option<Box<Bytes>>,
     /// Absent while the session is open.
     closing: Option<Box<Closing>>,
@@ -86,10 +87,20 @@ impl<D: Inbound> Session<D> {
         link: Rc<Link>,
         inbound: D,
     ) -> Self {
+        #[cfg(not(feature = "deflate"))]
+        let (decoder, writer) = (Decoder::new(settings.limits), Writer::default());
+        #[cfg(feature = "deflate")]
+        let (decoder, writer) = match &opened.deflate {
+            None => (Decoder::new(settings.limits), Writer::default()),
+            Some(agreement) => (
+                Decoder::new(settings.limits).with_deflate(agreement),
+                Writer::with_deflate(*agreement),
+            ),
+        };
         Self {
             io: opened.io,
-            decoder: Decoder::new(settings.limits),
-            writer: Writer::default(),
+            decoder,
+            writer,
             link,
             inbound,
             close_timeout: settings.timeouts.close,
@@ -148,7 +159,16 @@ impl<D: Inbound> Session<D> {
         loop {
             match self.decoder.decode(input, &mut at, batch) {
                 Ok(Step::NeedMore) => return self.deliver(batch),
-                Ok(Step::Flush) => self.deliver(batch),
+                Ok(Step::Flush) => {
+                    self.deliver(batch);
+                    // What a read inflates to may be a thousand times as long: the subscribers are
+                    // asked before there is more of it.
+                    let rest = input.get(at..).unwrap_or_default();
+                    if self.decoder.inflates() && !rest.is_empty() {
+                        self.early = Some(Box::new(Bytes::copy_from_slice(rest)));
+                        return;
+                    }
+                }
                 Ok(Step::Ping(payload)) => {
                     if self.closing.is_none() {
                         self.writer.pong(payload);
@@ -339,6 +359,8 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         if let Poll::Ready(Err(error)) = session.poll_writes(cx) {
             return Poll::Ready(session.stream_ended(Some(error)));
         }
+        #[cfg(feature = "deflate")]
+        session.writer.poll_release(cx);
         session.poll_deadline(cx)
     }
 }

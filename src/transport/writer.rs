@@ -6,11 +6,17 @@ use std::{
 
 use tokio::io::AsyncWrite as _;
 
+#[cfg(feature = "deflate")]
+use super::release::Release;
 use super::{
     dialler::BoxedStream, entropy::masking_key, link::Link, vitals::ping_payload,
     workspace::Workspace,
 };
-use crate::protocol::{CloseFrame, ControlPayload, OpCode, encode_close, encode_frame};
+#[cfg(feature = "deflate")]
+use crate::protocol::DeflateAgreement;
+use crate::protocol::{
+    CloseFrame, ControlPayload, MessageEncoder, OpCode, encode_close, encode_frame,
+};
 
 /// The outgoing half of a session: everything that is due is masked and encoded into one buffer
 /// and handed to the socket with one call.
@@ -25,6 +31,9 @@ pub(super) struct Writer {
     unflushed: bool,
     /// The socket took bytes since this was asked for.
     has_written: bool,
+    messages: MessageEncoder,
+    #[cfg(feature = "deflate")]
+    release: Option<Box<Release>>,
 }
 
 /// Which messages may go out, and whether a close frame follows them.
@@ -52,6 +61,24 @@ const WRITES_PER_STEP: usize = 8;
 const MAX_PONGS: usize = 16;
 
 impl Writer {
+    /// A writer that compresses as was agreed.
+    #[cfg(feature = "deflate")]
+    pub(super) fn with_deflate(agreement: DeflateAgreement) -> Self {
+        Self {
+            messages: MessageEncoder::with_deflate(agreement),
+            release: Some(Box::new(Release::new(agreement.release_after()))),
+            ..Self::default()
+        }
+    }
+
+    /// Gives an idle compressor back when it is time.
+    #[cfg(feature = "deflate")]
+    pub(super) fn poll_release(&mut self, cx: &mut Context<'_>) {
+        if let Some(release) = &mut self.release {
+            release.poll(&mut self.messages, cx);
+        }
+    }
+
     /// Queues the answer to a ping.
     pub(super) fn pong(&mut self, payload: ControlPayload) {
         if self.pongs.len() == MAX_PONGS {
@@ -112,11 +139,11 @@ impl Writer {
         }
         let farewell = match outlet {
             Outlet::Open => {
-                link.encode_into(out, WRITE_SIZE);
+                link.encode_into(out, WRITE_SIZE, &mut self.messages);
                 None
             }
             Outlet::Closing(farewell) => {
-                link.encode_into(out, WRITE_SIZE);
+                link.encode_into(out, WRITE_SIZE, &mut self.messages);
                 if link.has_queued() { None } else { farewell.take() }
             }
             Outlet::Ending(farewell) => farewell.take(),

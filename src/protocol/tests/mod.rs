@@ -2,6 +2,8 @@
 
 mod agreement;
 mod cuts;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod round_trip;
 mod rules;
 mod streams;
@@ -28,7 +30,13 @@ fn binary(bytes: &[u8]) -> Event {
 
 /// Decodes pieces as a session does: batches leave before steps are acted on, and an error ends it.
 fn decode_pieces<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
-    let mut decoder = Decoder::new(limits);
+    decode_pieces_with(Decoder::new(limits), pieces)
+}
+
+fn decode_pieces_with<'a>(
+    mut decoder: Decoder,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Vec<Event> {
     let mut out = BatchBuilder::default();
     let mut events = Vec::new();
     for piece in pieces {

@@ -41,6 +41,11 @@ async fn shake_hands(
     let subprotocols = &route.asked.subprotocols;
     let key = Key::from_random(with_entropy(|rng| rng.random()));
     let mut head = request_head(url, &key, subprotocols)?;
+    #[cfg(feature = "deflate")]
+    if let Some(offer) = &route.settings.deflate {
+        let offer = header_value(&offer.header_value())?;
+        head.headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, offer);
+    }
     for (name, value) in route.asked.headers.expose().chain(credentials.expose()) {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(unwritable)?;
         let mut value = header_value(value)?;
@@ -60,9 +65,21 @@ async fn shake_hands(
         status: head.status.as_u16(),
         headers: &headers,
     };
-    let offer = Offer { key: &key, subprotocols, subprotocol_required: false };
+    let offer = Offer {
+        key: &key,
+        subprotocols,
+        subprotocol_required: false,
+        #[cfg(feature = "deflate")]
+        deflate: route.settings.deflate.as_deref(),
+    };
     let accepted = offer.check(&answer).map_err(ExitReason::Handshake)?;
-    Ok(Opened { io, rest, subprotocol: accepted.subprotocol.map(Arc::from) })
+    Ok(Opened {
+        io,
+        rest,
+        subprotocol: accepted.subprotocol.map(Arc::from),
+        #[cfg(feature = "deflate")]
+        deflate: accepted.deflate,
+    })
 }
 
 /// The upgrade request of RFC 6455 §4.1.

@@ -7,6 +7,8 @@ use std::{
 use bytes::Bytes;
 
 use super::Standing;
+#[cfg(feature = "deflate")]
+use crate::protocol::DeflateAgreement;
 use crate::{
     lifecycle::{ConnectionId, ExitReason, Refusals},
     message::CheckedConnect,
@@ -49,6 +51,8 @@ pub(crate) struct Opened {
     pub(in crate::transport) io: BoxedStream,
     pub(in crate::transport) rest: Bytes,
     pub(crate) subprotocol: Option<Arc<str>>,
+    #[cfg(feature = "deflate")]
+    pub(in crate::transport) deflate: Option<DeflateAgreement>,
 }
 
 impl Route {
