@@ -1,68 +1,105 @@
 //! The command line.
 
-use anyhow::{Result, bail};
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail};
 use lexopt::{Arg, Parser, ValueExt as _};
 
-use crate::{client::Client, flood, idle};
+use crate::{effort::Effort, task::Task};
 
 pub(crate) const USAGE: &str = "\
 Measures wsvisor beside other WebSocket clients.
 
-Usage: cargo run --release -p wsvisor-bench -- [flood|idle|all] [options]
+Usage: cargo run --release -p wsvisor-bench -- [benchmark ...] [options]
 
-  flood  processor time on the client for each 64-byte message of a flood
-  idle   memory on the client for each idle connection
-  all    both (default)
+Benchmarks (default: all but the last):
+  inbound       processor time on the client for each message of a flood towards it
+  outbound      processor time for each message that it sends
+  echo          round trips: latency and processor time
+  connect       processor time for each connection that is opened
+  fanout        processor time for each subscriber of one connection
+  idle          memory for each idle connection
+  instructions  instructions on the hot paths, counted by callgrind, against
+                benches/instructions.json; ends with an error when one has grown
+                (--update writes that file)
 
 Options:
-  --messages N     messages of one flood (default 4000000)
-  --rounds N       floods of each client, in turn (default 3)
-  --connections N  idle connections of each client (default 2000)";
+  --quick       a tenth of the operations, and one round
+  --rounds N    how often each client is measured, in turn (default 5)
+  --update      take the counted instructions as those to hold from now on";
 
-/// What to do. All but the first two are for the program itself, which starts each measurement in
-/// a process of its own.
-#[derive(Clone, Copy, Debug)]
+/// What to do.
+#[derive(Clone, Debug)]
 pub(crate) enum Command {
     Help,
-    Run { flood: Option<flood::Plan>, idle: Option<idle::Plan> },
-    MeasureFlood { client: Client, messages: u64 },
-    ServeFlood { messages: u64 },
-    MeasureIdle { client: Client, connections: usize },
-    ServeIdle,
+    Run(Vec<Benchmark>, Effort),
+    Instructions {
+        update: bool,
+    },
+    /// For the program itself, which starts each measurement in a process of its own.
+    Task(Task),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Benchmark {
+    Inbound,
+    Outbound,
+    Echo,
+    Connect,
+    FanOut,
+    Idle,
+}
+
+impl Benchmark {
+    const ALL: [Self; 6] =
+        [Self::Inbound, Self::Outbound, Self::Echo, Self::Connect, Self::FanOut, Self::Idle];
+}
+
+impl FromStr for Benchmark {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Ok(match name {
+            "inbound" => Self::Inbound,
+            "outbound" => Self::Outbound,
+            "echo" => Self::Echo,
+            "connect" => Self::Connect,
+            "fanout" => Self::FanOut,
+            "idle" => Self::Idle,
+            other => bail!("there is no benchmark {other:?}\n\n{USAGE}"),
+        })
+    }
 }
 
 pub(crate) fn parse() -> Result<Command> {
-    let mut word = None;
-    let mut client = None;
-    let mut messages = 4_000_000;
-    let mut rounds = 3;
-    let mut connections = 2_000;
-
+    let (mut rounds, mut quick, mut update) = (None, false, false);
+    let mut names = Vec::new();
     let mut arguments = Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Value(value) if word.is_none() => word = Some(value.string()?),
-            Arg::Long("client") => client = Some(arguments.value()?.parse()?),
-            Arg::Long("messages") => messages = arguments.value()?.parse()?,
-            Arg::Long("rounds") => rounds = arguments.value()?.parse()?,
-            Arg::Long("connections") => connections = arguments.value()?.parse()?,
+            Arg::Value(name) if name == "task" && names.is_empty() => {
+                let task = arguments.value()?.string()?;
+                return Ok(Command::Task(serde_json::from_str(&task).context("the task")?));
+            }
+            Arg::Value(name) => names.push(name.string()?),
+            Arg::Long("rounds") => rounds = Some(arguments.value()?.parse()?),
+            Arg::Long("quick") => quick = true,
+            Arg::Long("update") => update = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             _ => return Err(argument.unexpected().into()),
         }
     }
-    if messages < 2 || rounds == 0 || connections == 0 {
-        bail!("there is nothing to measure: two messages, one round, one connection at least");
+    if rounds == Some(0) {
+        bail!("--rounds 0: there is nothing to measure; one round at least");
     }
-    let flood = flood::Plan { messages, rounds };
-    let idle = idle::Plan { connections };
-    Ok(match (word.as_deref().unwrap_or("all"), client) {
-        ("all", None) => Command::Run { flood: Some(flood), idle: Some(idle) },
-        ("flood", None) => Command::Run { flood: Some(flood), idle: None },
-        ("idle", None) => Command::Run { flood: None, idle: Some(idle) },
-        ("measure-flood", Some(client)) => Command::MeasureFlood { client, messages },
-        ("serve-flood", None) => Command::ServeFlood { messages },
-        ("measure-idle", Some(client)) => Command::MeasureIdle { client, connections },
-        ("serve-idle", None) => Command::ServeIdle,
-        (other, _) => bail!("there is no benchmark {other:?}\n\n{USAGE}"),
-    })
+    if names == ["instructions"] {
+        return Ok(Command::Instructions { update });
+    }
+    if names.iter().any(|name| name == "instructions") || update {
+        bail!("`instructions` runs alone, and only it takes --update");
+    }
+    let benchmarks: Vec<_> = names.iter().map(|name| name.parse()).collect::<Result<_>>()?;
+    let all = benchmarks.is_empty();
+    let benchmarks = if all { Benchmark::ALL.to_vec() } else { benchmarks };
+    Ok(Command::Run(benchmarks, Effort::new(rounds, quick)))
 }

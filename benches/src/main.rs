@@ -1,33 +1,41 @@
-//! Measures wsvisor beside other WebSocket clients: processor time for each message of a flood,
-//! and memory for each idle connection. `README.md` says how, and how to read it.
+//! Measures wsvisor beside other WebSocket clients. `README.md` says how, and how to read it.
 //!
 //! Each measurement is this program run again, in a process of its own, which runs it once more as
 //! its server:
 //!
 //! ```text
-//! wsvisor-bench flood                  the rounds, the table, the verdict
-//!   └ wsvisor-bench measure-flood …    one client; prints one sample
-//!       └ wsvisor-bench serve-flood …  its server; prints its URL
+//! wsvisor-bench inbound                the rounds, the tables, the verdict
+//!   └ wsvisor-bench task {"Inbound":…}   one client; prints one sample
+//!       └ wsvisor-bench task {"Serve":…}   its server; prints its URL
 //! ```
 
 mod cli;
-mod client;
-mod flood;
+mod connect;
+mod contenders;
+mod echo;
+mod effort;
+mod fanout;
+mod footprint;
 mod idle;
-mod peers;
+mod inbound;
+mod instructions;
+mod message;
+mod outbound;
 mod process;
 mod report;
-mod server;
-mod subject;
+mod rounds;
+mod servers;
+mod task;
+mod usage;
 
 use std::{alloc::System, process::ExitCode};
 
 use anyhow::Result;
 use mockalloc::Mockalloc;
 
-use cli::Command;
+use cli::{Benchmark, Command};
 
-/// Counts while it is asked to, and only hands on otherwise: floods are measured without counting.
+/// Counts while it is asked to, and only hands on otherwise: time is measured without counting.
 #[global_allocator]
 static ALLOCATOR: Mockalloc<System> = Mockalloc(System);
 
@@ -44,24 +52,22 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Help => println!("{}", cli::USAGE),
-        Command::Run { flood, idle } => {
+        Command::Run(benchmarks, effort) => {
             let mut reports = Vec::new();
-            if let Some(plan) = flood {
-                reports.push(flood::run(plan)?);
-            }
-            if let Some(plan) = idle {
-                reports.push(idle::run(plan)?);
+            for benchmark in benchmarks {
+                reports.extend(match benchmark {
+                    Benchmark::Inbound => inbound::run(effort)?,
+                    Benchmark::Outbound => outbound::run(effort)?,
+                    Benchmark::Echo => echo::run(effort)?,
+                    Benchmark::Connect => connect::run(effort)?,
+                    Benchmark::FanOut => fanout::run(effort)?,
+                    Benchmark::Idle => idle::run(effort)?,
+                });
             }
             report::print(&reports)?;
         }
-        Command::MeasureFlood { client, messages } => {
-            process::print_sample(&flood::measure(client, messages)?)?;
-        }
-        Command::ServeFlood { messages } => flood::serve(messages)?,
-        Command::MeasureIdle { client, connections } => {
-            process::print_sample(&idle::measure(client, connections)?)?;
-        }
-        Command::ServeIdle => idle::serve()?,
+        Command::Instructions { update } => instructions::run(update)?,
+        Command::Task(task) => task.run()?,
     }
     Ok(())
 }

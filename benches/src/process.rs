@@ -2,7 +2,8 @@
 
 use std::{
     env,
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
 };
 
@@ -10,11 +11,13 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Runs a measurement in a process of its own, and returns the sample that it prints.
-pub(crate) fn sample<T: DeserializeOwned>(arguments: &[&str]) -> Result<T> {
-    let output = this_program()?.args(arguments).stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "{arguments:?} ended with {}", output.status);
-    serde_json::from_slice(&output.stdout).with_context(|| format!("the sample of {arguments:?}"))
+use crate::{servers::Service, task::Task};
+
+/// Does `task` in a process of its own, and returns the sample that it prints.
+pub(crate) fn sample<T: DeserializeOwned>(task: Task) -> Result<T> {
+    let output = start(task)?.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{task:?} ended with {}", output.status);
+    serde_json::from_slice(&output.stdout).with_context(|| format!("the sample of {task:?}"))
 }
 
 /// Hands a measurement's sample to the process that asked for it.
@@ -32,14 +35,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it, and waits until it says its URL.
-    pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
-        let mut child =
-            this_program()?.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    pub(crate) fn start(service: Service) -> Result<Self> {
+        let mut command = start(Task::Serve(service))?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take().context("the server has no stdin")?;
         let stdout = child.stdout.take().context("the server has no stdout")?;
         let mut url = String::new();
         BufReader::new(stdout).read_line(&mut url)?;
-        ensure!(!url.is_empty(), "the server {arguments:?} did not start");
+        ensure!(!url.is_empty(), "the server {service:?} did not start");
         Ok(Self { child, stdin, url: url.trim_end().to_owned() })
     }
 
@@ -47,9 +50,9 @@ impl Server {
         &self.url
     }
 
-    /// Asks it to send a message to each of its clients.
-    pub(crate) fn speak(&mut self) -> io::Result<()> {
-        self.stdin.write_all(b"speak\n")
+    /// Tells it to send what it is to send.
+    pub(crate) fn speak(&mut self) -> Result<()> {
+        self.stdin.write_all(b"speak\n").context("the server is gone")
     }
 }
 
@@ -66,6 +69,12 @@ pub(crate) fn raise_file_limit() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit of open files")
 }
 
-fn this_program() -> Result<Command> {
-    Ok(Command::new(env::current_exe().context("cannot find this program's file")?))
+pub(crate) fn this_program() -> Result<PathBuf> {
+    env::current_exe().context("cannot find this program's file")
+}
+
+fn start(task: Task) -> Result<Command> {
+    let mut command = Command::new(this_program()?);
+    command.args(["task", &serde_json::to_string(&task)?]);
+    Ok(command)
 }

@@ -59,13 +59,11 @@ fn verdicts<'a>(targets: impl Iterator<Item = &'a Target>) -> Table {
     table
 }
 
-impl Report {
-    pub(crate) const fn new(table: Table) -> Self {
-        Self { table, lines: Vec::new(), targets: Vec::new() }
-    }
-}
-
 impl Target {
+    pub(crate) const fn new(name: &'static str, measured: f64, at_most: f64) -> Self {
+        Self { name, measured, at_most }
+    }
+
     fn is_met(&self) -> bool {
         self.measured <= self.at_most
     }
@@ -85,6 +83,17 @@ impl Table {
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
+    }
+
+    /// A name, its figures, and the ratio that they are read by.
+    pub(crate) fn figures(&mut self, name: &str, figures: &[f64], ratio: f64) {
+        let mut cells = vec![name.to_owned()];
+        cells.extend(figures.iter().map(|&figure| match figure {
+            ..100.0 => format!("{figure:.1}"),
+            _ => format!("{figure:.0}"),
+        }));
+        cells.push(format!("{ratio:.2}"));
+        self.row(cells);
     }
 
     fn width(&self, column: usize) -> usize {

@@ -1,5 +1,5 @@
 use anyhow::{Context as _, Result};
-use fastwebsockets::{FragmentCollector, OpCode, handshake};
+use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, handshake};
 use http_body_util::Empty;
 use hyper::{
     Request, Uri,
@@ -11,7 +11,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::Peer;
+use super::{Peer, Show};
 
 pub(crate) struct FastWebsockets;
 
@@ -35,15 +35,28 @@ impl Peer for FastWebsockets {
         Ok(FragmentCollector::new(socket))
     }
 
-    async fn read(mut socket: Self::Socket, mut show: impl FnMut(&[u8])) -> Result<()> {
+    async fn next(socket: &mut Self::Socket, show: &mut impl Show) -> Result<bool> {
         loop {
             let frame = socket.read_frame().await?;
             match frame.opcode {
-                OpCode::Text => show(&frame.payload),
-                OpCode::Close => return Ok(()),
+                OpCode::Text | OpCode::Binary => {
+                    show.bytes(&frame.payload);
+                    return Ok(true);
+                }
+                OpCode::Close => return Ok(false),
                 _ => {}
             }
         }
+    }
+
+    async fn feed(socket: &mut Self::Socket, text: &str) -> Result<()> {
+        let payload = Payload::Owned(text.as_bytes().to_vec());
+        Ok(socket.write_frame(Frame::text(payload)).await?)
+    }
+
+    /// `write_frame` has handed it over.
+    async fn flush(_: &mut Self::Socket) -> Result<()> {
+        Ok(())
     }
 }
 

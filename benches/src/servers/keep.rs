@@ -6,25 +6,21 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{
-    process::raise_file_limit,
-    server::{self, text_frame},
-};
+use crate::message::Shape;
 
-/// Keeps each client connected in silence, and sends one message to each when it is told to.
-pub(crate) fn serve() -> Result<()> {
-    raise_file_limit()?;
+pub(super) fn serve(shape: Shape) -> Result<()> {
     let accepted = Arc::new(Mutex::new(Vec::<TcpStream>::new()));
     let clients = Arc::clone(&accepted);
     let keep = move |stream| {
         accepted.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
         Ok(())
     };
+    let frame = shape.frame();
     let speak = move || {
         for client in &mut *clients.lock().unwrap_or_else(PoisonError::into_inner) {
-            client.write_all(&text_frame())?;
+            client.write_all(&frame)?;
         }
         Ok(())
     };
-    server::run(keep, speak)
+    super::run(keep, speak)
 }

@@ -1,0 +1,224 @@
+//! Round trips: latency, and processor time on the client.
+
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, Context, Handler};
+use actix_rt::System;
+use anyhow::{Context as _, Result};
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::oneshot;
+use wsvisor::{Connection, ReceivedBatch, SendString, Subscribe};
+
+use crate::{
+    contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
+    effort::Effort,
+    message::Shape,
+    process::{self, Server, raise_file_limit},
+    report::{Report, Table, Target},
+    rounds::{alternate, median_of},
+    servers::Service,
+    task::Task,
+    usage::{Cost, Usage},
+};
+
+/// So many round trips on each connection, one after the other.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    who: Contender,
+    connections: usize,
+    trips: u64,
+}
+
+/// What the round trips cost, and how long they took, in microseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    cost: Cost,
+    p50: f64,
+    p99: f64,
+    p999: f64,
+}
+
+const WSVISOR: Contender = Contender::Wsvisor(Wiring::Lifecycle);
+const SHAPE: Shape = Shape::Text(64);
+
+/// Connections, and round trips altogether.
+const CASES: [(usize, u64); 2] = [(1, 60_000), (1_000, 100_000)];
+
+pub(crate) fn run(effort: Effort) -> Result<Vec<Report>> {
+    CASES.iter().map(|&(connections, total)| compare(effort, connections, total)).collect()
+}
+
+fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
+    let trips = (effort.of(total) / connections as u64).max(1);
+    let title = format!("Echo: round trips of {SHAPE} on {connections} connection(s)");
+    let contenders = Contender::beside_peers(&[Wiring::Lifecycle]);
+    // A single answer is read in the same way with and without awc's StreamHandler.
+    let contenders = contenders.into_iter().filter(|who| *who != Contender::AwcStreamHandler);
+    let taken = alternate(&title, effort.rounds(), contenders, |who| {
+        process::sample::<Sample>(Task::Echo(Plan { who, connections, trips }))
+    })?;
+    let best_peer = Contender::PEERS
+        .into_iter()
+        .map(|peer| median_of(&taken, peer, |sample| sample.cost.cpu()))
+        .fold(f64::NAN, f64::min);
+    let mut table = Table::new(
+        title.clone(),
+        &["client", "cpu ns", "least", "most", "p50 us", "p99 us", "p99.9 us", "x best peer"],
+    );
+    let mut lines = Vec::new();
+    for row in &taken {
+        let cpu = row.spread(|sample| sample.cost.cpu());
+        let (p50, p99) = (row.median(|sample| sample.p50), row.median(|sample| sample.p99));
+        let p999 = row.median(|sample| sample.p999);
+        let ratio = cpu.median / best_peer;
+        table.figures(row.who.name(), &[cpu.median, cpu.least, cpu.most, p50, p99, p999], ratio);
+        lines.push(json!({
+            "benchmark": "echo", "client": row.who.name(), "connections": connections,
+            "trips": trips, "of_best_peer": ratio,
+            "cpu_ns": {"median": cpu.median, "least": cpu.least, "most": cpu.most},
+            "latency_us": {"p50": p50, "p99": p99, "p99.9": p999}, "rounds": row.samples,
+        }));
+    }
+    let ours = median_of(&taken, WSVISOR, |sample| sample.cost.cpu()) / best_peer;
+    let name = match connections {
+        1 => "round trip, 1 connection: wsvisor / best peer, CPU",
+        _ => "round trip, 1,000 connections: wsvisor / best peer, CPU",
+    };
+    Ok(Report { table, lines, targets: vec![Target::new(name, ours, 1.0)] })
+}
+
+impl Plan {
+    pub(crate) fn measure(self) -> Result<Sample> {
+        raise_file_limit()?;
+        let server = Server::start(Service::Echo)?;
+        let text = String::from_utf8(SHAPE.payload())?;
+        System::new()
+            .block_on(async {
+                with_peer!(
+                    self.who,
+                    P => self.with_peer::<P>(server.url(), text).await,
+                    wiring => self.with_wsvisor(wiring, server.url(), text).await
+                )
+            })
+            .with_context(|| self.who.to_string())
+    }
+
+    async fn with_peer<P: Peer>(self, url: &str, text: String) -> Result<Sample> {
+        let mut sockets = Vec::with_capacity(self.connections);
+        for _ in 0..self.connections {
+            sockets.push(P::connect(url).await?);
+        }
+        let start = Usage::now()?;
+        let trips = sockets.into_iter().map(|socket| {
+            let trips = actix_rt::spawn(round_trips::<P>(socket, text.clone(), self.trips));
+            async move { trips.await? }
+        });
+        self.sample(start, try_join_all(trips).await?)
+    }
+
+    async fn with_wsvisor(self, wiring: Wiring, url: &str, text: String) -> Result<Sample> {
+        let mut subject = Subject::start(wiring, Deaf)?;
+        let mut connections = Vec::with_capacity(self.connections);
+        for number in 0..self.connections {
+            connections.push(subject.connect(format!("echo-{number}"), url).await?);
+        }
+        let mut finished = Vec::with_capacity(self.connections);
+        let mut echoers = Vec::with_capacity(self.connections);
+        for connection in connections {
+            let (finish, wait) = oneshot::channel();
+            let echoer = Echoer {
+                connection: connection.clone(),
+                text: text.clone(),
+                left: self.trips,
+                sent: Instant::now(),
+                took: Vec::new(),
+                finish: Some(finish),
+            };
+            let echoer = echoer.start();
+            connection.send(Subscribe::new(echoer.clone().recipient::<ReceivedBatch>())).await?;
+            finished.push(wait);
+            echoers.push(echoer);
+        }
+        let start = Usage::now()?;
+        for echoer in &echoers {
+            echoer.do_send(Begin);
+        }
+        self.sample(start, try_join_all(finished).await?)
+    }
+
+    fn sample(self, start: Usage, took: Vec<Vec<Duration>>) -> Result<Sample> {
+        let cost = Usage::now()?.each_since(start, self.trips * self.connections as u64);
+        let mut took: Vec<_> = took.into_iter().flatten().collect();
+        took.sort_unstable();
+        let quantile = |per_mille: usize| {
+            let at = (took.len() * per_mille / 1_000).min(took.len().saturating_sub(1));
+            took.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e6)
+        };
+        Ok(Sample { cost, p50: quantile(500), p99: quantile(990), p999: quantile(999) })
+    }
+}
+
+async fn round_trips<P: Peer>(
+    mut socket: P::Socket,
+    text: String,
+    trips: u64,
+) -> Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    for _ in 0..trips {
+        let sent = Instant::now();
+        P::feed(&mut socket, &text).await?;
+        P::flush(&mut socket).await?;
+        P::next(&mut socket, &mut Deaf).await?;
+        took.push(sent.elapsed());
+    }
+    Ok(took)
+}
+
+/// Answers each answer, as an actor would that talks to a server.
+struct Echoer {
+    connection: Addr<Connection>,
+    text: String,
+    left: u64,
+    sent: Instant,
+    took: Vec<Duration>,
+    finish: Option<oneshot::Sender<Vec<Duration>>>,
+}
+
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Begin;
+
+impl Echoer {
+    fn send(&mut self) {
+        self.sent = Instant::now();
+        self.connection.do_send(SendString::new(self.text.clone()));
+    }
+}
+
+impl Actor for Echoer {
+    type Context = Context<Self>;
+}
+
+impl Handler<Begin> for Echoer {
+    type Result = ();
+
+    fn handle(&mut self, _: Begin, _: &mut Context<Self>) {
+        self.send();
+    }
+}
+
+impl Handler<ReceivedBatch> for Echoer {
+    type Result = ();
+
+    fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
+        self.took.push(self.sent.elapsed());
+        self.left = self.left.saturating_sub(batch.len() as u64);
+        if self.left > 0 {
+            self.send();
+        } else if let Some(finish) = self.finish.take() {
+            let _ = finish.send(std::mem::take(&mut self.took));
+        }
+    }
+}

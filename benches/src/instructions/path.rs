@@ -1,0 +1,245 @@
+use std::{hint::black_box, time::Duration};
+
+use actix::{Actor, Addr, Context, Handler};
+use actix_rt::System;
+use anyhow::{Context as _, Result, ensure};
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use wsvisor::{
+    AccessPolicy, Connection, ConnectionSpec, DialGate, Lifecycle, LifecycleEvent, Limits,
+    Received, ReceivedBatch, RestartPolicy, SendString, StartConnection, Subscription, Supervisor,
+    protocol::{BatchBuilder, Decoder, OpCode, Step, encode_frame},
+    testing::virtual_time,
+};
+
+use super::canned::Canned;
+use crate::message::Shape;
+
+/// A hot path.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Path {
+    /// Bytes to messages.
+    Decode,
+    /// Messages to masked bytes.
+    Encode,
+    /// From a socket's read to a subscriber, all messages of one read together.
+    DeliverBatches,
+    /// From a socket's read to a subscriber, one by one.
+    DeliverEach,
+    /// From a `send` to the socket's write, and its outcome back.
+    Send,
+    /// A connection on which nothing happens.
+    Idle,
+}
+
+const SHAPE: Shape = Shape::Text(64);
+/// Messages of one read: 64 KiB hold 992.
+const A_READ: usize = 900;
+/// Sends whose outcomes are awaited together.
+const A_FLOOD: usize = 500;
+/// Idle connections.
+const CROWD: usize = 200;
+
+impl Path {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Decode,
+        Self::Encode,
+        Self::DeliverBatches,
+        Self::DeliverEach,
+        Self::Send,
+        Self::Idle,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Encode => "encode and mask",
+            Self::DeliverBatches => "deliver by ReceivedBatch",
+            Self::DeliverEach => "deliver by Received",
+            Self::Send => "send",
+            Self::Idle => "idle",
+        }
+    }
+
+    pub(super) const fn operation(self) -> &'static str {
+        match self {
+            Self::Idle => "a connection's minute",
+            _ => "a text of 64 bytes",
+        }
+    }
+
+    /// How often it is taken, and as often again.
+    pub(super) const fn times(self) -> u32 {
+        match self {
+            Self::Decode | Self::Encode => 200,
+            Self::DeliverBatches => 100,
+            Self::DeliverEach | Self::Send => 20,
+            Self::Idle => 10,
+        }
+    }
+
+    pub(super) const fn operations_each_time(self) -> f64 {
+        match self {
+            Self::Decode | Self::Encode | Self::DeliverBatches | Self::DeliverEach => A_READ as f64,
+            Self::Send => A_FLOOD as f64,
+            Self::Idle => CROWD as f64,
+        }
+    }
+
+    pub(crate) fn take(self, times: u32) -> Result<()> {
+        match self {
+            Self::Decode => decode(times),
+            Self::Encode => {
+                encode(times);
+                Ok(())
+            }
+            Self::DeliverBatches => System::new().block_on(deliver(times, |subscriber| {
+                subscriber.recipient::<ReceivedBatch>().into()
+            })),
+            Self::DeliverEach => System::new()
+                .block_on(deliver(times, |subscriber| subscriber.recipient::<Received>().into())),
+            Self::Send => System::new().block_on(send(times)),
+            Self::Idle => virtual_time(1, idle(times)),
+        }
+    }
+}
+
+fn decode(times: u32) -> Result<()> {
+    let read = SHAPE.frame().repeat(A_READ);
+    let (mut decoder, mut batch) = (Decoder::new(Limits::default()), BatchBuilder::default());
+    for _ in 0..times {
+        let mut at = 0;
+        while !matches!(decoder.decode(&read, &mut at, &mut batch)?, Step::NeedMore) {}
+        ensure!(batch.len() == A_READ, "{} messages of {A_READ}", batch.len());
+        black_box(&batch);
+        batch.clear();
+    }
+    Ok(())
+}
+
+fn encode(times: u32) {
+    let payload = SHAPE.payload();
+    let mut out = Vec::with_capacity(128 * 1024);
+    for _ in 0..times {
+        for mask in (0..=u32::MAX).take(A_READ).map(u32::to_le_bytes) {
+            encode_frame(&mut out, OpCode::Text, &payload, mask);
+        }
+        black_box(&out);
+        out.clear();
+    }
+}
+
+async fn deliver(
+    times: u32,
+    subscription: impl FnOnce(Addr<Subscriber>) -> Subscription,
+) -> Result<()> {
+    let (subscriber, mut told) = Subscriber::new();
+    let subscriber = subscriber.start();
+    let read = SHAPE.frame().repeat(A_READ);
+    let spec = ConnectionSpec::string("deliver", URL)
+        .subscribe(subscriber.clone().recipient::<Lifecycle>())
+        .subscribe(subscription(subscriber));
+    start(&supervisor(Canned::that_sends(read, times))?, spec).await?;
+    let mut heard = 0;
+    while heard < A_READ * times as usize {
+        if let Told::Messages(messages) = told.recv().await.context("nobody listens")? {
+            heard += messages;
+        }
+    }
+    Ok(())
+}
+
+async fn send(times: u32) -> Result<()> {
+    let (subscriber, mut told) = Subscriber::new();
+    let subscriber = subscriber.start();
+    let spec = ConnectionSpec::string("send", URL).subscribe(subscriber.recipient::<Lifecycle>());
+    let connection = start(&supervisor(Canned::silent())?, spec).await?;
+    while !matches!(told.recv().await, Some(Told::Connected)) {}
+    let text = String::from_utf8(SHAPE.payload())?;
+    for _ in 0..times {
+        let sends = (0..A_FLOOD).map(|_| connection.send(SendString::new(text.clone())));
+        for outcome in try_join_all(sends).await? {
+            outcome?;
+        }
+    }
+    Ok(())
+}
+
+async fn idle(minutes: u32) -> Result<()> {
+    let (subscriber, mut told) = Subscriber::new();
+    let subscriber = subscriber.start();
+    let supervisor = supervisor(Canned::silent())?;
+    for number in 0..CROWD {
+        let spec = ConnectionSpec::string(format!("idle-{number}"), URL)
+            .subscribe(subscriber.clone().recipient::<Lifecycle>())
+            .subscribe(subscriber.clone().recipient::<ReceivedBatch>());
+        start(&supervisor, spec).await?;
+        while !matches!(told.recv().await, Some(Told::Connected)) {}
+    }
+    tokio::time::sleep(Duration::from_mins(minutes.into())).await;
+    Ok(())
+}
+
+const URL: &str = "ws://canned.example/";
+
+fn supervisor(network: Canned) -> Result<Addr<Supervisor>> {
+    let policy = AccessPolicy::from_rules(["allow ws://canned.example"])?;
+    let supervisor = Supervisor::builder().policy(policy).dialler(network);
+    Ok(supervisor.dial_gate(DialGate::unlimited()).start())
+}
+
+async fn start(supervisor: &Addr<Supervisor>, spec: ConnectionSpec) -> Result<Addr<Connection>> {
+    Ok(supervisor.send(StartConnection(spec.restart(RestartPolicy::Temporary))).await??)
+}
+
+struct Subscriber(UnboundedSender<Told>);
+
+enum Told {
+    Connected,
+    Messages(usize),
+    Else,
+}
+
+impl Subscriber {
+    fn new() -> (Self, UnboundedReceiver<Told>) {
+        let (sender, told) = unbounded_channel();
+        (Self(sender), told)
+    }
+
+    fn tell(&self, told: Told) {
+        // Nobody listens any more once the path was taken.
+        let _ = self.0.send(told);
+    }
+}
+
+impl Actor for Subscriber {
+    type Context = Context<Self>;
+}
+
+impl Handler<Lifecycle> for Subscriber {
+    type Result = ();
+
+    fn handle(&mut self, lifecycle: Lifecycle, _: &mut Context<Self>) {
+        self.tell(match lifecycle.event {
+            LifecycleEvent::Connected { .. } => Told::Connected,
+            _ => Told::Else,
+        });
+    }
+}
+
+impl Handler<ReceivedBatch> for Subscriber {
+    type Result = ();
+
+    fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
+        self.tell(Told::Messages(batch.len()));
+    }
+}
+
+impl Handler<Received> for Subscriber {
+    type Result = ();
+
+    fn handle(&mut self, _: Received, _: &mut Context<Self>) {
+        self.tell(Told::Messages(1));
+    }
+}

@@ -1,0 +1,177 @@
+//! Processor time on the client for each message that it sends.
+
+use std::{collections::VecDeque, pin::pin};
+
+use actix::Addr;
+use actix_rt::System;
+use anyhow::{Context as _, Result};
+use futures_util::FutureExt as _;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use wsvisor::{Connection, SendString};
+
+use crate::{
+    contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
+    effort::Effort,
+    message::Shape,
+    process::{self, Server},
+    report::{Report, Table, Target},
+    rounds::{alternate, median_of},
+    servers::Service,
+    task::Task,
+    usage::{Cost, Usage},
+};
+
+/// So many texts to a server that throws them away.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    who: Contender,
+    len: usize,
+    messages: u64,
+    pace: Pace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Pace {
+    /// As many at once as the outbox takes.
+    Flood,
+    /// Each once the one before was handed to the socket.
+    OneByOne,
+}
+
+const WSVISOR: Contender = Contender::Wsvisor(Wiring::Lifecycle);
+/// Messages that are on their way at once; the outbox holds 1,000.
+const IN_FLIGHT: usize = 500;
+
+const CASES: [(Pace, usize, u64); 4] = [
+    (Pace::Flood, 64, 1_000_000),
+    (Pace::Flood, 1024, 300_000),
+    (Pace::OneByOne, 64, 100_000),
+    (Pace::OneByOne, 1024, 100_000),
+];
+
+pub(crate) fn run(effort: Effort) -> Result<Vec<Report>> {
+    CASES.iter().map(|&(pace, len, messages)| compare(effort, pace, len, messages)).collect()
+}
+
+fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Report> {
+    let messages = effort.of(messages);
+    let how = match pace {
+        Pace::Flood => "as a flood",
+        Pace::OneByOne => "one by one",
+    };
+    let shape = Shape::Text(len);
+    let title =
+        format!("Outbound: {shape} {how}, outcomes awaited, ns of processor time a message");
+    let contenders = Contender::beside_peers(&[Wiring::Lifecycle]);
+    // Writing is the same with and without awc's StreamHandler.
+    let contenders = contenders.into_iter().filter(|who| *who != Contender::AwcStreamHandler);
+    let taken = alternate(&title, effort.rounds(), contenders, |who| {
+        process::sample::<Cost>(Task::Outbound(Plan { who, len, messages, pace }))
+    })?;
+    let best_peer = Contender::PEERS
+        .into_iter()
+        .map(|peer| median_of(&taken, peer, |cost| cost.cpu()))
+        .fold(f64::NAN, f64::min);
+    let mut table = Table::new(
+        title,
+        &["client", "median", "least", "most", "user", "system", "clock", "x best peer"],
+    );
+    let mut lines = Vec::new();
+    for row in &taken {
+        let cpu = row.spread(|cost| cost.cpu());
+        let (user, system) = (row.median(|cost| cost.user), row.median(|cost| cost.system));
+        let elapsed = row.median(|cost| cost.elapsed);
+        table.figures(
+            row.who.name(),
+            &[cpu.median, cpu.least, cpu.most, user, system, elapsed],
+            cpu.median / best_peer,
+        );
+        lines.push(json!({
+            "benchmark": "outbound", "client": row.who.name(), "message": shape.to_string(),
+            "pace": how, "messages": messages,
+            "cpu_ns": {"median": cpu.median, "least": cpu.least, "most": cpu.most},
+            "of_best_peer": cpu.median / best_peer, "rounds": row.samples,
+        }));
+    }
+    let ours = median_of(&taken, WSVISOR, |cost| cost.cpu()) / best_peer;
+    let targets = match (pace, len) {
+        (Pace::Flood, 64) => {
+            vec![Target::new("outbound flood 64 B: wsvisor / best peer", ours, 0.5)]
+        }
+        (Pace::Flood, 1024) => {
+            vec![Target::new("outbound flood 1 KiB: wsvisor / best peer", ours, 0.5)]
+        }
+        _ => vec![],
+    };
+    Ok(Report { table, lines, targets })
+}
+
+impl Plan {
+    pub(crate) fn measure(self) -> Result<Cost> {
+        let server = Server::start(Service::Sink)?;
+        let text = String::from_utf8(Shape::Text(self.len).payload())?;
+        System::new()
+            .block_on(async {
+                with_peer!(
+                    self.who,
+                    P => self.send_with_peer::<P>(server.url(), &text).await,
+                    wiring => self.send_with_wsvisor(wiring, server.url(), &text).await
+                )
+            })
+            .with_context(|| self.who.to_string())
+    }
+
+    async fn send_with_peer<P: Peer>(self, url: &str, text: &str) -> Result<Cost> {
+        let mut socket = P::connect(url).await?;
+        let per_flush = match self.pace {
+            Pace::Flood => IN_FLIGHT as u64,
+            Pace::OneByOne => 1,
+        };
+        let start = Usage::now()?;
+        for number in 1..=self.messages {
+            P::feed(&mut socket, text).await?;
+            if number % per_flush == 0 || number == self.messages {
+                P::flush(&mut socket).await?;
+            }
+        }
+        Ok(Usage::now()?.each_since(start, self.messages))
+    }
+
+    async fn send_with_wsvisor(self, wiring: Wiring, url: &str, text: &str) -> Result<Cost> {
+        let mut subject = Subject::start(wiring, Deaf)?;
+        let connection = subject.connect("outbound".to_owned(), url).await?;
+        let start = Usage::now()?;
+        match self.pace {
+            Pace::OneByOne => {
+                for _ in 0..self.messages {
+                    connection.send(SendString::new(text.to_owned())).await??;
+                }
+            }
+            Pace::Flood => self.flood(&connection, text).await?,
+        }
+        Ok(Usage::now()?.each_since(start, self.messages))
+    }
+
+    async fn flood(self, connection: &Addr<Connection>, text: &str) -> Result<()> {
+        let mut under_way = VecDeque::with_capacity(IN_FLIGHT);
+        for _ in 0..self.messages {
+            let mut send = Box::pin(connection.send(SendString::new(text.to_owned())));
+            // The first poll hands it over, if the mailbox was full.
+            if let Some(outcome) = send.as_mut().now_or_never() {
+                outcome??;
+                continue;
+            }
+            under_way.push_back(send);
+            if under_way.len() == IN_FLIGHT
+                && let Some(oldest) = under_way.pop_front()
+            {
+                pin!(oldest).await??;
+            }
+        }
+        for send in under_way {
+            send.await??;
+        }
+        Ok(())
+    }
+}
