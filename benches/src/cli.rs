@@ -5,20 +5,21 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use lexopt::{Arg, Parser, ValueExt as _};
 
-use crate::{effort::Effort, task::Task};
+use crate::{effort::Effort, scale::Scale, task::Task};
 
 pub(crate) const USAGE: &str = "\
 Measures wsvisor beside other WebSocket clients.
 
 Usage: cargo run --release -p wsvisor-bench -- [benchmark ...] [options]
 
-Benchmarks (default: all but the last):
+Benchmarks (default: all but the last two):
   inbound       processor time on the client for each message of a flood towards it
   outbound      processor time for each message that it sends
   echo          round trips: latency and processor time
   connect       processor time for each connection that is opened
   fanout        processor time for each subscriber of one connection
   idle          memory for each idle connection
+  scale         19,000 connections over sockets, and 100,000 in memory
   instructions  instructions on the hot paths, counted by callgrind, against
                 benches/instructions.json; ends with an error when one has grown
                 (--update writes that file)
@@ -26,6 +27,9 @@ Benchmarks (default: all but the last):
 Options:
   --quick       a tenth of the operations, and one round
   --rounds N    how often each client is measured, in turn (default 5)
+  --processes N, --connections N, --seconds N
+                of `scale`: processes side by side (default 1), connections of each over
+                sockets (19000), and how long they are watched (600)
   --update      take the counted instructions as those to hold from now on";
 
 /// What to do.
@@ -33,6 +37,7 @@ Options:
 pub(crate) enum Command {
     Help,
     Run(Vec<Benchmark>, Effort),
+    Scale(Scale),
     Instructions {
         update: bool,
     },
@@ -73,6 +78,7 @@ impl FromStr for Benchmark {
 
 pub(crate) fn parse() -> Result<Command> {
     let (mut rounds, mut quick, mut update) = (None, false, false);
+    let mut scale = Scale::default();
     let mut names = Vec::new();
     let mut arguments = Parser::from_env();
     while let Some(argument) = arguments.next()? {
@@ -83,6 +89,9 @@ pub(crate) fn parse() -> Result<Command> {
             }
             Arg::Value(name) => names.push(name.string()?),
             Arg::Long("rounds") => rounds = Some(arguments.value()?.parse()?),
+            Arg::Long("processes") => scale.processes = arguments.value()?.parse()?,
+            Arg::Long("connections") => scale.connections = arguments.value()?.parse()?,
+            Arg::Long("seconds") => scale.seconds = arguments.value()?.parse()?,
             Arg::Long("quick") => quick = true,
             Arg::Long("update") => update = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
@@ -95,8 +104,11 @@ pub(crate) fn parse() -> Result<Command> {
     if names == ["instructions"] {
         return Ok(Command::Instructions { update });
     }
-    if names.iter().any(|name| name == "instructions") || update {
-        bail!("`instructions` runs alone, and only it takes --update");
+    if names == ["scale"] {
+        return Ok(Command::Scale(scale));
+    }
+    if names.iter().any(|name| name == "instructions" || name == "scale") || update {
+        bail!("`scale` and `instructions` run alone, and only the latter takes --update");
     }
     let benchmarks: Vec<_> = names.iter().map(|name| name.parse()).collect::<Result<_>>()?;
     let all = benchmarks.is_empty();

@@ -53,7 +53,7 @@ impl AddAssign for Footprint {
 }
 
 /// Resident memory of this process in bytes, from `/proc/self/statm`.
-fn resident() -> Result<i64> {
+pub(crate) fn resident() -> Result<i64> {
     let statm = fs::read_to_string("/proc/self/statm")?;
     let pages: i64 = statm.split(' ').nth(1).context("statm has no second field")?.parse()?;
     let page_size = sysconf(SysconfVar::PAGE_SIZE)?.context("the page size is unknown")?;

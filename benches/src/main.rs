@@ -24,6 +24,7 @@ mod outbound;
 mod process;
 mod report;
 mod rounds;
+mod scale;
 mod servers;
 mod task;
 mod usage;
@@ -66,6 +67,7 @@ fn run(command: Command) -> Result<()> {
             }
             report::print(&reports)?;
         }
+        Command::Scale(scale) => report::print(&scale::run(scale)?)?,
         Command::Instructions { update } => instructions::run(update)?,
         Command::Task(task) => task.run()?,
     }

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wsvisor::{BoxedStream, Dialler, Dialling, Target};
 
 /// Answers each handshake, sends the same bytes so many times, and answers pings.
-pub(super) struct Canned {
+pub(crate) struct Canned {
     read: Vec<u8>,
     times: u32,
 }
@@ -28,7 +28,7 @@ struct Stream {
 }
 
 impl Canned {
-    pub(super) const fn silent() -> Self {
+    pub(crate) const fn silent() -> Self {
         Self { read: Vec::new(), times: 0 }
     }
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 
-pub(crate) use self::path::Path;
+pub(crate) use self::{canned::Canned, path::Path};
 use crate::{
     process::this_program,
     report::{self, Report, Table},

@@ -140,7 +140,8 @@ async fn deliver(
     let spec = ConnectionSpec::string("deliver", URL)
         .subscribe(subscriber.clone().recipient::<Lifecycle>())
         .subscribe(subscription(subscriber));
-    start(&supervisor(Canned::that_sends(read, times))?, spec).await?;
+    let supervisor = supervisor(Canned::that_sends(read, times))?;
+    start(&supervisor, spec).await?;
     let mut heard = 0;
     while heard < A_READ * times as usize {
         if let Told::Messages(messages) = told.recv().await.context("nobody listens")? {
@@ -154,7 +155,8 @@ async fn send(times: u32) -> Result<()> {
     let (subscriber, mut told) = Subscriber::new();
     let subscriber = subscriber.start();
     let spec = ConnectionSpec::string("send", URL).subscribe(subscriber.recipient::<Lifecycle>());
-    let connection = start(&supervisor(Canned::silent())?, spec).await?;
+    let supervisor = supervisor(Canned::silent())?;
+    let connection = start(&supervisor, spec).await?;
     while !matches!(told.recv().await, Some(Told::Connected)) {}
     let text = String::from_utf8(SHAPE.payload())?;
     for _ in 0..times {

@@ -28,7 +28,9 @@ pub(super) fn serve(shape: Shape, messages: u64) -> Result<()> {
     let speak = move || {
         let clients = &mut *clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Clients::Wait(waiting) = std::mem::replace(clients, Clients::AreFlooded) {
-            waiting.into_iter().for_each(|stream| start(stream, shape, messages));
+            for stream in waiting {
+                start(stream, shape, messages);
+            }
         }
         Ok(())
     };

@@ -3,12 +3,14 @@
 mod echo;
 mod flood;
 mod keep;
+mod metronome;
 mod sink;
 
 use std::{
     io::{self, BufRead as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Result, anyhow};
@@ -25,6 +27,8 @@ pub(crate) enum Service {
     Keep(Shape),
     /// Sends back what it receives.
     Echo,
+    /// Sends each client a number every so many milliseconds, and answers its pings.
+    Metronome(u64),
     /// Reads whatever comes, and throws it away.
     Sink,
 }
@@ -35,6 +39,7 @@ pub(crate) fn serve(service: Service) -> Result<()> {
         Service::Flood(shape, messages) => flood::serve(shape, messages),
         Service::Keep(shape) => keep::serve(shape),
         Service::Echo => echo::serve(),
+        Service::Metronome(milliseconds) => metronome::serve(Duration::from_millis(milliseconds)),
         Service::Sink => sink::serve(),
     }
 }
