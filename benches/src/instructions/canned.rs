@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wsvisor::{BoxedStream, Dialler, Dialling, Target};
 
-/// Answers each handshake, sends the same bytes so many times, and answers pings.
+/// Answers each handshake, sends the same bytes so many times, and answers pings and the close.
 pub(crate) struct Canned {
     read: Vec<u8>,
     times: u32,
@@ -25,6 +25,8 @@ struct Stream {
     read: Vec<u8>,
     times: u32,
     reader: Option<Waker>,
+    /// The client's close frame was answered: nothing follows.
+    ended: bool,
 }
 
 impl Canned {
@@ -45,6 +47,7 @@ impl Dialler for Canned {
             read: self.read.clone(),
             times: self.times,
             reader: None,
+            ended: false,
         };
         Box::pin(async { Ok(Box::new(stream) as BoxedStream) })
     }
@@ -62,6 +65,10 @@ impl Stream {
             }
             // A masked ping, alone in its write.
             None if bytes.first() == Some(&0x89) => self.answer.extend(pong(bytes)),
+            None if bytes.first() == Some(&0x88) => {
+                self.answer.extend([0x88, 0]);
+                self.ended = true;
+            }
             None => return Ok(()),
         }
         if let Some(reader) = self.reader.take() {
@@ -110,7 +117,7 @@ impl AsyncRead for Stream {
         {
             buf.put_slice(&stream.read);
             stream.times -= 1;
-        } else {
+        } else if !stream.ended {
             stream.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }

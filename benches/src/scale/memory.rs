@@ -27,13 +27,15 @@ pub(super) struct Sample {
     idle: f64,
     /// Microseconds, of the whole answer.
     count: f64,
-    /// Microseconds, of the whole answer of one page.
+    /// Microseconds, of the whole answer of one page of 100.
     page: f64,
     /// Microseconds.
     shutdown: f64,
 }
 
 const CROWDS: [usize; 3] = [1_000, 10_000, 100_000];
+/// How often the supervisor is asked; the shortest time is taken, in which nothing else happened.
+const ASKED: usize = 20;
 /// Two rounds of pings.
 const WATCHED: Duration = Duration::from_secs(40);
 
@@ -83,7 +85,8 @@ pub(super) fn compare() -> Result<Report> {
             ratio(|sample| sample.idle),
             2.0,
         ),
-        Target::new("scale: CountConnections, 100,000 / 1,000", ratio(|sample| sample.count), 3.0),
+        Target::new("scale: CountConnections, 100,000 / 1,000", ratio(|sample| sample.count), 2.0),
+        Target::new("scale: a page of 100, 100,000 / 1,000", ratio(|sample| sample.page), 2.0),
     ];
     Ok(Report { table, lines, targets })
 }
@@ -104,13 +107,16 @@ pub(super) fn measure(connections: usize) -> Result<Sample> {
         tokio::time::sleep(WATCHED).await;
         let idle = Usage::now()?.each_since(before, connections as u64).cpu();
 
-        let asked = Instant::now();
-        let counts = supervisor.send(CountConnections).await?;
-        let count = asked.elapsed();
-        ensure!(counts.connected == connections, "{counts:?}, {told:?}");
-        let asked = Instant::now();
-        supervisor.send(WhichConnections::all().limit(100)).await?;
-        let page = asked.elapsed();
+        let (mut count, mut page) = (Duration::MAX, Duration::MAX);
+        for _ in 0..ASKED {
+            let asked = Instant::now();
+            let counts = supervisor.send(CountConnections).await?;
+            count = count.min(asked.elapsed());
+            ensure!(counts.connected == connections, "{counts:?}, {told:?}");
+            let asked = Instant::now();
+            supervisor.send(WhichConnections::all().limit(100)).await?;
+            page = page.min(asked.elapsed());
+        }
         let asked = Instant::now();
         supervisor.send(Shutdown::within(Duration::from_mins(2))).await?;
         let shutdown = asked.elapsed();
