@@ -17,7 +17,8 @@ use tokio::{
 use wsvisor::testing::{Bug, Network, Script, Server, virtual_time};
 use wsvisor::{
     AccessPolicy, CascadeOn, ConnectionSpec, CountConnections, ExplainConnection, Lifecycle,
-    Shutdown, StartConnection, StartSupervisor, Strategy, Supervisor, WhichSupervisors,
+    Shutdown, StartConnection, StartSupervisor, Strategy, Supervisor, SupervisorSpec,
+    WhichSupervisors,
 };
 
 /// Prints what happens, and when.
@@ -85,8 +86,9 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .start();
     let bot =
         Supervisor::builder().strategy(Strategy::RestForOne).cascade_on(CascadeOn::SessionLost);
-    let bot = top.send(StartSupervisor::new("bot", bot)).await??;
-    let feeds = top.send(StartSupervisor::new("feeds", Supervisor::builder())).await??;
+    let bot = top.send(StartSupervisor(SupervisorSpec::new("bot", bot))).await??;
+    let feeds =
+        top.send(StartSupervisor(SupervisorSpec::new("feeds", Supervisor::builder()))).await??;
 
     title("everything starts");
     for (id, url) in [

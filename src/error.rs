@@ -110,16 +110,16 @@ pub enum Refusal {
     NotJson,
 }
 
-/// Why a supervisor did not start a connection.
+/// Why a supervisor did not start a connection or a supervisor below it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A connection with this id runs. OTP: `already_started`.
-    #[error("connection {0} is already started")]
+    /// A child with this id runs. OTP: `already_started`.
+    #[error("{0} is already started")]
     AlreadyStarted(ConnectionId),
-    /// A connection with this id is known and does not run: restart or delete it. OTP:
+    /// A child with this id is known and does not run: restart or delete it. OTP:
     /// `already_present`.
-    #[error("connection {0} is already present; restart it, or delete it first")]
+    #[error("{0} is already present; restart it, or delete it first")]
     AlreadyPresent(ConnectionId),
     /// The connection could not be told to connect: its URL, headers or policy refuse it.
     #[error("connection {id} cannot start: {source}")]
@@ -130,20 +130,32 @@ pub enum StartError {
         source: ConnectError,
     },
     /// The spec contradicts itself.
-    #[error("the spec of connection {id} is wrong: {source}")]
+    #[error("the spec of {id} is wrong: {source}")]
     Spec {
-        /// The connection.
+        /// Whose it is.
         id: ConnectionId,
         /// Which part is wrong.
         source: InvalidSpec,
     },
-    /// The supervisor keeps as many connections as it may.
-    #[error("the supervisor keeps {max} connections, as many as it may")]
-    TooManyConnections {
+    /// A part of a supervisor's tree cannot be; nothing of it was started. OTP:
+    /// `failed_to_start_child`.
+    #[error("the children of supervisor {supervisor} cannot start: {source}")]
+    Child {
+        /// Whose child it is.
+        supervisor: ConnectionId,
+        /// Which child, and why.
+        source: Box<Self>,
+    },
+    /// The dynamic supervisor keeps as many children as it may. Elixir: `max_children`.
+    #[error("the supervisor keeps {max} children, as many as it may; delete one first")]
+    MaxChildren {
         /// How many it may keep.
         max: usize,
     },
-    /// The supervisor is shutting down.
+    /// The supervisor does not run: it was terminated, has ended, or is about to be started again.
+    #[error("supervisor {0} does not run; restart it, or wait until it has been")]
+    NotRunning(ConnectionId),
+    /// The supervisor is ending.
     #[error("the supervisor is shutting down")]
     ShuttingDown,
     /// The connection's arbiter is gone.
@@ -188,9 +200,22 @@ pub enum InvalidSpec {
     /// The id is empty, too long, or has a control character.
     #[error("id: {0}")]
     Id(&'static str),
+    /// Two children have the same id.
+    #[error("children: two have the id {0}; an id is unique within its supervisor")]
+    DuplicateId(ConnectionId),
     /// A time limit is zero.
     #[error("{0} is zero: nothing could finish in time")]
     ZeroTimeout(&'static str),
+    /// A time limit is no limit. OTP's `infinity` is for supervisors only.
+    #[error("{0} is longer than 24 hours: a peer that never answers would be waited for")]
+    EndlessTimeout(&'static str),
+    /// Each session would count as stable at once, and a server that accepts and closes would be
+    /// dialled in a hot loop.
+    #[error("stable_after is zero: each session would be stable; choose a time, or `Ready`")]
+    AlwaysStable,
+    /// A dynamic supervisor cannot do what it is asked to.
+    #[error("strategy: {0}")]
+    Dynamic(&'static str),
     /// With this backoff there are never so many restarts within the period.
     #[error(
         "backoff: its delays let {max_restarts} restarts never come within {period:?}, so that the supervisor's intensity is no limit; choose a longer period or a shorter backoff"
@@ -210,7 +235,7 @@ pub enum InvalidSpec {
     #[error("significant: {0}")]
     Significant(&'static str),
     /// A limit leaves nothing.
-    #[error("{0} is zero: nothing could be sent or received")]
+    #[error("{0} is zero: that leaves nothing")]
     ZeroLimit(&'static str),
 }
 
@@ -218,14 +243,14 @@ pub enum InvalidSpec {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChildError {
-    /// No connection has this id.
-    #[error("connection {0} is not known")]
+    /// No child of the kind that was asked for has this id.
+    #[error("{0} is not known")]
     NotFound(ConnectionId),
-    /// The connection runs: terminate it first.
-    #[error("connection {0} is running; terminate it first")]
+    /// It runs: terminate it first.
+    #[error("{0} is running; terminate it first")]
     Running(ConnectionId),
-    /// The connection waits for its next attempt: terminate it first.
-    #[error("connection {0} is restarting; terminate it first")]
+    /// It waits to be started again: terminate it first.
+    #[error("{0} is restarting; terminate it first")]
     Restarting(ConnectionId),
     /// The connection was found and could not be started again.
     #[error("connection {id} cannot start: {source}")]

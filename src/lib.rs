@@ -29,11 +29,12 @@ pub use lifecycle::{
     RestartPolicy, RetryBudget, StableAfter, State, SubscriptionId, TlsFailure, Verdict,
 };
 pub use message::{
-    Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection, Disconnect,
-    Explain, ExplainConnection, Explanation, GetStatus, MarkReady, PolicySet, Reconnect,
-    RestartConnection, SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Shutdown,
-    StartConnection, StartSupervisor, Status, Subscribe, SupervisorInfo, TerminateConnection,
-    TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections, WhichSupervisors,
+    Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection,
+    DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation, GetStatus, MarkReady,
+    PolicySet, Reconnect, RestartConnection, RestartSupervisor, SendBinary, SendJson, SendString,
+    SetPolicy, SetPolicyError, Shutdown, StartConnection, StartSupervisor, Status, Subscribe,
+    SupervisorInfo, SupervisorState, TerminateConnection, TerminateSupervisor, Unsubscribe,
+    UpdateSpec, WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,
@@ -47,10 +48,13 @@ pub use protocol::{
 pub use protocol::{InvalidWindowBits, PerMessageDeflate, WindowBits};
 pub use secrecy::SecretString;
 pub use spec::{
-    AttemptCause, ConnectionSpec, CredentialProvider, Credentials, EndpointProvider, Endpoints,
-    Kind, PlatformAuth, ProviderRequest, Providing, Scope, Settings, Timeouts, TokenSource,
+    AttemptCause, ChildSpec, ConnectionSpec, CredentialProvider, Credentials, EndpointProvider,
+    Endpoints, Kind, PlatformAuth, ProviderRequest, Providing, Scope, Settings, SupervisorSpec,
+    Timeouts, TokenSource,
 };
-pub use supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, InvalidGate, Strategy};
+pub use supervision::{
+    AutoShutdown, CascadeOn, DialGate, Dynamic, HostBreaker, InvalidGate, Strategy,
+};
 pub use transport::{
     BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, KeyPin, Resolver, Resolving,
     SystemResolver, Target, Tcp, Tls, TlsBuilder,

@@ -34,7 +34,7 @@ impl Connection {
 
     pub(super) fn explain(&self) -> Explanation {
         let allowed = self.route.as_ref().and_then(|route| route.endpoint());
-        let (host_is_down, waiting_for_host) = match (&self.superior, &allowed) {
+        let (host_is_down, waiting_for_host) = match (&self.bond.superior, &allowed) {
             (Some(superior), Some(allowed)) => superior.gate.look(allowed.url().origin()),
             _ => (false, 0),
         };

@@ -34,7 +34,7 @@ impl Handler<SetPolicy> for Connection {
     type Result = Result<PolicySet, SetPolicyError>;
 
     fn handle(&mut self, SetPolicy(policy): SetPolicy, ctx: &mut Context<Self>) -> Self::Result {
-        if self.superior.is_some() {
+        if self.bond.superior.is_some() {
             return Err(SetPolicyError::Supervised);
         }
         Ok(PolicySet::of_one(self.enforce(policy, ctx).is_ok()))

@@ -2,6 +2,7 @@
 //! lives longer than a socket: timers, subscribers, the fate of each message.
 
 mod account;
+mod bond;
 mod builder;
 mod commands;
 mod connection;

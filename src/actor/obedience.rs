@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::{
     connection::Connection,
-    superior::{Adopt, Cut, Discard, Enforce, Hold, Release, Retire, Terminate, Update},
+    superior::{Adopt, Cut, Discard, Enforce, Hold, Release, Retire, Terminate, Update, Wane},
 };
 use crate::protocol::{CloseCode, CloseFrame};
 
@@ -23,7 +23,7 @@ impl Handler<Retire> for Connection {
 
     fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) -> AtRest {
         // Until it is at rest it accepts no `Connect`, and then it is no more.
-        self.stops_at_rest = true;
+        self.bond.stops_at_rest = true;
         self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY), ctx);
         if self.is_at_rest() {
             ctx.stop();
@@ -54,6 +54,14 @@ impl Handler<Adopt> for Connection {
 
     fn handle(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
         self.adopted(adopt, ctx);
+    }
+}
+
+impl Handler<Wane> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Wane, ctx: &mut Context<Self>) {
+        self.wane(ctx);
     }
 }
 
@@ -93,7 +101,7 @@ impl Handler<Discard> for Connection {
 }
 
 /// Answers once the connection is at rest, without holding its mailbox.
-pub(super) struct AtRest(oneshot::Receiver<()>);
+pub(super) struct AtRest(pub(super) oneshot::Receiver<()>);
 
 impl<A: Actor, M: Message<Result = ()>> MessageResponse<A, M> for AtRest {
     fn handle(self, _: &mut A::Context, reply: Option<oneshot::Sender<()>>) {

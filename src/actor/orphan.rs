@@ -52,7 +52,7 @@ impl Drop for Connection {
         if self.is_at_rest() {
             return;
         }
-        let Some(Superior { supervised, reports, serial, .. }) = self.superior.take() else {
+        let Some(Superior { supervised, reports, serial, .. }) = self.bond.superior.take() else {
             return;
         };
         let (state, epoch) = (self.machine.state(), self.machine.epoch());

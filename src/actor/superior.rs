@@ -1,4 +1,4 @@
-//! What passes between a supervisor and its connections: orders down, reports up.
+//! What passes between a supervisor and its children: orders down, reports up.
 
 use std::{sync::Arc, time::Instant};
 
@@ -61,38 +61,48 @@ pub(super) struct Remains {
 }
 
 /// The supervisor ends a connection: closed with 1001, answered when its socket is gone.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct Terminate;
 
 /// The supervisor ends: the session is closed, and the actor stops once it is gone. Answered then.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct Retire;
 
 /// Another connection of the group failed: the session is closed. Answered once it is gone. The next
 /// attempt waits for `Release`, which is to come at this time.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct Hold(pub(super) Instant);
 
+/// The supervisor below is started again by hand.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Rerun;
+
 /// The group starts again.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct Release;
 
-/// There is a new supervisor.
-#[derive(Message)]
+/// The supervisor was started again: it counts anew, and wants to be told everything.
+#[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub(super) struct Adopt {
-    pub(super) reports: WeakRecipient<Report>,
     pub(super) restraint: Arc<Restraint>,
-    /// The one before gave up, and everything starts again, whatever state it is in.
+    /// It had ended, and everything starts again, whatever state it is in.
     pub(super) starts_again: bool,
 }
 
+/// The supervisor is ending, and this one's turn to end will come. Until then nothing is dialled: what
+/// is not connected ends now, and nothing follows from the end of what is.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Wane;
+
 /// The time to end is over: the socket is dropped.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct Cut;
 
@@ -112,6 +122,6 @@ pub(super) struct Enforce(pub(super) AccessPolicy);
 
 /// The supervisor is to forget the connection: its actor stops, if it is at rest. Answered with
 /// whether it is. The actor decides, because the supervisor knows its state a moment later.
-#[derive(Message)]
+#[derive(Clone, Copy, Message)]
 #[rtype(result = "bool")]
 pub(super) struct Discard;

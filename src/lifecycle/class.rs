@@ -79,7 +79,13 @@ impl ExitClass {
                 }
                 RefusedCredential::Unchanged => Self::Fatal,
             },
-            ExitReason::Crashed(_) | ExitReason::ArbiterStopped => Self::Crash,
+            // A supervisor that gives up ends abnormally, other than in OTP, where it looks like a
+            // shutdown and a transient one would not come back.
+            ExitReason::Crashed(_)
+            | ExitReason::ArbiterStopped
+            | ExitReason::SupervisorPanicked
+            | ExitReason::SupervisorGaveUp { .. } => Self::Crash,
+            ExitReason::AutoShutdown { .. } => Self::Normal,
             // The last two are told when a connection has given up already.
             ExitReason::Protocol(_)
             | ExitReason::PolicyDenied(_)

@@ -69,6 +69,23 @@ pub enum ExitReason {
     /// The arbiter stopped on which the connection ran, and its thread with it.
     #[error("the arbiter that the connection ran on has stopped")]
     ArbiterStopped,
+    /// A supervisor's own code panicked. What it supervises runs on.
+    #[error("the supervisor's own code panicked")]
+    SupervisorPanicked,
+    /// A supervisor gave up, because one of its children failed too often.
+    #[error("the supervisor gave up: {last}")]
+    SupervisorGaveUp {
+        /// What was too much.
+        #[source]
+        last: Arc<Self>,
+    },
+    /// A supervisor has done its work: its significant children have ended
+    /// ([`AutoShutdown`](crate::AutoShutdown)).
+    #[error("the supervisor ended with its significant child {by}")]
+    AutoShutdown {
+        /// The child whose end it was.
+        by: super::ConnectionId,
+    },
     /// The retry budget is spent.
     #[error("gave up after {attempts} attempts in a row; the last: {last}")]
     RetriesExhausted {

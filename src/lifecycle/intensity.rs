@@ -117,6 +117,10 @@ impl Intensity {
         self.period
     }
 
+    pub(crate) const fn consequence(&self) -> OnExceeded {
+        self.on_exceeded
+    }
+
     pub(crate) const fn counts_all_restarts(&self) -> bool {
         matches!(self.scope, IntensityScope::AllRestarts)
     }

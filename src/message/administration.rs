@@ -6,7 +6,7 @@ use actix::{Addr, Message};
 
 use super::Explanation;
 use crate::{
-    Connection, ConnectionSpec, Supervisor, SupervisorBuilder,
+    Connection, ConnectionSpec, Supervisor, SupervisorSpec,
     error::{ChildError, StartError, UpdateError},
     lifecycle::{ConnectionId, Epoch, State},
 };
@@ -100,30 +100,18 @@ pub struct ConnectionInfo {
     pub address: Addr<Connection>,
 }
 
-/// Starts a supervisor below another one, under an id that no other child of it has.
+/// Starts a supervisor below another one, with the children of its spec. It is a child as a connection
+/// is: it has a restart type and a place in the order of starts, and its id is no other child's.
 ///
-/// What its builder does not say, the supervisor above says: the access policy, the dialler. Its
-/// connections dial through the gate of the one above, and those who subscribed there hear of them too.
-///
-/// When it gives up ([`OnExceeded::ShutdownSupervisor`](crate::OnExceeded)) or panics, it is started
-/// again, and has the same connections: their addresses stay valid. After a panic their sessions run
-/// on; after giving up all of them are started again, by turns. Its end counts as a crash against the
-/// intensity of the one above, so that failure may go up the tree.
+/// When it gives up ([`OnExceeded::ShutdownSupervisor`](crate::OnExceeded)) its children are stopped,
+/// and started again with it: all addresses stay valid. When its own code panics its sessions run on,
+/// unless its group starts again. Either counts as a crash against the intensity of the one above, so
+/// that failure may go up the tree.
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Addr<Supervisor>, StartError>")]
-pub struct StartSupervisor {
-    pub(crate) id: ConnectionId,
-    pub(crate) builder: SupervisorBuilder,
-}
+pub struct StartSupervisor(pub SupervisorSpec);
 
-impl StartSupervisor {
-    /// A supervisor that is built so.
-    pub fn new(id: impl Into<ConnectionId>, builder: SupervisorBuilder) -> Self {
-        Self { id: id.into(), builder }
-    }
-}
-
-/// Lists the supervisors below one, by id. The address of one that was started again is another.
+/// Lists the supervisors below one, in the order in which they were started.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<SupervisorInfo>")]
 pub struct WhichSupervisors;
@@ -134,16 +122,57 @@ pub struct WhichSupervisors;
 pub struct SupervisorInfo {
     /// Its id.
     pub id: ConnectionId,
-    /// Where to send commands.
+    /// Where to send commands. It stays the same as long as the supervisor is known.
     pub address: Addr<Supervisor>,
-    /// How often it failed and was started again.
-    pub restarts: u32,
+    /// Where it was at its last change.
+    pub state: SupervisorState,
+    /// How often it was started again.
+    pub restarts: u64,
 }
 
-/// Shuts a supervisor below another one down, with all its connections. It is forgotten.
+/// Where a supervisor is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SupervisorState {
+    /// Up.
+    Running,
+    /// Its children are being stopped.
+    Stopping,
+    /// It waits to be started again, by itself or with its group.
+    Restarting,
+    /// At rest: terminated, or ended as intended.
+    Stopped,
+    /// It failed too often, and is left alone.
+    Failed,
+}
+
+impl From<State> for SupervisorState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Connecting | State::Connected => Self::Running,
+            State::Closing => Self::Stopping,
+            State::BackingOff => Self::Restarting,
+            State::Idle | State::Disconnected => Self::Stopped,
+            State::Failed => Self::Failed,
+        }
+    }
+}
+
+/// Stops a supervisor below another one with all its children, last to first, and keeps its spec and
+/// theirs. The answer comes when their sockets are gone. A temporary one is forgotten.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), ChildError>")]
 pub struct TerminateSupervisor(pub ConnectionId);
+
+/// Starts a supervisor that was terminated, or that ended, with all its children, first to last.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), ChildError>")]
+pub struct RestartSupervisor(pub ConnectionId);
+
+/// Forgets a supervisor that is not running, with all its children.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), ChildError>")]
+pub struct DeleteSupervisor(pub ConnectionId);
 
 /// Counts the connections by state, in constant time (OTP: `supervisor:count_children/1`).
 #[derive(Clone, Copy, Debug, Message)]
@@ -154,8 +183,10 @@ pub struct CountConnections;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// All that are known.
+    /// All connections that are known.
     pub specs: usize,
+    /// Supervisors below, whose connections are not among these.
+    pub supervisors: usize,
     /// An attempt is under way.
     pub connecting: usize,
     /// Connected.
@@ -170,7 +201,8 @@ pub struct Counts {
     pub failed: usize,
 }
 
-/// Closes all connections at once and then stops the supervisor. Nothing is dialled after it
+/// Stops all children and then the supervisor: last to first, one after the other, as OTP does, and all
+/// at once where it is dynamic ([`Strategy::Dynamic`](crate::Strategy)). Nothing is dialled after it
 /// began. The answer comes when the last socket is gone.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -179,7 +211,8 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Takes no longer than the longest close timeout.
+    /// Takes no longer than the close timeouts of its connections, which for a dynamic supervisor run at
+    /// the same time.
     #[must_use]
     pub const fn gracefully() -> Self {
         Self { deadline: None }

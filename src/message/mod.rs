@@ -14,9 +14,10 @@ use serde::Serialize;
 
 pub use self::{
     administration::{
-        ConnectionInfo, CountConnections, Counts, DeleteConnection, ExplainConnection,
-        RestartConnection, Shutdown, StartConnection, StartSupervisor, SupervisorInfo,
-        TerminateConnection, TerminateSupervisor, UpdateSpec, WhichConnections, WhichSupervisors,
+        ConnectionInfo, CountConnections, Counts, DeleteConnection, DeleteSupervisor,
+        ExplainConnection, RestartConnection, RestartSupervisor, Shutdown, StartConnection,
+        StartSupervisor, SupervisorInfo, SupervisorState, TerminateConnection, TerminateSupervisor,
+        UpdateSpec, WhichConnections, WhichSupervisors,
     },
     explanation::Explanation,
     set_policy::{PolicySet, SetPolicy, SetPolicyError},

@@ -11,7 +11,6 @@ use crate::{
         StableAfter, Supervision,
     },
     message::Connect,
-    supervision::AutoShutdown,
 };
 
 /// A connection that a supervisor is asked to keep: OTP's child spec.
@@ -126,7 +125,7 @@ impl ConnectionSpec {
     }
 
     /// Marks it as significant: its end by itself may be that of its supervisor, as
-    /// [`AutoShutdown`] says. It must be transient or temporary.
+    /// [`AutoShutdown`](crate::AutoShutdown) says. It must be transient or temporary.
     #[must_use]
     pub fn significant(mut self) -> Self {
         Arc::make_mut(&mut self.supervision).significant = true;
@@ -167,40 +166,12 @@ impl ConnectionSpec {
         &self.id
     }
 
-    pub(crate) fn check(&self) -> Result<(), InvalidSpec> {
+    /// Whether it can be, under a supervisor of this intensity.
+    pub(crate) fn check_for(&self, intensity: &Intensity) -> Result<(), InvalidSpec> {
         check_id(&self.id)?;
-        if self.supervision.budget.max_attempts() == Some(0) {
-            return Err(InvalidSpec::ZeroLimit("retry_budget.attempts"));
-        }
-        self.settings.check()
-    }
-
-    /// As OTP does, combinations that can mean nothing are refused.
-    pub(crate) fn check_significance(&self, auto: AutoShutdown) -> Result<(), InvalidSpec> {
-        match (self.supervision.significant, self.supervision.restart, auto) {
-            (true, RestartPolicy::Permanent, _) => Err(InvalidSpec::Significant(
-                "a permanent connection does not end by itself; make it transient or temporary",
-            )),
-            (true, _, AutoShutdown::Never) => Err(InvalidSpec::Significant(
-                "its supervisor never ends by itself; give that an auto_shutdown",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Two limits that are both sensible may cancel each other.
-    pub(crate) fn check_against(&self, intensity: &Intensity) -> Result<(), InvalidSpec> {
-        if self.supervision.backoff.is_none() && !intensity.counts_all_restarts() {
-            return Err(InvalidSpec::HotLoop);
-        }
-        if intensity.is_reachable_with(&self.supervision.backoff) {
-            Ok(())
-        } else {
-            Err(InvalidSpec::UnreachableIntensity {
-                max_restarts: intensity.max_restarts(),
-                period: intensity.period(),
-            })
-        }
+        self.supervision.check()?;
+        self.settings.check()?;
+        intensity.check_with(&self.supervision.backoff)
     }
 }
 

@@ -5,6 +5,8 @@ mod connection;
 mod endpoints;
 mod headers;
 mod settings;
+mod supervisor;
+mod terms;
 
 pub(crate) use auth::SharedCredentialProvider;
 pub use auth::{
@@ -17,3 +19,4 @@ pub(crate) use endpoints::CheckedEndpoints;
 pub use endpoints::{EndpointProvider, Endpoints};
 pub(crate) use headers::{Header, Headers, check_subprotocols};
 pub use settings::{Kind, Settings, Timeouts};
+pub use supervisor::{ChildSpec, SupervisorSpec};

@@ -72,6 +72,32 @@ impl Default for Timeouts {
     }
 }
 
+/// Nothing of a connection is waited for without end: a peer may never answer.
+const LONGEST: Duration = Duration::from_hours(24);
+
+impl Timeouts {
+    fn check(&self) -> Result<(), InvalidSpec> {
+        let Self { provider, connect, resolve, tls, handshake, close } = *self;
+        let named = [
+            ("timeouts.provider", provider),
+            ("timeouts.connect", connect),
+            ("timeouts.resolve", resolve),
+            ("timeouts.tls", tls),
+            ("timeouts.handshake", handshake),
+            ("timeouts.close", close),
+        ];
+        for (name, time) in named {
+            if time.is_zero() {
+                return Err(InvalidSpec::ZeroTimeout(name));
+            }
+            if time > LONGEST {
+                return Err(InvalidSpec::EndlessTimeout(name));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Settings {
     /// The defaults, which all connections share that ask for nothing else.
     pub(crate) fn shared_default() -> Arc<Self> {
@@ -147,20 +173,8 @@ impl Settings {
     }
 
     pub(crate) fn check(&self) -> Result<(), InvalidSpec> {
-        let Timeouts { provider, connect, resolve, tls, handshake, close } = self.timeouts;
-        if provider.is_zero() {
-            Err(InvalidSpec::ZeroTimeout("timeouts.provider"))
-        } else if connect.is_zero() {
-            Err(InvalidSpec::ZeroTimeout("timeouts.connect"))
-        } else if resolve.is_zero() {
-            Err(InvalidSpec::ZeroTimeout("timeouts.resolve"))
-        } else if tls.is_zero() {
-            Err(InvalidSpec::ZeroTimeout("timeouts.tls"))
-        } else if handshake.is_zero() {
-            Err(InvalidSpec::ZeroTimeout("timeouts.handshake"))
-        } else if close.is_zero() {
-            Err(InvalidSpec::ZeroTimeout("timeouts.close"))
-        } else if self.outbox.messages == 0 {
+        self.timeouts.check()?;
+        if self.outbox.messages == 0 {
             Err(InvalidSpec::ZeroLimit("outbox.messages"))
         } else if self.outbox.bytes == 0 {
             Err(InvalidSpec::ZeroLimit("outbox.bytes"))

@@ -14,4 +14,4 @@ pub use breaker::HostBreaker;
 pub(crate) use breaker::Outcome;
 pub use dial_gate::{DialGate, InvalidGate};
 pub(crate) use queue::{Heed, Queue, Ticket};
-pub use strategy::{CascadeOn, Strategy};
+pub use strategy::{CascadeOn, Dynamic, Strategy};

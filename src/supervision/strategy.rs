@@ -9,6 +9,53 @@ pub enum Strategy {
     /// The one that failed and those that were started after it: connections that depend on earlier
     /// ones, such as data sockets on a session's socket.
     RestForOne,
+    /// The one that failed, in a fleet that comes and goes. Its children are stopped all at once
+    /// (OTP: `simple_one_for_one`; Elixir: `DynamicSupervisor`).
+    Dynamic(Dynamic),
+}
+
+/// How a supervisor keeps a fleet that comes and goes.
+///
+/// ```
+/// use wsvisor::{Dynamic, Strategy, Supervisor};
+///
+/// let fleet = Dynamic::default().max_children(10_000);
+/// let builder = Supervisor::builder().strategy(Strategy::Dynamic(fleet));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Dynamic {
+    max_children: usize,
+    retain: bool,
+}
+
+impl Default for Dynamic {
+    /// As many as come, kept over the supervisor's own end.
+    fn default() -> Self {
+        Self { max_children: usize::MAX, retain: true }
+    }
+}
+
+impl Dynamic {
+    /// At most so many children, whatever state they are in: one that backs off counts.
+    #[must_use]
+    pub const fn max_children(self, max_children: usize) -> Self {
+        Self { max_children, ..self }
+    }
+
+    /// Whether its children outlive its own failure and are started again with it. With `false` they
+    /// end with it, as in OTP.
+    #[must_use]
+    pub const fn retain(self, retain: bool) -> Self {
+        Self { retain, ..self }
+    }
+
+    pub(crate) const fn most(self) -> usize {
+        self.max_children
+    }
+
+    pub(crate) const fn retains(self) -> bool {
+        self.retain
+    }
 }
 
 /// Which end of a connection is a failure of its group.
@@ -34,7 +81,9 @@ impl Strategy {
     /// itself.
     pub(crate) fn regroup<T: Clone + PartialEq>(self, children: &[T], failed: &T) -> Regrouping<T> {
         let from = match self {
-            Self::OneForOne => return Regrouping { stop: vec![], start: vec![failed.clone()] },
+            Self::OneForOne | Self::Dynamic(_) => {
+                return Regrouping { stop: vec![], start: vec![failed.clone()] };
+            }
             Self::OneForAll => 0,
             Self::RestForOne => {
                 children.iter().position(|child| child == failed).unwrap_or(children.len())
@@ -78,6 +127,7 @@ mod tests {
         #[rustfmt::skip]
         let table: &[(Strategy, char, &str, &str)] = &[
             (OneForOne,  'b', "",    "b"),
+            (Strategy::Dynamic(Dynamic::default()), 'b', "", "b"),
             (OneForAll,  'a', "dcb", "abcd"),
             (OneForAll,  'b', "dca", "abcd"),
             (OneForAll,  'd', "cba", "abcd"),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wsvisor::{
-    AutoShutdown, Backoff, ConnectionSpec, CountConnections, Dialler, Dialling, ExitClass,
+    AutoShutdown, Backoff, ConnectionSpec, CountConnections, Dialler, Dialling, Dynamic, ExitClass,
     ExplainConnection, GetStatus, Intensity, InvalidSpec, OnExceeded, Reconnect, RestartPolicy,
-    RetryBudget, SendString, Shutdown, StartConnection, StartError, State, Supervisor, Target,
-    TerminateConnection, UpdateError, UpdateSpec, WhichConnections,
+    RetryBudget, SendString, Shutdown, StartConnection, StartError, State, Strategy, Supervisor,
+    Target, TerminateConnection, UpdateError, UpdateSpec, WhichConnections,
     testing::{
         Recorder, Script, backoff_scheduled, connected, disconnected, gave_up, virtual_time,
     },
@@ -116,7 +116,7 @@ fn a_connection_explains_itself() {
         }
         assert!(!text.contains("secret"), "{text}");
         let unknown = supervisor.send(ExplainConnection("b".into())).await.unwrap();
-        assert_eq!(unknown.unwrap_err().to_string(), "connection b is not known");
+        assert_eq!(unknown.unwrap_err().to_string(), "b is not known");
     });
 }
 
@@ -186,7 +186,7 @@ fn no_more_connections_than_allowed() {
         let supervisor = Supervisor::builder()
             .policy(loopback_policy())
             .dialler(network())
-            .max_connections(1)
+            .strategy(Strategy::Dynamic(Dynamic::default().max_children(1)))
             .start();
         let mut recorder = Recorder::start();
         let start = async |id: &str| {
@@ -195,12 +195,12 @@ fn no_more_connections_than_allowed() {
         };
         start("a").await.unwrap();
         let refused = start("b").await.unwrap_err();
-        assert_eq!(refused, StartError::TooManyConnections { max: 1 });
+        assert_eq!(refused, StartError::MaxChildren { max: 1 });
         // It counts also while it backs off.
         recorder.until(backoff_scheduled()).await;
         let start = StartConnection(ConnectionSpec::string("b", URL));
         let refused = supervisor.send(start).await.unwrap().unwrap_err();
-        assert_eq!(refused, StartError::TooManyConnections { max: 1 });
+        assert_eq!(refused, StartError::MaxChildren { max: 1 });
     });
 }
 
@@ -313,7 +313,7 @@ fn significance_that_means_nothing_is_refused() {
             supervisor.send(StartConnection(spec)).await.unwrap().unwrap_err().to_string()
         };
         let permanent = refusal(ConnectionSpec::string("a", URL).significant()).await;
-        assert!(permanent.contains("significant: a permanent connection"), "{permanent}");
+        assert!(permanent.contains("significant: a permanent child"), "{permanent}");
         let spec = ConnectionSpec::string("a", URL).restart(RestartPolicy::Transient);
         let never = refusal(spec.significant()).await;
         assert!(never.contains("significant: its supervisor never ends"), "{never}");

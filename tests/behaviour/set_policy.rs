@@ -4,7 +4,7 @@ use wsvisor::{
     AccessPolicy, AddressBlocked, Connect, ConnectError, Connection, ConnectionSpec, Delivery,
     ExitClass, ExitReason, ExplainConnection, GetStatus, LifecycleEvent, PolicyDenied, PolicySet,
     Reconnect, RestartConnection, SendError, SendString, SetPolicy, SetPolicyError,
-    StartConnection, StartError, StartSupervisor, State, Supervisor,
+    StartConnection, StartError, StartSupervisor, State, Supervisor, SupervisorSpec,
     testing::{
         Bug, Lookup, Recorder, Script, backoff_scheduled, connected, connection_error,
         disconnected, gave_up, lifecycle, virtual_time,
@@ -228,7 +228,8 @@ async fn supervisors_below_are_told_and_keep_it_when_they_are_started_again() {
     let top = Supervisor::builder().policy(loopback_policy()).dialler(network()).start();
     // It has a policy of its own.
     let below = Supervisor::builder().policy(policy(&["allow ws://127.0.0.1:*"]));
-    let below = top.send(StartSupervisor::new("below", below)).await.unwrap().unwrap();
+    let below =
+        top.send(StartSupervisor(SupervisorSpec::new("below", below))).await.unwrap().unwrap();
     let server = listen();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     below.send(StartConnection(spec)).await.unwrap().unwrap();
@@ -245,13 +246,6 @@ async fn supervisors_below_are_told_and_keep_it_when_they_are_started_again() {
 
     // The next incarnation of that supervisor does not fall back on what it was built with.
     let _ = below.send(Bug).await;
-    let below = loop {
-        let found = top.send(wsvisor::WhichSupervisors).await.unwrap();
-        if found[0].address.connected() {
-            break found[0].address.clone();
-        }
-        tokio::task::yield_now().await;
-    };
     let again =
         below.send(StartConnection(ConnectionSpec::string("b", server.url()))).await.unwrap();
     assert!(

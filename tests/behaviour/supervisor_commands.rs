@@ -3,13 +3,14 @@
 use actix::prelude::*;
 use wsvisor::{
     ChildError, ConnectError, Connection, ConnectionSpec, CountConnections, DeleteConnection,
-    GetStatus, InvalidSpec, RestartConnection, SendString, Shutdown, StartConnection, StartError,
-    State, Subscribe, TerminateConnection, Timeouts, Unsubscribe, WhichConnections,
+    Dynamic, GetStatus, InvalidSpec, RestartConnection, SendString, Shutdown, StartConnection,
+    StartError, State, Strategy, Subscribe, Supervisor, TerminateConnection, Timeouts, Unsubscribe,
+    WhichConnections,
 };
 
 use wsvisor::testing::{Recorder, backoff_scheduled, connected, text};
 
-use crate::support::{listen, ms, recorded, settings, soon, supervisor};
+use crate::support::{listen, loopback_policy, ms, network, recorded, settings, soon, supervisor};
 
 #[actix::test]
 async fn a_spec_that_cannot_be_is_refused_with_its_reason() {
@@ -35,7 +36,7 @@ async fn a_spec_that_cannot_be_is_refused_with_its_reason() {
     let spec = ConnectionSpec::string("a", url).settings(settings().timeouts(zero));
     assert_eq!(
         refusal(spec).await.to_string(),
-        "the spec of connection a is wrong: timeouts.close is zero: nothing could finish in time"
+        "the spec of a is wrong: timeouts.close is zero: nothing could finish in time"
     );
     assert_eq!(supervisor.send(CountConnections).await.unwrap().specs, 0, "nothing is kept");
 }
@@ -157,7 +158,11 @@ async fn a_supervisors_subscriber_hears_all_its_connections() {
 #[actix::test]
 async fn shutdown_closes_all_and_dials_no_more() {
     let server = listen();
-    let supervisor = supervisor();
+    let supervisor = Supervisor::builder()
+        .policy(loopback_policy())
+        .dialler(network())
+        .strategy(Strategy::Dynamic(Dynamic::default()))
+        .start();
     let mut connected = Vec::new();
     for id in ["a", "b", "c"] {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, server.url()));
@@ -167,6 +172,7 @@ async fn shutdown_closes_all_and_dials_no_more() {
         connected.push((connection, peer, events));
     }
     let shutdown = actix_rt::spawn(supervisor.send(Shutdown::gracefully()));
+    // All at once: nobody waits for another's answer.
     for (_, peer, _) in &mut connected {
         assert_eq!(peer.read_close().await, 1001u16.to_be_bytes());
     }

@@ -10,9 +10,10 @@ use std::{
 
 use actix::Addr;
 use wsvisor::{
-    CascadeOn, Connection, ConnectionSpec, CountConnections, Dialler, Dialling, GetStatus,
-    Intensity, OnExceeded, SendString, Shutdown, StartConnection, StartError, StartSupervisor,
-    State, Strategy, Supervisor, SupervisorBuilder, Target, TerminateSupervisor, WhichSupervisors,
+    CascadeOn, Connection, ConnectionSpec, CountConnections, DeleteSupervisor, Dialler, Dialling,
+    GetStatus, Intensity, OnExceeded, SendString, Shutdown, StartConnection, StartError,
+    StartSupervisor, State, Strategy, Supervisor, SupervisorBuilder, SupervisorSpec, Target,
+    TerminateSupervisor, WhichSupervisors,
     testing::{
         Bug, Network, Peer, Recorder, Server, connected, disconnected, gave_up, virtual_time,
     },
@@ -28,7 +29,7 @@ fn top(builder: SupervisorBuilder) -> (Addr<Supervisor>, Recorder) {
 }
 
 async fn branch(top: &Addr<Supervisor>, id: &str, builder: SupervisorBuilder) -> Addr<Supervisor> {
-    top.send(StartSupervisor::new(id, builder)).await.unwrap().unwrap()
+    top.send(StartSupervisor(SupervisorSpec::new(id, builder))).await.unwrap().unwrap()
 }
 
 async fn connect(
@@ -41,7 +42,7 @@ async fn connect(
     (connection, server.open().await)
 }
 
-async fn latest(top: &Addr<Supervisor>) -> (Addr<Supervisor>, u32) {
+async fn latest(top: &Addr<Supervisor>) -> (Addr<Supervisor>, u64) {
     let infos = top.send(WhichSupervisors).await.unwrap();
     (infos[0].address.clone(), infos[0].restarts)
 }
@@ -74,7 +75,8 @@ fn a_supervisor_below_has_what_the_one_above_has_and_ends_with_it() {
         let (_connection, mut peer) = connect(&deeper, "a", &server).await;
         events.expect(connected().of("a")).await;
 
-        let again = top.send(StartSupervisor::new("below", Supervisor::builder())).await.unwrap();
+        let again = top.send(StartSupervisor(SupervisorSpec::new("below", Supervisor::builder())));
+        let again = again.await.unwrap();
         assert!(matches!(again, Err(StartError::AlreadyStarted(_))), "{again:?}");
 
         let shutdown = actix_rt::spawn(top.send(Shutdown::gracefully()));
@@ -100,8 +102,11 @@ fn one_may_be_terminated_and_the_others_do_not_notice() {
         drop(peer_a);
         events.until(disconnected().of("a")).await;
         top.send(TerminateSupervisor("one".into())).await.unwrap().unwrap();
+        let refused = one.send(StartConnection(ConnectionSpec::string("c", server.url())));
+        assert_eq!(refused.await.unwrap(), Err(StartError::NotRunning("one".into())));
+        top.send(DeleteSupervisor("one".into())).await.unwrap().unwrap();
         let unknown = top.send(TerminateSupervisor("one".into())).await.unwrap();
-        assert_eq!(unknown.unwrap_err().to_string(), "connection one is not known");
+        assert_eq!(unknown.unwrap_err().to_string(), "one is not known");
         b.send(SendString::new("still here")).await.unwrap().unwrap();
         assert_eq!(peer_b.read().await.payload, b"still here");
         assert_eq!(top.send(WhichSupervisors).await.unwrap().len(), 1);
@@ -167,7 +172,7 @@ fn one_that_gives_up_is_started_again_with_all_its_connections() {
         let (next, restarts) = latest(&top).await;
         assert_eq!(restarts, 1);
         assert_eq!(next.send(CountConnections).await.unwrap().connected, 2);
-        assert!(below.send(CountConnections).await.is_err(), "the first one has ended");
+        assert_eq!(below.send(CountConnections).await.unwrap().connected, 2, "the same address");
         other_peer.ping("still there?").await;
         assert_eq!(other_peer.read().await.payload, b"still there?");
     });

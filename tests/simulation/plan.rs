@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use wsvisor::{CascadeOn, Kind, RestartPolicy, StableAfter, Strategy};
+use wsvisor::{CascadeOn, Dynamic, Kind, RestartPolicy, StableAfter, Strategy};
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -190,8 +190,8 @@ impl Move {
 }
 
 fn strategy(rng: &mut impl Rng) -> (Strategy, CascadeOn) {
-    let strategies =
-        [Strategy::OneForOne, Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
+    let dynamic = Strategy::Dynamic(Dynamic::default());
+    let strategies = [dynamic, Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
     (*pick(rng, &strategies), *pick(rng, &[CascadeOn::Exit, CascadeOn::SessionLost]))
 }
 

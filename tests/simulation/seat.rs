@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::Addr;
 use wsvisor::{
     CascadeOn, Intensity, OnExceeded, Shutdown, StartSupervisor, Strategy, Supervisor,
-    TerminateSupervisor, WhichSupervisors, testing::Bug,
+    SupervisorSpec, TerminateSupervisor, WhichSupervisors, testing::Bug,
 };
 
 use crate::{fleet::policy, plan::Plan};
@@ -40,7 +40,7 @@ impl Seat {
                 let none = Intensity::new(0, Duration::from_mins(1)).per_supervisor();
                 builder = builder.intensity(none.on_exceeded(OnExceeded::ShutdownSupervisor));
             }
-            let start = StartSupervisor::new(name.as_str(), builder);
+            let start = StartSupervisor(SupervisorSpec::new(name.as_str(), builder));
             top.send(start).await.expect("it lives").expect("the name is new");
             seats.push(Self::Below { top: top.clone(), name });
         }

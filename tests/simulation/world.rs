@@ -3,7 +3,10 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until};
-use wsvisor::testing::{Network, virtual_time};
+use wsvisor::{
+    Strategy,
+    testing::{Network, virtual_time},
+};
 
 use crate::{
     fleet::Live,
@@ -86,7 +89,7 @@ impl World {
         if !plan.seed.is_multiple_of(3) {
             self.recover().await;
         }
-        self.shut_down().await;
+        self.shut_down(plan).await;
     }
 
     async fn recover(&mut self) {
@@ -119,13 +122,24 @@ impl World {
             + Duration::from_secs(2)
     }
 
-    async fn shut_down(self) {
+    /// One after the other, or all at once.
+    fn longest_shutdown(&self, supervisor: usize, strategy: &Strategy) -> Duration {
+        const LINGER: Duration = Duration::from_millis(1_010);
+        let members = self.fleet.iter().map(|live| &live.member);
+        let below = members.filter(|member| member.home == Home::Supervisor(supervisor));
+        let closes = below.map(|member| member.close_timeout + LINGER);
+        match strategy {
+            Strategy::Dynamic(_) => closes.max().unwrap_or(LINGER),
+            _ => closes.sum::<Duration>() + LINGER,
+        }
+    }
+
+    async fn shut_down(self, plan: &Plan) {
         for live in &self.fleet {
             live.retire();
         }
-        let longest = self.fleet.iter().map(|live| live.member.close_timeout).max();
-        let bound = longest.unwrap_or_default() + Duration::from_millis(1_010);
         for (number, supervisor) in self.supervisors.iter().enumerate() {
+            let bound = self.longest_shutdown(number, &plan.supervisors[number].0);
             self.journal.note(format_args!("u{number} is shut down"));
             let began = Instant::now();
             let seat = supervisor.clone();

@@ -33,7 +33,7 @@ impl Connection {
             id: self.id.clone(),
             asked,
             settings: Arc::clone(&self.settings),
-            gate: self.superior.as_ref().map(|superior| superior.gate.clone()),
+            gate: self.bond.superior.as_ref().map(|superior| superior.gate.clone()),
             memory: Memory::default(),
             // What runs goes on.
             standing: match &self.route {

@@ -9,19 +9,19 @@ mod watch;
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use actix::{Actor, Context, SpawnHandle};
-use tokio::sync::oneshot;
 
 use super::{
+    bond::Bond,
     builder::ConnectionBuilder,
     clock::{calendar, now},
     fanout::Fanout,
-    superior::{Alarm, Superior},
+    superior::Superior,
 };
 use crate::{
     error::ConnectError,
     lifecycle::{
         Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
-        RestartPolicy, State,
+        State,
     },
     message::Connect,
     policy::AccessPolicy,
@@ -57,14 +57,7 @@ pub struct Connection {
     pub(super) link: Option<Rc<Link>>,
     timer: Option<(Instant, SpawnHandle)>,
     pub(super) last_exit: Option<Box<(ExitReason, ExitClass)>>,
-    pub(super) superior: Option<Superior>,
-    reported: (State, Epoch),
-    /// To be told with the next report. Boxed because it is rare.
-    alarm: Option<Box<Alarm>>,
-    /// Told when the connection is at rest, or held.
-    waiting_for_rest: Vec<oneshot::Sender<()>>,
-    /// The actor stops when the connection comes to rest: it is temporary, or its supervisor ends.
-    pub(super) stops_at_rest: bool,
+    pub(super) bond: Bond,
 }
 
 impl Connection {
@@ -74,11 +67,7 @@ impl Connection {
         for subscription in subscriptions {
             fanout.subscribe(subscription, None);
         }
-        let is_temporary = |superior: &Superior| {
-            superior.supervised.supervision.restart == RestartPolicy::Temporary
-        };
         Self {
-            stops_at_rest: superior.as_ref().is_some_and(is_temporary),
             machine: Machine::new(superior.as_ref().map(|superior| superior.supervised.clone())),
             fanout: Rc::new(RefCell::new(fanout)),
             id,
@@ -90,10 +79,7 @@ impl Connection {
             link: None,
             timer: None,
             last_exit: None,
-            superior,
-            reported: (State::Idle, Epoch::NONE),
-            alarm: None,
-            waiting_for_rest: Vec::new(),
+            bond: Bond::to(superior),
         }
     }
 
@@ -129,7 +115,7 @@ impl Connection {
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
-        matches!(self.machine.state(), State::Idle | State::Disconnected | State::Failed)
+        self.machine.is_at_rest()
     }
 
     /// Asks the state machine, and does what it says.
@@ -154,11 +140,7 @@ impl Connection {
                     }
                 }
                 Action::Emit(epoch, event) => self.emit(epoch, &event),
-                Action::Cascade(due) => self.alarm = Some(Box::new(Alarm::Cascade(due))),
-                Action::SignificantEnd => self.alarm = Some(Box::new(Alarm::SignificantEnd)),
-                Action::Escalate(reason) => {
-                    self.alarm = Some(Box::new(Alarm::Escalation(reason)));
-                }
+                other => self.bond.raise(other),
             }
         }
         self.arm_timer(ctx);
@@ -217,5 +199,6 @@ const fn refused(busy: Busy) -> ConnectError {
     match busy {
         Busy::InProgress => ConnectError::ConnectionInProgress,
         Busy::NeverConnected => ConnectError::Failed("Reconnect needs a Connect before it"),
+        Busy::Waning => ConnectError::Failed("its supervisor has ended or is ending; restart that"),
     }
 }

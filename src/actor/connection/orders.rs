@@ -6,8 +6,8 @@ use actix::Context;
 
 use super::Connection;
 use crate::{
-    actor::superior::{Adopt, Alarm, Update},
-    lifecycle::{Epoch, Input, State},
+    actor::superior::{Adopt, Update},
+    lifecycle::Input,
 };
 
 impl Connection {
@@ -28,21 +28,17 @@ impl Connection {
         let _ = self.step(Input::Release { everything: false }, ctx);
     }
 
-    /// Has a new supervisor, and tells it how things are.
+    /// There are new limits, or a new supervisor altogether, which is told how things are.
     pub(in crate::actor) fn adopted(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
-        if let Some(superior) = &mut self.superior {
-            superior.reports = adopt.reports;
-        }
-        self.machine.restrain(adopt.restraint);
-        self.reported = (State::Idle, Epoch::NONE);
-        if adopt.starts_again {
-            let _ = self.step(Input::Release { everything: true }, ctx);
-        } else {
-            // The one before knew when its group was to start again.
-            let due = self.machine.held_until();
-            self.alarm = due.map(|due| Box::new(Alarm::Cascade(due)));
+        if let Some(input) = self.bond.adopted(adopt, &mut self.machine) {
+            let _ = self.step(input, ctx);
         }
         self.report(ctx);
+    }
+
+    /// The supervisor is ending: nothing follows from the next end, and what is not connected ends.
+    pub(in crate::actor) fn wane(&mut self, ctx: &mut Context<Self>) {
+        let _ = self.step(Input::Wane, ctx);
     }
 
     /// What runs goes on; the next attempt uses the new terms.

@@ -1,15 +1,15 @@
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
-use actix::{Actor as _, Addr};
+use actix::Addr;
 
-use super::{Supervisor, children::Children, group::cascades};
+use super::{Supervisor, children::Children, group::cascades, keeper::keep};
 use crate::{
+    actor::{bond::Bond, superior::Superior},
+    error::InvalidSpec,
     event::Subscription,
-    lifecycle::{Intensity, Restraint},
+    lifecycle::{Intensity, Machine, Restraint, StableAfter, Supervised, Supervision},
     policy::AccessPolicy,
+    spec::SupervisorSpec,
     supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, Strategy},
     transport::{Dialler, Gate, Resolver, SharedDialler, SharedResolver},
 };
@@ -17,19 +17,18 @@ use crate::{
 /// Builds a [`Supervisor`].
 #[derive(Clone)]
 pub struct SupervisorBuilder {
-    policy: Option<AccessPolicy>,
+    pub(crate) policy: Option<AccessPolicy>,
     dialler: Option<SharedDialler>,
     resolver: Option<SharedResolver>,
     arbiters: usize,
     subscriptions: Vec<Subscription>,
-    intensity: Intensity,
+    pub(crate) intensity: Intensity,
     gate: Option<Gate>,
     dial_gate: DialGate,
     host_breaker: Option<HostBreaker>,
-    max_connections: usize,
     strategy: Strategy,
     cascade_on: CascadeOn,
-    auto_shutdown: AutoShutdown,
+    pub(crate) auto_shutdown: AutoShutdown,
 }
 
 impl Default for SupervisorBuilder {
@@ -44,7 +43,6 @@ impl Default for SupervisorBuilder {
             gate: None,
             dial_gate: DialGate::default(),
             host_breaker: Some(HostBreaker::default()),
-            max_connections: usize::MAX,
             strategy: Strategy::default(),
             cascade_on: CascadeOn::default(),
             auto_shutdown: AutoShutdown::default(),
@@ -128,13 +126,6 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Sets how many connections it keeps at most, whatever state they are in. Default: no limit.
-    #[must_use]
-    pub const fn max_connections(mut self, max: usize) -> Self {
-        self.max_connections = max;
-        self
-    }
-
     /// Tells a recipient of [`Lifecycle`](crate::Lifecycle), [`Received`](crate::Received) or
     /// [`ReceivedBatch`](crate::ReceivedBatch) what happens to all connections.
     #[must_use]
@@ -143,46 +134,88 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Starts the supervisor on the current arbiter.
+    /// Starts the supervisor on the current arbiter, without children and with nobody above it;
+    /// [`SupervisorSpec::start`] starts one with children.
+    ///
+    /// After more than five panics of its own code within a minute it ends with all its children.
     #[expect(clippy::must_use_candidate, reason = "its connections are started with it")]
     pub fn start(self) -> Addr<Supervisor> {
-        let children = Children::on_arbiters(self.arbiters);
-        self.build(children, false).start()
+        Supervisor::start_at_the_top(SupervisorSpec::new("top", self))
     }
 
-    /// A supervisor of these children.
-    pub(super) fn build(self, children: Arc<Mutex<Children>>, is_branch: bool) -> Supervisor {
-        let changed = children.lock().unwrap_or_else(PoisonError::into_inner).policy.clone();
-        let cascades = cascades(self.strategy, self.cascade_on);
-        Supervisor {
-            policy: changed.or(self.policy).unwrap_or_default(),
-            dialler: self.dialler,
-            resolver: self.resolver,
-            children,
-            max_connections: self.max_connections,
-            subscriptions: self.subscriptions,
-            restraint: Arc::new(Restraint::new(self.intensity, cascades)),
-            gate: self.gate.unwrap_or_else(|| Gate::new(self.dial_gate, self.host_breaker)),
-            strategy: self.strategy,
-            auto_shutdown: self.auto_shutdown,
-            regrouping: None,
-            branches: BTreeMap::new(),
-            is_branch,
-            shutting_down: false,
+    /// Whether it can be, with so many children to start with.
+    pub(crate) fn check(&self, children: usize) -> Result<(), InvalidSpec> {
+        self.intensity.check()?;
+        match self.strategy {
+            Strategy::Dynamic(_) if self.auto_shutdown != AutoShutdown::Never => Err(
+                InvalidSpec::Dynamic("a dynamic supervisor has no auto_shutdown; choose another"),
+            ),
+            Strategy::Dynamic(dynamic) if dynamic.most() < children => {
+                Err(InvalidSpec::Dynamic("there are more children than max_children"))
+            }
+            _ => Ok(()),
         }
     }
+}
 
-    /// What it does not say itself, the supervisor above says; and they share one gate.
-    pub(super) fn below(mut self, above: &Supervisor) -> Self {
-        self.policy = self.policy.or_else(|| Some(above.policy.clone()));
-        self.dialler = self.dialler.or_else(|| above.dialler.clone());
-        self.resolver = self.resolver.or_else(|| above.resolver.clone());
-        self.gate = Some(above.gate.clone());
-        self.subscriptions = [above.subscriptions.as_slice(), &self.subscriptions].concat();
-        self
+impl Supervisor {
+    /// Nobody is above.
+    pub(crate) fn start_at_the_top(spec: SupervisorSpec) -> Addr<Self> {
+        // No time makes it stable: a timer would keep it alive when nobody else does.
+        let supervision =
+            Supervision { stable_after: StableAfter::Ready, ..Supervision::default() };
+        let restraint = Arc::new(Restraint::default());
+        let supervised = Supervised { supervision: Arc::new(supervision), restraint };
+        let mut top = build(spec, supervised, None);
+        top.bond.stops_at_rest = true;
+        keep(top)
     }
+}
 
-    pub(super) const fn arbiter_count(&self) -> usize {
-        self.arbiters
+pub(super) fn build(
+    spec: SupervisorSpec,
+    supervised: Supervised,
+    superior: Option<Superior>,
+) -> Supervisor {
+    let SupervisorSpec { id, builder, stop_within, children, .. } = spec;
+    let cascades = cascades(builder.strategy, builder.cascade_on);
+    Supervisor {
+        id,
+        policy: builder.policy.unwrap_or_default(),
+        dialler: builder.dialler,
+        resolver: builder.resolver,
+        subscriptions: builder.subscriptions,
+        gate: builder.gate.unwrap_or_else(|| Gate::new(builder.dial_gate, builder.host_breaker)),
+        strategy: builder.strategy,
+        auto_shutdown: builder.auto_shutdown,
+        intensity: builder.intensity,
+        cascades,
+        restart: supervised.supervision.restart,
+        machine: Machine::new(Some(supervised)),
+        bond: Bond::to(superior),
+        last_exit: None,
+        stop_within,
+        deadline: None,
+        winding: None,
+        children: Children::on_arbiters(builder.arbiters),
+        first_children: children,
+        panicked: false,
+        restraint: Arc::new(Restraint::new(builder.intensity, cascades)),
+        timer: None,
+        winding_task: None,
+        regrouping: None,
+    }
+}
+
+impl SupervisorSpec {
+    /// What it does not say itself, the supervisor above says; and they share one gate.
+    pub(super) fn inherit(mut self, above: &Supervisor) -> Self {
+        let builder = &mut self.builder;
+        builder.policy.get_or_insert_with(|| above.policy.clone());
+        builder.dialler = builder.dialler.take().or_else(|| above.dialler.clone());
+        builder.resolver = builder.resolver.take().or_else(|| above.resolver.clone());
+        builder.gate = Some(above.gate.clone());
+        builder.subscriptions.splice(0..0, above.subscriptions.iter().cloned());
+        self
     }
 }

@@ -1,40 +1,30 @@
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeMap;
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 
+use super::{Supervisor, subordinate::Subordinate};
 use crate::{
     actor::{connection::Connection, superior::Report},
     error::ChildError,
-    lifecycle::{ConnectionId, Epoch, ExitReason, RestartPolicy, State},
-    message::{Connect, ConnectionInfo, Counts, WhichConnections},
-    policy::AccessPolicy,
-    spec::{ConnectionSpec, Kind},
+    lifecycle::{ConnectionId, Epoch, RestartPolicy, State, Supervision},
+    message::{Connect, ConnectionInfo, Counts, SupervisorInfo, WhichConnections},
+    spec::Kind,
     supervision::{Operation, Refused, Standing},
 };
 
-/// The connections that a supervisor keeps, by id, and how many are in which state.
+/// What a supervisor keeps, by id: connections and supervisors; and how many are in which state.
 #[derive(Default)]
 pub(super) struct Children {
     by_id: BTreeMap<ConnectionId, Child>,
     counts: Counts,
     next_serial: u64,
-    /// The threads that they run on; none, and they run on the supervisor's.
-    pub(super) arbiters: Vec<Arbiter>,
-    /// The access policy that holds for them, where it was changed: the next supervisor's too.
-    pub(super) policy: Option<AccessPolicy>,
-    /// Why their supervisor ended, where it gave up: the next one starts all of them again.
-    pub(super) gave_up: Option<ExitReason>,
+    /// The threads that the connections run on; none, and they run on the supervisor's.
+    arbiters: Vec<Arbiter>,
 }
 
 pub(super) struct Child {
-    pub(super) address: Addr<Connection>,
-    /// What to dial when it is restarted. On its own, for the nodes of a map are half empty.
-    pub(super) connect: Box<Connect>,
+    pub(super) post: Post,
     pub(super) restart: RestartPolicy,
-    pub(super) kind: Kind,
     significant: bool,
     /// Rises with each start, so that it also tells the order of starts.
     pub(super) serial: u64,
@@ -42,10 +32,48 @@ pub(super) struct Child {
     epoch: Epoch,
 }
 
+/// What kind of child it is.
+pub(super) enum Post {
+    Connection {
+        address: Addr<Connection>,
+        /// What to dial when it is restarted. On its own, for the nodes of a map are half empty.
+        connect: Box<Connect>,
+        kind: Kind,
+    },
+    Supervisor {
+        address: Addr<Supervisor>,
+    },
+}
+
+impl Child {
+    pub(super) fn subordinate(&self) -> Subordinate {
+        match &self.post {
+            Post::Connection { address, .. } => Subordinate::Connection(address.clone()),
+            Post::Supervisor { address } => Subordinate::Supervisor(address.clone()),
+        }
+    }
+
+    /// Its address, where it is a connection.
+    pub(super) fn connection(&self) -> Option<&Addr<Connection>> {
+        match &self.post {
+            Post::Connection { address, .. } => Some(address),
+            Post::Supervisor { .. } => None,
+        }
+    }
+
+    /// Its address, where it is a supervisor.
+    pub(super) fn supervisor(&self) -> Option<&Addr<Supervisor>> {
+        match &self.post {
+            Post::Supervisor { address } => Some(address),
+            Post::Connection { .. } => None,
+        }
+    }
+}
+
 impl Children {
-    pub(super) fn on_arbiters(count: usize) -> Arc<Mutex<Self>> {
+    pub(super) fn on_arbiters(count: usize) -> Self {
         let arbiters = (0..count).map(|_| Arbiter::new()).collect();
-        Arc::new(Mutex::new(Self { arbiters, ..Self::default() }))
+        Self { arbiters, ..Self::default() }
     }
 
     /// The thread of a start, in turn, of those that run.
@@ -61,8 +89,10 @@ impl Children {
 
     /// The connection has another actor.
     pub(super) fn move_to(&mut self, id: &ConnectionId, address: Addr<Connection>) {
-        if let Some(child) = self.by_id.get_mut(id) {
-            child.address = address;
+        if let Some(Child { post: Post::Connection { address: known, .. }, .. }) =
+            self.by_id.get_mut(id)
+        {
+            *known = address;
         }
     }
 
@@ -70,12 +100,13 @@ impl Children {
         self.counts
     }
 
-    pub(super) const fn len(&self) -> usize {
-        self.counts.specs
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
     }
 
-    pub(super) fn addresses(&self) -> impl Iterator<Item = &Addr<Connection>> {
-        self.by_id.values().map(|child| &child.address)
+    /// All, in no order that means anything.
+    pub(super) fn all(&self) -> impl Iterator<Item = Subordinate> {
+        self.by_id.values().map(Child::subordinate)
     }
 
     /// A number that no child before had.
@@ -88,19 +119,23 @@ impl Children {
     pub(super) fn insert(
         &mut self,
         id: ConnectionId,
-        address: Addr<Connection>,
-        spec: ConnectionSpec,
+        post: Post,
+        supervision: &Supervision,
         serial: u64,
     ) {
-        let ConnectionSpec { connect, kind, supervision, .. } = spec;
         let (restart, significant) = (supervision.restart, supervision.significant);
-        let (connect, state, epoch) = (Box::new(connect), State::Connecting, Epoch::NONE);
-        self.counts.specs += 1;
-        *self.counts.of(state) += 1;
-        self.by_id.insert(
-            id,
-            Child { address, connect, restart, kind, significant, serial, state, epoch },
-        );
+        let (state, epoch) = (State::Connecting, Epoch::NONE);
+        let child = Child { post, restart, significant, serial, state, epoch };
+        self.counts.add(&child);
+        self.by_id.insert(id, child);
+    }
+
+    /// Counts are part of what a panic may have left half done.
+    pub(super) fn count_again(&mut self) {
+        self.counts = Counts::default();
+        for child in self.by_id.values() {
+            self.counts.add(child);
+        }
     }
 
     pub(super) fn get(&self, id: &ConnectionId) -> Option<&Child> {
@@ -116,17 +151,20 @@ impl Children {
         self.by_id.get(id).map(|child| Standing::of(child.state))
     }
 
-    /// The child on which an operation may go on.
-    pub(super) fn on(&self, operation: Operation, id: &ConnectionId) -> Result<&Child, ChildError> {
-        let refused = match operation.on(self.standing(id)) {
-            Ok(()) => Refused::NotFound,
-            Err(refused) => refused,
-        };
-        match (self.by_id.get(id), refused) {
-            (_, Refused::Running) => Err(ChildError::Running(id.clone())),
-            (_, Refused::Restarting) => Err(ChildError::Restarting(id.clone())),
-            (Some(child), _) => Ok(child),
-            (None, _) => Err(ChildError::NotFound(id.clone())),
+    /// The child of a kind on which an operation may go on, and its serial number.
+    pub(super) fn on<T>(
+        &self,
+        operation: Operation,
+        id: &ConnectionId,
+        kind: impl Fn(&Child) -> Option<T>,
+    ) -> Result<(T, u64), ChildError> {
+        let child = self.by_id.get(id).and_then(|child| Some((kind(child)?, child)));
+        let standing = child.as_ref().map(|(_, child)| Standing::of(child.state));
+        match (operation.on(standing), child) {
+            (Ok(()), Some((found, child))) => Ok((found, child.serial)),
+            (Err(Refused::Running), _) => Err(ChildError::Running(id.clone())),
+            (Err(Refused::Restarting), _) => Err(ChildError::Restarting(id.clone())),
+            _ => Err(ChildError::NotFound(id.clone())),
         }
     }
 
@@ -135,25 +173,51 @@ impl Children {
         if self.by_id.get(id).is_some_and(|child| child.serial == serial)
             && let Some(child) = self.by_id.remove(id)
         {
-            self.counts.specs -= 1;
-            *self.counts.of(child.state) -= 1;
+            self.counts.remove(&child);
         }
     }
 
-    /// Forgets all. Where they are.
-    pub(super) fn take_all(&mut self) -> Vec<Addr<Connection>> {
+    /// Forgets all. What is left of them, and the threads that they run on.
+    pub(super) fn take_all(&mut self) -> (Vec<Subordinate>, Vec<Arbiter>) {
+        let left = self.in_stop_order();
+        self.by_id.clear();
         self.counts = Counts::default();
-        std::mem::take(&mut self.by_id).into_values().map(|child| child.address).collect()
+        (left, std::mem::take(&mut self.arbiters))
+    }
+
+    /// Forgets all, which have ended.
+    pub(super) fn clear(&mut self) {
+        self.by_id.clear();
+        self.counts = Counts::default();
     }
 
     /// All ids, in the order of their starts.
-    pub(super) fn in_start_order(&self) -> Vec<ConnectionId> {
-        let mut children: Vec<_> = self.by_id.iter().collect();
-        children.sort_unstable_by_key(|(_, child)| child.serial);
-        children.into_iter().map(|(id, _)| id.clone()).collect()
+    pub(super) fn ids_in_start_order(&self) -> Vec<ConnectionId> {
+        self.sorted(|_| true).map(|(id, _)| id.clone()).collect()
     }
 
-    /// How many significant connections have not ended.
+    /// First to last.
+    pub(super) fn in_start_order(&self) -> Vec<Subordinate> {
+        self.sorted(|_| true).map(|(_, child)| child.subordinate()).collect()
+    }
+
+    /// Last to first.
+    pub(super) fn in_stop_order(&self) -> Vec<Subordinate> {
+        let mut children = self.in_start_order();
+        children.reverse();
+        children
+    }
+
+    fn sorted(
+        &self,
+        which: impl Fn(&Child) -> bool,
+    ) -> impl Iterator<Item = (&ConnectionId, &Child)> {
+        let mut children: Vec<_> = self.by_id.iter().filter(|(_, child)| which(child)).collect();
+        children.sort_unstable_by_key(|(_, child)| child.serial);
+        children.into_iter()
+    }
+
+    /// How many significant children have not ended.
     pub(super) fn significant_left(&self) -> usize {
         let is_left =
             |child: &&Child| child.significant && Standing::of(child.state) != Standing::Stopped;
@@ -166,10 +230,10 @@ impl Children {
         if child.serial != report.serial {
             return;
         }
-        *self.counts.of(child.state) -= 1;
+        self.counts.remove(child);
         child.state = report.state;
         child.epoch = report.epoch;
-        *self.counts.of(child.state) += 1;
+        self.counts.add(child);
         let ended = Standing::of(child.state) == Standing::Stopped;
         if ended && child.restart == RestartPolicy::Temporary {
             let serial = child.serial;
@@ -187,20 +251,48 @@ impl Children {
             Some(Some(serial)) => child.serial > serial,
         };
         let is_wanted = |child: &Child| which.state.is_none_or(|state| child.state == state);
-        let wanted = self.by_id.iter().filter(|(_, child)| is_after(child) && is_wanted(child));
-        let mut wanted: Vec<_> = wanted.collect();
-        wanted.sort_unstable_by_key(|(_, child)| child.serial);
-        let info = |(id, child): (&ConnectionId, &Child)| ConnectionInfo {
-            id: id.clone(),
-            state: child.state,
-            epoch: child.epoch,
-            address: child.address.clone(),
+        let wanted = self.sorted(|child| is_after(child) && is_wanted(child));
+        let info = |(id, child): (&ConnectionId, &Child)| {
+            let (state, epoch) = (child.state, child.epoch);
+            let address = child.connection()?.clone();
+            Some(ConnectionInfo { id: id.clone(), state, epoch, address })
         };
-        wanted.into_iter().take(which.limit).map(info).collect()
+        wanted.filter_map(info).take(which.limit).collect()
+    }
+
+    /// The supervisors, in the order of their starts.
+    pub(super) fn supervisors(&self) -> Vec<SupervisorInfo> {
+        let info = |(id, child): (&ConnectionId, &Child)| {
+            Some(SupervisorInfo {
+                id: id.clone(),
+                address: child.supervisor()?.clone(),
+                state: child.state.into(),
+                restarts: child.epoch.get().saturating_sub(1),
+            })
+        };
+        self.sorted(|_| true).filter_map(info).collect()
     }
 }
 
 impl Counts {
+    fn add(&mut self, child: &Child) {
+        if child.supervisor().is_some() {
+            self.supervisors += 1;
+        } else {
+            self.specs += 1;
+            *self.of(child.state) += 1;
+        }
+    }
+
+    fn remove(&mut self, child: &Child) {
+        if child.supervisor().is_some() {
+            self.supervisors -= 1;
+        } else {
+            self.specs -= 1;
+            *self.of(child.state) -= 1;
+        }
+    }
+
     const fn of(&mut self, state: State) -> &mut usize {
         match state {
             State::Connecting => &mut self.connecting,

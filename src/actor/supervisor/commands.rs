@@ -1,17 +1,21 @@
 //! What a supervisor does with each command.
 
 use actix::{
-    ActorContext as _, ActorFutureExt as _, Addr, Context, Handler, MessageResult,
-    ResponseActFuture, ResponseFuture, WrapFuture as _,
+    ActorFutureExt as _, Addr, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture,
+    WrapFuture as _,
 };
 
-use super::Supervisor;
+use super::{
+    Supervisor,
+    children::{Child, Post},
+};
 use crate::{
     actor::{
         connection::Connection,
         superior::{Alarm, Discard, Report, Terminate, Update},
     },
     error::{ChildError, StartError, UpdateError},
+    lifecycle::ConnectionId,
     message::{
         Connect, CountConnections, DeleteConnection, Explain, ExplainConnection, Explanation,
         RestartConnection, Shutdown, StartConnection, Subscribe, TerminateConnection, Unsubscribe,
@@ -24,14 +28,25 @@ impl Handler<Report> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, mut report: Report, ctx: &mut Context<Self>) {
-        self.children().note(&report);
+        self.children.note(&report);
         match report.alarm.take().map(|alarm| *alarm) {
             Some(Alarm::Cascade(due)) => self.regroup(&report.id, due, ctx),
-            Some(Alarm::SignificantEnd) => self.significant_end(&report.id, ctx),
-            Some(Alarm::Escalation(reason)) => self.give_up(&report.id, &reason, ctx),
+            Some(Alarm::SignificantEnd) => self.significant_end(report.id, ctx),
+            Some(Alarm::Escalation(reason)) => self.give_up(&report.id, reason, ctx),
             Some(Alarm::Orphaned(remains)) => self.take_in(*remains, report.serial, ctx),
             None => {}
         }
+    }
+}
+
+impl Supervisor {
+    /// The connection on which an operation may go on, and its serial number.
+    fn connection_on(
+        &self,
+        operation: Operation,
+        id: &ConnectionId,
+    ) -> Result<(Addr<Connection>, u64), ChildError> {
+        self.children.on(operation, id, |child| child.connection().cloned())
     }
 }
 
@@ -55,11 +70,10 @@ impl Handler<TerminateConnection> for Supervisor {
         TerminateConnection(id): TerminateConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let address =
-            self.children().on(Operation::Terminate, &id).map(|child| child.address.clone());
+        let found = self.connection_on(Operation::Terminate, &id);
         Box::pin(async move {
             // An actor that is gone has no socket.
-            let _ = address?.send(Terminate).await;
+            let _ = found?.0.send(Terminate).await;
             Ok(())
         })
     }
@@ -73,15 +87,17 @@ impl Handler<RestartConnection> for Supervisor {
         RestartConnection(id): RestartConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        if self.shutting_down {
+        if !self.is_up() {
             return Box::pin(async { Err(ChildError::ShuttingDown) });
         }
-        let child = self
-            .children()
-            .on(Operation::Restart, &id)
-            .map(|child| (child.address.clone(), Connect::clone(&child.connect)));
+        let found = self.children.on(Operation::Restart, &id, |child| match &child.post {
+            Post::Connection { address, connect, .. } => {
+                Some((address.clone(), Connect::clone(connect)))
+            }
+            Post::Supervisor { .. } => None,
+        });
         Box::pin(async move {
-            let (address, connect) = child?;
+            let ((address, connect), _) = found?;
             match address.send(connect).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(source)) => Err(ChildError::Connect { id, source }),
@@ -99,12 +115,9 @@ impl Handler<DeleteConnection> for Supervisor {
         DeleteConnection(id): DeleteConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let child = self
-            .children()
-            .on(Operation::Delete, &id)
-            .map(|child| (child.serial, child.address.clone()));
+        let found = self.connection_on(Operation::Delete, &id);
         let discarded = async move {
-            let (serial, address) = child?;
+            let (address, serial) = found?;
             // An actor that is gone is at rest.
             match address.send(Discard).await {
                 Ok(true) | Err(_) => Ok((id, serial)),
@@ -113,7 +126,7 @@ impl Handler<DeleteConnection> for Supervisor {
         };
         Box::pin(discarded.into_actor(self).map(|discarded, supervisor, _| {
             let (id, serial) = discarded?;
-            supervisor.children().forget(&id, serial);
+            supervisor.children.forget(&id, serial);
             Ok(())
         }))
     }
@@ -123,7 +136,7 @@ impl Handler<WhichConnections> for Supervisor {
     type Result = MessageResult<WhichConnections>;
 
     fn handle(&mut self, which: WhichConnections, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.children().page(&which))
+        MessageResult(self.children.page(&which))
     }
 }
 
@@ -135,7 +148,7 @@ impl Handler<ExplainConnection> for Supervisor {
         ExplainConnection(id): ExplainConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let address = self.children().get(&id).map(|child| child.address.clone());
+        let address = self.children.get(&id).and_then(Child::connection).cloned();
         Box::pin(async move {
             let explained = match address {
                 Some(address) => address.send(Explain).await.ok(),
@@ -151,21 +164,21 @@ impl Handler<UpdateSpec> for Supervisor {
 
     fn handle(&mut self, UpdateSpec(spec): UpdateSpec, _: &mut Context<Self>) -> Self::Result {
         let id = spec.id.clone();
-        spec.check()
-            .and_then(|()| spec.check_against(self.restraint.intensity()))
+        spec.check_for(&self.intensity)
             .map_err(|source| UpdateError::Spec { id: id.clone(), source })?;
         let checked = spec.connect.check(&self.policy);
         let checked = checked.map_err(|source| UpdateError::Connect { id: id.clone(), source })?;
         let settings = self.settings_of(&spec);
-        let mut children = self.children();
-        let Some(child) = children.get_mut(&id) else {
+        let Some(Child { post: Post::Connection { address, connect, kind }, restart, .. }) =
+            self.children.get_mut(&id)
+        else {
             return Err(UpdateError::NotFound(id));
         };
-        if child.restart != spec.supervision.restart || child.kind != spec.kind {
+        if *restart != spec.supervision.restart || *kind != spec.kind {
             return Err(UpdateError::Fixed(id));
         }
-        *child.connect = spec.connect;
-        child.address.do_send(Update { checked, settings, supervision: spec.supervision });
+        **connect = spec.connect;
+        address.do_send(Update { checked, settings, supervision: spec.supervision });
         Ok(())
     }
 }
@@ -174,7 +187,7 @@ impl Handler<CountConnections> for Supervisor {
     type Result = MessageResult<CountConnections>;
 
     fn handle(&mut self, _: CountConnections, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.children().counts())
+        MessageResult(self.children.counts())
     }
 }
 
@@ -187,8 +200,8 @@ impl Handler<Subscribe> for Supervisor {
         _: &mut Context<Self>,
     ) -> Self::Result {
         let id = subscription.id();
-        for address in self.children().addresses() {
-            address.do_send(Subscribe(subscription.clone()));
+        for child in self.children.all() {
+            child.tell(Subscribe(subscription.clone()));
         }
         self.subscriptions.push(subscription);
         MessageResult(id)
@@ -199,18 +212,19 @@ impl Handler<Unsubscribe> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut Context<Self>) {
-        for address in self.children().addresses() {
-            address.do_send(Unsubscribe(id));
+        for child in self.children.all() {
+            child.tell(Unsubscribe(id));
         }
         self.subscriptions.retain(|subscription| subscription.id() != id);
     }
 }
 
 impl Handler<Shutdown> for Supervisor {
-    type Result = ResponseActFuture<Self, ()>;
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, shutdown: Shutdown, _: &mut Context<Self>) -> Self::Result {
-        let wound_down = self.wind_down(shutdown.deadline).into_actor(self);
-        Box::pin(wound_down.map(|(), _, ctx: &mut Context<Self>| ctx.stop()))
+    fn handle(&mut self, shutdown: Shutdown, ctx: &mut Context<Self>) -> Self::Result {
+        self.end(shutdown.deadline, ctx);
+        let rest = self.bond.rest(&self.machine);
+        Box::pin(async { drop(rest.await) })
     }
 }

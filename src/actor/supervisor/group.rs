@@ -1,15 +1,15 @@
-//! Connections that are started again together.
+//! Children that are started again together.
 
 use std::time::Instant;
 
-use actix::{ActorFutureExt as _, Addr, AsyncContext as _, Context, SpawnHandle, WrapFuture as _};
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, SpawnHandle, WrapFuture as _};
 
-use super::Supervisor;
+use super::{
+    Supervisor,
+    subordinate::{Stop, Subordinate},
+};
 use crate::{
-    actor::{
-        connection::Connection,
-        superior::{Hold, Release},
-    },
+    actor::superior::Release,
     lifecycle::{ConnectionId, ExitClass},
     supervision::{CascadeOn, Strategy},
 };
@@ -18,27 +18,27 @@ use crate::{
 pub(super) struct Regroup {
     start: Vec<ConnectionId>,
     due: Instant,
-    task: SpawnHandle,
+    pub(super) task: SpawnHandle,
 }
 
 /// Which ends are failures of the group; none where each is for itself.
 pub(super) const fn cascades(strategy: Strategy, on: CascadeOn) -> Option<fn(ExitClass) -> bool> {
     match (strategy, on) {
-        (Strategy::OneForOne, _) => None,
+        (Strategy::OneForOne | Strategy::Dynamic(_), _) => None,
         (_, CascadeOn::Exit) => Some(|class| matches!(class, ExitClass::Crash)),
         (_, CascadeOn::SessionLost) => Some(|_| true),
     }
 }
 
 impl Supervisor {
-    /// A connection failed, and its group is to start again when its backoff is over: one backoff for
+    /// A child failed, and its group is to start again when its backoff is over: one backoff for
     /// all of them. Those that are to be started with it are stopped one after the other, last to
     /// first; then all are started, first to last.
     pub(super) fn regroup(&mut self, failed: &ConnectionId, due: Instant, ctx: &mut Context<Self>) {
-        if self.shutting_down {
+        if !self.is_up() {
             return;
         }
-        let order = self.children().in_start_order();
+        let order = self.children.ids_in_start_order();
         let mut regrouping = self.strategy.regroup(&order, failed);
         let mut due = due;
         if let Some(earlier) = self.regrouping.take() {
@@ -48,25 +48,23 @@ impl Supervisor {
             due = due.max(earlier.due);
             regrouping = regrouping.and(&earlier.start, &order, failed);
         }
-        let (stop, start) = (self.addresses(&regrouping.stop), regrouping.start.clone());
+        let (stop, start) = (self.subordinates(&regrouping.stop), regrouping.start.clone());
         let stopped = async move {
-            for address in stop {
-                // One that is gone is stopped.
-                let _ = address.send(Hold(due)).await;
+            for child in stop {
+                child.stop(Stop::Hold(due)).await;
             }
             tokio::time::sleep_until(due.into()).await;
         };
         let task = ctx.spawn(stopped.into_actor(self).map(move |(), supervisor, _| {
             supervisor.regrouping = None;
-            for address in supervisor.addresses(&start) {
-                address.do_send(Release);
+            for child in supervisor.subordinates(&start) {
+                child.tell(Release);
             }
         }));
         self.regrouping = Some(Regroup { start: regrouping.start, due, task });
     }
 
-    fn addresses(&self, ids: &[ConnectionId]) -> Vec<Addr<Connection>> {
-        let children = self.children();
-        ids.iter().filter_map(|id| Some(children.get(id)?.address.clone())).collect()
+    fn subordinates(&self, ids: &[ConnectionId]) -> Vec<Subordinate> {
+        ids.iter().filter_map(|id| Some(self.children.get(id)?.subordinate())).collect()
     }
 }

@@ -111,6 +111,9 @@ impl Machine {
                 if class == ExitClass::Fatal { Phase::Failed } else { Phase::Disconnected };
             return;
         };
+        if self.wanes {
+            return self.stop(actions);
+        }
         if !supervision.restart.restarts_after(&class) {
             if class == ExitClass::Fatal {
                 self.give_up(reason, actions);
@@ -127,6 +130,8 @@ impl Machine {
         }
         let elsewhere = self.rotation.ended(&reason);
         let mut delay = match class {
+            // What it supervises runs on meanwhile.
+            _ if matches!(reason, ExitReason::SupervisorPanicked) => Duration::ZERO,
             ExitClass::Retry { .. } | ExitClass::RetrySlow { .. } if elsewhere => {
                 supervision.backoff.delay(self.attempt, None, rng)
             }

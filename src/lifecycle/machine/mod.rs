@@ -17,7 +17,10 @@ pub(crate) use self::{
 use super::{
     Epoch, Ledger, LifecycleEvent, RestartPolicy, Restraint, Rotation, StableAfter, State,
 };
-use crate::{policy::PolicyDenied, protocol::CloseFrame};
+use crate::{
+    policy::PolicyDenied,
+    protocol::{CloseCode, CloseFrame},
+};
 
 /// The state machine of one connection.
 ///
@@ -37,6 +40,8 @@ pub(crate) struct Machine {
     restarts: Option<Box<Ledger>>,
     supervised: Option<Supervised>,
     rotation: Rotation,
+    /// Its supervisor is ending: no attempt follows any more.
+    wanes: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,7 @@ impl Machine {
             restarts: None,
             supervised,
             rotation: Rotation::over(1),
+            wanes: false,
         }
     }
 
@@ -144,6 +150,16 @@ impl Machine {
         matches!(self.phase, Phase::Connected { stability: Stability::Stable })
     }
 
+    /// Whether its supervisor is ending.
+    pub(crate) const fn wanes(&self) -> bool {
+        self.wanes
+    }
+
+    /// Whether nothing happens until a command comes.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Disconnected | Phase::Failed)
+    }
+
     /// Whether it waits for its supervisor, or has nothing to do.
     pub(crate) const fn is_settled(&self) -> bool {
         match self.phase {
@@ -188,6 +204,7 @@ impl Machine {
     /// Whether `Connect` would be accepted now.
     pub(crate) const fn can_connect(&self) -> Result<(), Busy> {
         match self.phase {
+            Phase::Idle | Phase::Disconnected | Phase::Failed if self.wanes => Err(Busy::Waning),
             Phase::Idle | Phase::Disconnected | Phase::Failed => Ok(()),
             _ => Err(Busy::InProgress),
         }
@@ -225,6 +242,7 @@ impl Machine {
             Input::Hold(due) => self.hold(due),
             Input::Release { everything } => self.release(everything, now),
             Input::Forbid(denied) => self.forbid(denied),
+            Input::Wane => self.wane(),
         })
     }
 
@@ -240,6 +258,7 @@ impl Machine {
 
     fn reconnect(&mut self) -> Result<Actions, Busy> {
         match self.phase {
+            _ if self.wanes => Err(Busy::Waning),
             Phase::Idle => Err(Busy::NeverConnected),
             Phase::Disconnected | Phase::Failed => {
                 // From rest, attempts are counted anew, as after `Connect`.
@@ -288,6 +307,15 @@ impl Machine {
         }
     }
 
+    /// The supervisor is ending. A session that is up is closed when its turn comes.
+    fn wane(&mut self) -> Actions {
+        self.wanes = true;
+        match self.phase {
+            Phase::Connected { .. } => vec![],
+            _ => self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY)),
+        }
+    }
+
     /// A temporary connection is not started again with its group: it ends.
     fn hold(&mut self, due: Instant) -> Actions {
         let is_temporary =
@@ -324,6 +352,11 @@ impl Machine {
 
     /// As OTP does, this also starts what was told to stop before. What gave up stays as it is.
     fn release(&mut self, everything: bool, now: Instant) -> Actions {
+        if everything {
+            self.wanes = false;
+        } else if self.wanes {
+            return vec![];
+        }
         match self.phase {
             // It was backing off by itself before it was held, and its server may have asked for it.
             Phase::BackingOff { due, held: true } if now < due => {

@@ -33,6 +33,8 @@ pub(crate) enum Input {
     Release { everything: bool },
     /// The access policy does not allow the connection any more.
     Forbid(PolicyDenied),
+    /// The supervisor is ending: nothing is dialled any more, and nothing follows from the next end.
+    Wane,
 }
 
 /// What to do about it.
@@ -72,4 +74,6 @@ pub(crate) enum Busy {
     InProgress,
     /// `Reconnect` without a `Connect` before it.
     NeverConnected,
+    /// Its supervisor has ended or is ending.
+    Waning,
 }

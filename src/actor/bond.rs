@@ -1,0 +1,94 @@
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::superior::{Adopt, Alarm, Report, Superior};
+use crate::lifecycle::{Action, ConnectionId, Epoch, Input, Machine, RestartPolicy, State};
+
+/// What ties an actor, a connection's or a supervisor's, to the supervisor above it: what that was
+/// told, and who waits for the actor's rest.
+pub(super) struct Bond {
+    /// Absent where nobody is above.
+    pub(super) superior: Option<Superior>,
+    reported: (State, Epoch),
+    /// To be told with the next report. Boxed because it is rare.
+    alarm: Option<Box<Alarm>>,
+    /// Told when the actor is at rest, or held.
+    waiting_for_rest: Vec<oneshot::Sender<()>>,
+    /// The actor stops when it comes to rest: it is temporary, or what is above it ends.
+    pub(super) stops_at_rest: bool,
+}
+
+impl Bond {
+    pub(super) fn to(superior: Option<Superior>) -> Self {
+        let is_temporary = |superior: &Superior| {
+            superior.supervised.supervision.restart == RestartPolicy::Temporary
+        };
+        Self {
+            stops_at_rest: superior.as_ref().is_some_and(is_temporary),
+            superior,
+            reported: (State::Idle, Epoch::NONE),
+            alarm: None,
+            waiting_for_rest: Vec::new(),
+        }
+    }
+
+    /// What the supervisor is to know of a step. Other actions are not its concern.
+    pub(super) fn raise(&mut self, action: Action) {
+        let alarm = match action {
+            Action::Cascade(due) => Alarm::Cascade(due),
+            Action::SignificantEnd => Alarm::SignificantEnd,
+            Action::Escalate(reason) => Alarm::Escalation(reason),
+            _ => return,
+        };
+        self.alarm = Some(Box::new(alarm));
+    }
+
+    /// Tells where the actor is, if that is new. Whether the actor is to stop.
+    pub(super) fn report(&mut self, id: &ConnectionId, machine: &Machine) -> bool {
+        let now = (machine.state(), machine.epoch());
+        if now == self.reported {
+            return false;
+        }
+        self.reported = now;
+        if let Some(superior) = &self.superior {
+            let ((state, epoch), id) = (now, id.clone());
+            let (serial, alarm) = (superior.serial, self.alarm.take());
+            if let Some(supervisor) = superior.reports.upgrade() {
+                supervisor.do_send(Report { id, serial, state, epoch, alarm });
+            }
+        }
+        if machine.is_settled() {
+            for waiting in self.waiting_for_rest.drain(..) {
+                let _ = waiting.send(());
+            }
+        }
+        machine.is_at_rest() && self.stops_at_rest
+    }
+
+    /// Comes when the actor is at rest, or held.
+    pub(super) fn rest(&mut self, machine: &Machine) -> oneshot::Receiver<()> {
+        let (told, wait) = oneshot::channel();
+        if machine.is_settled() {
+            let _ = told.send(());
+        } else {
+            self.waiting_for_rest.push(told);
+        }
+        wait
+    }
+
+    /// There is a new supervisor, which is to be told everything. What to do then.
+    pub(super) fn adopted(&mut self, adopt: Adopt, machine: &mut Machine) -> Option<Input> {
+        if let Some(superior) = &mut self.superior {
+            superior.supervised.restraint = adopt.restraint.clone();
+        }
+        machine.restrain(adopt.restraint);
+        self.reported = (State::Idle, Epoch::NONE);
+        if adopt.starts_again {
+            return Some(Input::Release { everything: true });
+        }
+        // The one before knew when its group was to start again.
+        self.alarm = machine.held_until().map(|due: Instant| Box::new(Alarm::Cascade(due)));
+        None
+    }
+}
