@@ -38,7 +38,7 @@ pub use message::{
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,
-    PolicyDenied, PolicyError, PolicyFileError,
+    PolicyDenied, PolicyError, PolicyFileError, RedirectRefused,
 };
 pub use protocol::{
     CloseCode, CloseFrame, HandshakeError, InvalidClose, InvalidHeader, Limits, OwnedPayload,

@@ -89,6 +89,7 @@ impl ExitClass {
             // The last two are told when a connection has given up already.
             ExitReason::Protocol(_)
             | ExitReason::PolicyDenied(_)
+            | ExitReason::Redirect { .. }
             | ExitReason::RetriesExhausted { .. }
             | ExitReason::TooManyRestarts { .. } => Self::Fatal,
         }
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
     use crate::{
         lifecycle::{AddressFailure, AddressFate, DialPhase, ProviderError, Verdict},
-        policy::{AccessPolicy, Denied, InvalidUrl},
+        policy::{AccessPolicy, Denied, InvalidUrl, RedirectRefused},
         protocol::InvalidHeader,
     };
 
@@ -228,6 +229,10 @@ mod tests {
 
     fn dial(error: DialError) -> ExitReason {
         error.into()
+    }
+
+    fn redirect(refused: RedirectRefused) -> ExitReason {
+        ExitReason::Redirect { status: 302, refused }
     }
 
     fn not_resolved(source: ResolveError) -> ExitReason {
@@ -310,6 +315,8 @@ mod tests {
             dial(DialError::Credentials(ProviderFailure::Panicked)),
             dial(DialError::Endpoint(ProviderFailure::Panicked))
             => ExitClass::Crash;
+        redirect_not_followed: redirect(RedirectRefused::Location { count: 0 }),
+            redirect(RedirectRefused::Invalid(InvalidUrl::Scheme)) => ExitClass::Fatal;
         policy_denied: ExitReason::PolicyDenied(Denied::InvalidUrl(InvalidUrl::Scheme).into()) => ExitClass::Fatal;
         handshake_404_410_426: status(404, None), status(410, None), status(426, None) => ExitClass::Fatal;
         handshake_408_425: status(408, None), status(425, None) => RETRY;

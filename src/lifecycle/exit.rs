@@ -4,7 +4,7 @@ use super::{
     AddressFailures, ProviderFailure, RefusedCredential, ResolveError, TlsFailure, Verdict,
 };
 use crate::{
-    policy::{ConnectionFailed, PolicyDenied},
+    policy::{ConnectionFailed, PolicyDenied, RedirectRefused},
     protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError},
 };
 
@@ -58,6 +58,15 @@ pub enum ExitReason {
         /// What the server answered.
         #[source]
         refusal: HandshakeError,
+    },
+    /// The server sends elsewhere, and that was not followed.
+    #[error("the server answered {status}: {refused}")]
+    Redirect {
+        /// The HTTP status.
+        status: u16,
+        /// Where to, and why it was not followed.
+        #[source]
+        refused: RedirectRefused,
     },
     /// The access policy does not allow the URL that was to be dialled, and nothing was; or it was
     /// changed ([`SetPolicy`](crate::SetPolicy)), and does not allow the connection any more.

@@ -107,7 +107,8 @@ impl Classify for ExitRules {
     fn classify(&self, exit: &ExitReason, standard: ExitClass) -> ExitClass {
         let (of, number) = match exit {
             ExitReason::ClosedByPeer(_) => (Cause::Close, exit.close_code().get()),
-            ExitReason::Handshake(HandshakeError::Status { code, .. })
+            ExitReason::Redirect { status: code, .. }
+            | ExitReason::Handshake(HandshakeError::Status { code, .. })
             | ExitReason::Unauthorized { refusal: HandshakeError::Status { code, .. }, .. } => {
                 (Cause::Status, *code)
             }

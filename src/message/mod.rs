@@ -41,8 +41,10 @@ use crate::{
 pub struct Connect {
     endpoints: Endpoints,
     subprotocols: Vec<String>,
+    subprotocol_required: bool,
     headers: Vec<Header>,
     auth: Auth,
+    redirects: u8,
 }
 
 /// What proves who connects.
@@ -66,6 +68,8 @@ impl Connect {
         Self {
             endpoints: endpoints.into(),
             subprotocols: Vec::new(),
+            subprotocol_required: false,
+            redirects: 0,
             headers: Vec::new(),
             auth: Auth::Fixed(Credentials::none()),
         }
@@ -75,6 +79,28 @@ impl Connect {
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocols.push(name.into());
+        self
+    }
+
+    /// Fails the handshake when the server picks none of the subprotocols that are offered, as
+    /// browsers do. Without it, such a server is connected to, and `Connected` tells that there is no
+    /// subprotocol. One that was not offered always fails (RFC 6455 §4.1).
+    #[must_use]
+    pub const fn require_subprotocol(mut self) -> Self {
+        self.subprotocol_required = true;
+        self
+    }
+
+    /// Follows so many redirects in one attempt; by default none are. Each hop is judged by the access
+    /// policy as the first URL was, and so is the address that it leads to. From `wss` none leads to
+    /// `ws`.
+    ///
+    /// Credentials, cookies and all other headers but `User-Agent` and `Origin` go along within the scheme,
+    /// host and port of the URL alone; subprotocols go along everywhere. The next attempt begins at the
+    /// URL again.
+    #[must_use]
+    pub const fn follow_redirects(mut self, most: u8) -> Self {
+        self.redirects = most;
         self
     }
 
@@ -120,8 +146,20 @@ impl Connect {
         let endpoints = self.endpoints.check(policy)?;
         let subprotocols =
             check_subprotocols(&self.subprotocols).map_err(ConnectError::InvalidHeaders)?;
+        let subprotocol_required = self.subprotocol_required;
+        if subprotocol_required && subprotocols.is_empty() {
+            return Err(ConnectError::InvalidHeaders(InvalidHeader::SubprotocolRequired));
+        }
         let (headers, auth) = self.check_headers().map_err(ConnectError::InvalidHeaders)?;
-        Ok(CheckedConnect { endpoints, subprotocols, headers, auth })
+        let redirects = self.redirects;
+        Ok(CheckedConnect {
+            endpoints,
+            subprotocols,
+            subprotocol_required,
+            redirects,
+            headers,
+            auth,
+        })
     }
 
     fn check_headers(&self) -> Result<(Headers, CheckedAuth), InvalidHeader> {
@@ -147,6 +185,9 @@ impl Connect {
 pub(crate) struct CheckedConnect {
     pub(crate) endpoints: CheckedEndpoints,
     pub(crate) subprotocols: Vec<String>,
+    pub(crate) subprotocol_required: bool,
+    /// Redirects that an attempt follows.
+    pub(crate) redirects: u8,
     /// What the caller adds, without the credentials.
     pub(crate) headers: Headers,
     pub(crate) auth: CheckedAuth,

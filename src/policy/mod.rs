@@ -32,6 +32,7 @@ mod path_pattern;
 mod policy_error;
 #[cfg(test)]
 mod properties;
+mod redirect;
 mod rule;
 mod special_use;
 
@@ -47,5 +48,7 @@ pub(crate) use host::is_localhost;
 pub use host::{Host, Scheme};
 pub use invalid_url::InvalidUrl;
 pub use policy_error::PolicyError;
+pub use redirect::RedirectRefused;
+pub(crate) use redirect::{Redirect, is_redirect};
 pub use rule::{Effect, Rule};
 pub use special_use::{SpecialUse, is_public};

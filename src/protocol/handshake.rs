@@ -132,7 +132,7 @@ const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 impl<'a> ResponseHead<'a> {
     /// The values of all headers of this name, without the whitespace around them.
-    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.headers
             .iter()
             .filter(move |(other, _)| other.eq_ignore_ascii_case(name))

@@ -40,6 +40,9 @@ pub enum InvalidHeader {
         /// Which one, from 1.
         number: usize,
     },
+    /// A subprotocol is required of the server, and none is offered.
+    #[error("a subprotocol is required, and none is offered: offer one, or require none")]
+    SubprotocolRequired,
     /// The header is one that the credential provider sets on every attempt.
     #[error("header {0} is set by the credential provider: give it there, or here, not in both")]
     SetByProvider(String),

@@ -63,6 +63,21 @@ impl ConnectionSpec {
         self
     }
 
+    /// Fails the handshake when the server picks none of the subprotocols that are offered; see
+    /// [`Connect::require_subprotocol`].
+    #[must_use]
+    pub fn require_subprotocol(mut self) -> Self {
+        self.connect = self.connect.require_subprotocol();
+        self
+    }
+
+    /// Follows so many redirects in one attempt; see [`Connect::follow_redirects`].
+    #[must_use]
+    pub fn follow_redirects(mut self, most: u8) -> Self {
+        self.connect = self.connect.follow_redirects(most);
+        self
+    }
+
     /// Adds a header to the handshake.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {

@@ -29,6 +29,9 @@ const RESERVED: [&str; 10] = [
 ];
 const RESERVED_PREFIXES: [&str; 2] = ["sec-", "proxy-"];
 
+/// Headers that say who we are and prove nothing.
+const HARMLESS: [&str; 2] = ["user-agent", "origin"];
+
 impl Headers {
     pub(crate) fn check(given: &[Header]) -> Result<Self, InvalidHeader> {
         let len_of = |(name, value): &Header| name.len() + value.expose_secret().len();
@@ -52,6 +55,13 @@ impl Headers {
             return Ok(self.clone());
         }
         Self::check(&[self.0.as_slice(), others.0.as_slice()].concat())
+    }
+
+    /// Those that a server may see that the caller did not choose: of the others, any may be a
+    /// credential.
+    pub(crate) fn for_strangers(&self) -> Self {
+        let may_see = |name: &str| HARMLESS.iter().any(|it| it.eq_ignore_ascii_case(name));
+        Self(self.0.iter().filter(|(name, _)| may_see(name)).cloned().collect())
     }
 
     /// Names and values, for the wire alone.
@@ -186,7 +196,24 @@ mod tests {
         assert_eq!(format!("{headers:?}"), r#"["Authorization"]"#);
     }
 
+    #[test]
+    fn strangers_see_nothing_that_could_be_a_credential() {
+        let names = ["Authorization", "Cookie", "x-m2-world-id", "x-api-key", "Referer"];
+        let given = names.iter().chain(&["user-agent", "ORIGIN"]).map(|name| (*name, "v"));
+        let headers = check(&given.collect::<Vec<_>>()).unwrap().for_strangers();
+        assert_eq!(format!("{headers:?}"), r#"["user-agent", "ORIGIN"]"#);
+    }
+
     proptest! {
+        #[test]
+        fn what_passes_as_subprotocols_can_be_written(names: Vec<String>) {
+            if let Ok(offered) = check_subprotocols(&names) {
+                let line = offered.join(", ");
+                prop_assert!(awc::http::header::HeaderValue::from_str(&line).is_ok());
+                prop_assert_eq!(line.split(", ").filter(|name| !name.is_empty()).count(), offered.len());
+            }
+        }
+
         #[test]
         fn what_passes_can_be_written(name in ".{0,12}", value in ".{0,40}") {
             if Headers::check(&[(name.clone(), value.clone().into())]).is_ok() {

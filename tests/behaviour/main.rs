@@ -17,6 +17,7 @@ mod endpoints;
 mod faults;
 mod groups;
 mod liveness;
+mod redirects;
 mod set_policy;
 mod standalone_close;
 mod standalone_connect;

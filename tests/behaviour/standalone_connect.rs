@@ -1,8 +1,8 @@
 //! `Connect` and `Reconnect` of a connection that is used alone.
 
 use wsvisor::{
-    Connect, ConnectError, Connection, Disconnect, ExitClass, GetStatus, InvalidHeader, Lifecycle,
-    LifecycleEvent, Reconnect, State, Timeouts,
+    Connect, ConnectError, Connection, Disconnect, ExitClass, ExitReason, GetStatus,
+    HandshakeError, InvalidHeader, Lifecycle, LifecycleEvent, Reconnect, State, Timeouts,
 };
 
 use crate::support::{alone, listen, ms, settings, string};
@@ -48,6 +48,30 @@ async fn the_upgrade_request_is_what_the_rfc_asks_for() {
     }
     assert_eq!(head.header("sec-websocket-key").map(str::len), Some(24));
     assert_eq!(head.header("sec-websocket-extensions"), None);
+}
+
+#[actix::test]
+async fn a_server_must_pick_a_subprotocol_where_one_is_required() {
+    let server = listen();
+    let (connection, mut events) = string();
+    let connect = || Connect::to(server.url()).subprotocol("v1").require_subprotocol();
+    connection.send(connect()).await.unwrap().unwrap();
+    server.accept().await.shake_hands().await;
+    events.expect_all(["1 ConnectionError: the opening handshake failed: …"]).await;
+    let status = connection.send(GetStatus).await.unwrap();
+    let reason = status.last_exit.unwrap();
+    assert!(matches!(reason, ExitReason::Handshake(HandshakeError::NoSubprotocol)), "{reason}");
+    assert_eq!(status.state, State::Failed);
+
+    connection.send(connect()).await.unwrap().unwrap();
+    let mut peer = server.accept().await;
+    peer.shake_hands_with("Sec-WebSocket-Protocol: v1\r\n").await;
+    events.expect_all(["2 Connected with subprotocol v1"]).await;
+
+    let (idle, _events) = string();
+    let none = Connect::to(server.url()).subprotocol("").require_subprotocol();
+    let refused = idle.send(none).await.unwrap().unwrap_err();
+    assert_eq!(refused, ConnectError::InvalidHeaders(InvalidHeader::SubprotocolRequired));
 }
 
 #[actix::test]
@@ -228,9 +252,7 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
     let mut peer = server.accept().await;
     peer.request().await;
     peer.write(format!("HTTP/1.1 302 Found\r\nLocation: {}\r\n\r\n", elsewhere.url())).await;
-    events
-        .expect_all(["1 ConnectionError: the opening handshake failed: server answered 302…"])
-        .await;
+    events.expect_all(["1 ConnectionError: the server answered 302: redirects to …"]).await;
 
     // Whoever connects to the other server first is this second, wanted, attempt.
     connection.send(Connect::to(format!("{}/wanted", elsewhere.url()))).await.unwrap().unwrap();

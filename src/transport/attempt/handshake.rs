@@ -7,10 +7,14 @@ use awc::http::{
 };
 use rand::RngExt as _;
 
-use super::{Opened, Route, within};
+use super::{
+    Opened, Route,
+    hop::{Elsewhere, Hop},
+    within,
+};
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
-    policy::CanonicalUrl,
+    policy::{CanonicalUrl, is_redirect},
     protocol::{Key, Offer, ResponseHead},
     spec::Headers,
     transport::{
@@ -21,23 +25,30 @@ use crate::{
     },
 };
 
+/// What a server answers that is there.
+pub(super) enum Answered {
+    Accepted(Opened),
+    Elsewhere(Elsewhere),
+}
+
 /// The opening handshake over `io`, within its time.
 pub(super) async fn open(
     route: &Route,
-    url: &CanonicalUrl,
+    hop: &Hop,
     credentials: &Headers,
     io: BoxedStream,
-) -> Result<Opened, ExitReason> {
+) -> Result<Answered, ExitReason> {
     let limit = route.settings.timeouts.handshake;
-    within(limit, DialPhase::Handshake, shake_hands(route, url, credentials, io)).await?
+    within(limit, DialPhase::Handshake, shake_hands(route, hop, credentials, io)).await?
 }
 
 async fn shake_hands(
     route: &Route,
-    url: &CanonicalUrl,
+    hop: &Hop,
     credentials: &Headers,
     io: BoxedStream,
-) -> Result<Opened, ExitReason> {
+) -> Result<Answered, ExitReason> {
+    let url = hop.allowed.url();
     let subprotocols = &route.asked.subprotocols;
     let key = Key::from_random(with_entropy(|rng| rng.random()));
     let mut head = request_head(url, &key, subprotocols)?;
@@ -46,7 +57,9 @@ async fn shake_hands(
         let offer = header_value(&offer.header_value())?;
         head.headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, offer);
     }
-    for (name, value) in route.asked.headers.expose().chain(credentials.expose()) {
+    let given =
+        if hop.is_trusted { &route.asked.headers } else { &route.asked.headers.for_strangers() };
+    for (name, value) in given.expose().chain(credentials.expose()) {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(unwritable)?;
         let mut value = header_value(value)?;
         value.set_sensitive(true);
@@ -65,21 +78,25 @@ async fn shake_hands(
         status: head.status.as_u16(),
         headers: &headers,
     };
+    if answer.http_11 && is_redirect(answer.status) {
+        let locations = answer.values("Location").map(<[u8]>::to_vec).collect();
+        return Ok(Answered::Elsewhere(Elsewhere { status: answer.status, locations }));
+    }
     let offer = Offer {
         key: &key,
         subprotocols,
-        subprotocol_required: false,
+        subprotocol_required: route.asked.subprotocol_required,
         #[cfg(feature = "deflate")]
         deflate: route.settings.deflate.as_deref(),
     };
     let accepted = offer.check(&answer).map_err(ExitReason::Handshake)?;
-    Ok(Opened {
+    Ok(Answered::Accepted(Opened {
         io,
         rest,
         subprotocol: accepted.subprotocol.map(Arc::from),
         #[cfg(feature = "deflate")]
         deflate: accepted.deflate,
-    })
+    }))
 }
 
 /// The upgrade request of RFC 6455 §4.1.

@@ -8,10 +8,12 @@
 //! | a stream to the server | `stream` | addresses that the policy does not allow |
 //! | TLS | `stream`, `tls` | certificates that are not trusted |
 //! | the opening handshake | `handshake`, `upgrade` | answers other than a right 101 |
+//! | redirects, each of which begins with its turn again | `hop` | those that may not be followed |
 
 mod credentials;
 mod endpoint;
 mod handshake;
+mod hop;
 mod provider;
 mod route;
 mod standing;
@@ -19,14 +21,15 @@ mod stream;
 
 use std::{future::Future, rc::Rc, time::Duration};
 
+use self::{handshake::Answered, hop::Hop};
 pub(crate) use self::{
     route::{Memory, Occasion, Opened, Route},
     standing::Standing,
 };
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
-    policy::Allowed,
     protocol::HandshakeError,
+    spec::Headers,
     supervision::{Heed, Outcome},
 };
 
@@ -39,31 +42,46 @@ pub(crate) async fn dial(
     route.standing.begin();
     let endpoint = endpoint::choose(&route, &occasion).await;
     let attempted = match endpoint {
-        Ok(allowed) => by_turns(&route, &occasion, &allowed, heed).await,
+        Ok(endpoint) => follow(&route, &occasion, Hop::first(endpoint), heed).await,
         Err(reason) => Err(reason),
     };
     route.memory.attempted.set(true);
     attempted
 }
 
+/// From the endpoint to where it sends, as far as redirects are followed.
+async fn follow(
+    route: &Route,
+    occasion: &Occasion,
+    mut hop: Hop,
+    heed: Heed,
+) -> Result<Opened, ExitReason> {
+    loop {
+        match by_turns(route, occasion, &hop, heed).await? {
+            Answered::Accepted(opened) => return Ok(opened),
+            Answered::Elsewhere(answer) => hop = hop.next(route, &answer)?,
+        }
+    }
+}
+
 /// Waits for the turn to dial this host, and tells the gate what came of it.
 async fn by_turns(
     route: &Route,
     occasion: &Occasion,
-    allowed: &Allowed,
+    hop: &Hop,
     heed: Heed,
-) -> Result<Opened, ExitReason> {
-    let Some(gate) = &route.gate else { return attempt(route, occasion, allowed).await };
+) -> Result<Answered, ExitReason> {
+    let Some(gate) = &route.gate else { return attempt(route, occasion, hop).await };
     route.standing.waits_for_turn.set(true);
-    let permit = gate.enter(&allowed.url().origin().into(), heed).await;
+    let permit = gate.enter(&hop.allowed.url().origin().into(), heed).await;
     route.standing.waits_for_turn.set(false);
-    let attempted = attempt(route, occasion, allowed).await;
+    let attempted = attempt(route, occasion, hop).await;
     permit.ended(outcome(&attempted));
     attempted
 }
 
 /// What an attempt says of the host.
-fn outcome(attempted: &Result<Opened, ExitReason>) -> Outcome {
+fn outcome(attempted: &Result<Answered, ExitReason>) -> Outcome {
     match attempted {
         Err(ExitReason::Handshake(HandshakeError::Status { code: 500..=599, .. })) => {
             Outcome::Failed
@@ -80,17 +98,23 @@ fn outcome(attempted: &Result<Opened, ExitReason>) -> Outcome {
     }
 }
 
-/// The steps towards one endpoint in their order, each within its time.
-async fn attempt(
-    route: &Route,
-    occasion: &Occasion,
-    allowed: &Allowed,
-) -> Result<Opened, ExitReason> {
-    let credentials = credentials::gather(route, occasion, allowed).await?;
+/// The steps towards one server in their order, each within its time.
+async fn attempt(route: &Route, occasion: &Occasion, hop: &Hop) -> Result<Answered, ExitReason> {
+    let allowed = &hop.allowed;
+    let credentials = if hop.is_trusted {
+        credentials::gather(route, occasion, allowed).await?
+    } else {
+        Headers::default()
+    };
     let io = stream::open(route, allowed).await?;
     let io = stream::secure(route, allowed.url(), io).await?;
-    let answer = handshake::open(route, allowed.url(), &credentials, io).await;
-    credentials::judge(route, credentials, answer)
+    let answer = handshake::open(route, hop, &credentials, io).await;
+    match answer {
+        // These say nothing of the credentials.
+        Ok(Answered::Elsewhere(_)) => answer,
+        _ if !hop.is_trusted => answer,
+        _ => credentials::judge(route, credentials, answer),
+    }
 }
 
 async fn within<T>(

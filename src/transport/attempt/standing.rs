@@ -50,6 +50,12 @@ impl Standing {
         self.waits_for_turn.set(false);
     }
 
+    /// It was sent to another URL.
+    pub(super) fn goes_on_to(&self, allowed: &Allowed) {
+        self.address.set(None);
+        self.dials(allowed);
+    }
+
     pub(super) fn dials(&self, allowed: &Allowed) {
         self.dialled.replace(Some(allowed.clone()));
     }
