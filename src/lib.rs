@@ -18,23 +18,22 @@ pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
 pub use error::{
     ChildError, ConnectError, Delivery, InvalidSpec, Refusal, SendError, StartError, UpdateError,
 };
-pub use event::{
-    FieldValue, Filter, History, Lifecycle, Overflow, Received, ReceivedBatch, Subscription,
-};
+pub use event::{History, Lifecycle, Overflow, Received, ReceivedBatch, Subscription};
 pub use lifecycle::{
-    AddressFailure, AddressFailures, AddressFate, Backoff, Classify, ConnectionId, DialError,
-    DialPhase, Epoch, ExitClass, ExitReason, ExitRules, Floor, Intensity, IntensityPer,
-    IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, LifecycleKind, Liveness, OnExceeded,
-    OutboxLimits, ProviderError, ProviderFailure, RefusedCredential, Remedy, ResolveError,
-    RestartPolicy, RetryBudget, StableAfter, State, SubscriptionId, TlsFailure, Verdict,
+    AddressFailure, AddressFailures, AddressFate, Backoff, Beat, Classify, ConnectionId, DialError,
+    DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue, Filter, Floor, Heartbeat,
+    Intensity, IntensityPer, IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, LifecycleKind,
+    Liveness, MaxAge, OnExceeded, OutboxLimits, ProviderError, ProviderFailure, RefusedCredential,
+    Remedy, ResolveError, RestartPolicy, RetryBudget, StableAfter, State, SubscriptionId,
+    TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection,
     DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation, GetStatus, MarkReady,
     PolicySet, Reconnect, RestartConnection, RestartSupervisor, SendBinary, SendJson, SendString,
-    SetPolicy, SetPolicyError, Shutdown, StartConnection, StartSupervisor, Status, Subscribe,
-    SupervisorInfo, SupervisorState, TerminateConnection, TerminateSupervisor, Unsubscribe,
-    UpdateSpec, WhichConnections, WhichSupervisors,
+    SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog, Shutdown, StartConnection,
+    StartSupervisor, Status, Subscribe, SupervisorInfo, SupervisorState, TerminateConnection,
+    TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,

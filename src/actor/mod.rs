@@ -7,6 +7,7 @@ mod builder;
 mod commands;
 mod connection;
 mod delivery;
+mod expectations;
 mod fanout;
 mod obedience;
 mod orphan;

@@ -9,14 +9,12 @@
 //! Each carries the connection's id, its epoch and a sequence number that rises by one with each
 //! event of the connection, messages included. A batch takes one number for each of its messages.
 
-mod filter;
 mod history;
 mod lane;
 mod lifecycle;
 mod received;
 mod subscription;
 
-pub use filter::{FieldValue, Filter};
 pub use history::History;
 pub(crate) use history::Ring;
 pub(crate) use lane::{Lane, Lease, MAX_BYTES, MAX_EVENTS};

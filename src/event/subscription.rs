@@ -8,8 +8,8 @@ use std::{
 
 use actix::Recipient;
 
-use super::{Filter, Lifecycle, Received, ReceivedBatch};
-use crate::lifecycle::{ConnectionId, LifecycleKind, SubscriptionId};
+use super::{Lifecycle, Received, ReceivedBatch};
+use crate::lifecycle::{ConnectionId, FieldValue, Filter, LifecycleKind, SubscriptionId};
 
 /// Who wants to know what of a connection, and what becomes of what it has no room for.
 ///
@@ -155,11 +155,7 @@ impl Subscription {
     /// Only JSON objects in which this top-level field has this value. Means nothing for lifecycle
     /// events.
     #[must_use]
-    pub fn where_field(
-        mut self,
-        name: impl Into<Box<str>>,
-        value: impl Into<super::FieldValue>,
-    ) -> Self {
+    pub fn where_field(mut self, name: impl Into<Box<str>>, value: impl Into<FieldValue>) -> Self {
         let wishes = self.wishes();
         wishes.filter = std::mem::take(&mut wishes.filter).and_field(name, value);
         self

@@ -361,7 +361,10 @@ mod tests {
             ExitReason::Judged(Verdict::PingUnanswered { misses: 1, within: Duration::ZERO }),
             ExitReason::Judged(Verdict::Silent { limit: Duration::ZERO }),
             ExitReason::Judged(Verdict::SendStalled { limit: Duration::ZERO }),
-            ExitReason::Judged(Verdict::ClockJumped { by: Duration::ZERO })
+            ExitReason::Judged(Verdict::ClockJumped { by: Duration::ZERO }),
+            ExitReason::Judged(Verdict::TooOld { age: Duration::ZERO }),
+            ExitReason::Judged(Verdict::DataStale { watchdog: "a".into(), limit: Duration::ZERO }),
+            ExitReason::Judged(Verdict::HeartbeatUnanswered { misses: 1, within: Duration::ZERO })
             => RETRY;
         panic_in_the_task: ExitReason::Crashed("boom".into()), ExitReason::ArbiterStopped => ExitClass::Crash;
     }

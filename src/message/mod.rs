@@ -2,6 +2,7 @@
 
 mod administration;
 mod explanation;
+mod liveness;
 mod set_policy;
 
 use std::{fmt, time::Duration};
@@ -12,6 +13,7 @@ use bytestring::ByteString;
 use secrecy::SecretString;
 use serde::Serialize;
 
+pub(crate) use self::liveness::Tempo;
 pub use self::{
     administration::{
         ConnectionInfo, CountConnections, Counts, DeleteConnection, DeleteSupervisor,
@@ -20,6 +22,7 @@ pub use self::{
         UpdateSpec, WhichConnections, WhichSupervisors,
     },
     explanation::Explanation,
+    liveness::{SetHeartbeat, SetWatchdog},
     set_policy::{PolicySet, SetPolicy, SetPolicyError},
 };
 use crate::{

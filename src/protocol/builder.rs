@@ -117,6 +117,11 @@ impl BatchBuilder {
         self.binary.reserve(bytes);
     }
 
+    /// The messages, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Payload<'_>> {
+        self.segments.iter().map(|segment| segment.payload(&self.text, &self.binary))
+    }
+
     /// Drops all messages.
     pub fn clear(&mut self) {
         self.freeze();

@@ -178,8 +178,8 @@ impl Settings {
             Err(InvalidSpec::ZeroLimit("outbox.messages"))
         } else if self.outbox.bytes == 0 {
             Err(InvalidSpec::ZeroLimit("outbox.bytes"))
-        } else if self.liveness.misses == 0 {
-            Err(InvalidSpec::ZeroLimit("liveness.misses"))
+        } else if let Some(limit) = self.liveness.no_misses() {
+            Err(InvalidSpec::ZeroLimit(limit))
         } else {
             self.liveness.zero().map_or(Ok(()), |limit| Err(InvalidSpec::ZeroTimeout(limit)))
         }

@@ -75,6 +75,11 @@ impl Link {
         inner.wake();
     }
 
+    /// Lets the session look at what has changed.
+    pub(crate) fn nudge(&self) {
+        self.0.borrow_mut().wake();
+    }
+
     /// Messages and bytes that wait to be encoded.
     pub(crate) fn queued(&self) -> (usize, usize) {
         let inner = self.0.borrow();

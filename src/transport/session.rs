@@ -1,4 +1,5 @@
 use std::{
+    cell::RefCell,
     io,
     pin::Pin,
     rc::Rc,
@@ -22,7 +23,7 @@ use super::{
     writer::{Farewell, Outlet, Writer},
 };
 use crate::{
-    lifecycle::{ExitReason, Order, Verdict},
+    lifecycle::{ExitReason, Order, Verdict, Vigil},
     protocol::{BatchBuilder, CloseCode, CloseFrame, Decoder, ProtocolError, Step},
     spec::Settings,
 };
@@ -84,6 +85,7 @@ impl<D: Inbound> Session<D> {
     pub(crate) fn new(
         opened: Opened,
         settings: &Arc<Settings>,
+        vigil: Option<Rc<RefCell<Vigil>>>,
         link: Rc<Link>,
         inbound: D,
     ) -> Self {
@@ -104,7 +106,7 @@ impl<D: Inbound> Session<D> {
             link,
             inbound,
             close_timeout: settings.timeouts.close,
-            vitals: Vitals::begin(settings),
+            vitals: Vitals::begin(settings, vigil),
             early: (!opened.rest.is_empty()).then(|| Box::new(opened.rest)),
             closing: None,
         }
@@ -197,6 +199,9 @@ impl<D: Inbound> Session<D> {
             return;
         }
         if self.closing.is_none() {
+            if let Some(vitals) = &self.vitals {
+                vitals.feed(batch);
+            }
             self.inbound.deliver(batch);
         } else {
             // After Disconnect nothing is delivered.
@@ -269,6 +274,8 @@ impl<D: Inbound> Session<D> {
         while let Some(vitals) = &mut self.vitals {
             match ready!(vitals.poll(cx)) {
                 Order::Ping(number) => self.writer.ping(number),
+                Order::Probe => self.writer.ping(vitals.probe()),
+                Order::Send(text) => self.writer.urgent(text),
                 Order::Report(verdict) => self.inbound.suspect(verdict),
                 Order::Close(verdict) if verdict.is_of_a_dead_transport() => {
                     return Poll::Ready(ExitReason::Judged(verdict));

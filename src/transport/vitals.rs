@@ -1,18 +1,22 @@
 //! What a session does about its liveness: one timer, pings, and the end.
 
 use std::{
+    cell::RefCell,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use rand::RngExt as _;
 use tokio::time::{Instant, Sleep};
 
+use super::entropy::with_entropy;
 use crate::{
     clock::{calendar, now},
-    lifecycle::{Liveness, Order, Pulse},
-    protocol::ControlPayload,
+    lifecycle::{Liveness, Order, Pulse, Vigil},
+    protocol::{BatchBuilder, ControlPayload},
     spec::Settings,
 };
 
@@ -20,18 +24,28 @@ use crate::{
 pub(super) struct Vitals {
     settings: Arc<Settings>,
     pulse: Pulse,
+    /// What is expected of messages. It belongs to the connection.
+    vigil: Option<Rc<RefCell<Vigil>>>,
     /// Made at the first wait, and set again when it has gone off: what is heard in between does not
     /// touch it.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Vitals {
-    pub(super) fn begin(settings: &Arc<Settings>) -> Option<Box<Self>> {
+    pub(super) fn begin(
+        settings: &Arc<Settings>,
+        vigil: Option<Rc<RefCell<Vigil>>>,
+    ) -> Option<Box<Self>> {
         let liveness = &settings.liveness;
-        (!liveness.is_off()).then(|| {
-            let pulse = Pulse::begin(liveness, now(), calendar());
-            Box::new(Self { settings: Arc::clone(settings), pulse, alarm: None })
-        })
+        if liveness.is_off() && vigil.is_none() {
+            return None;
+        }
+        if let Some(vigil) = &vigil {
+            vigil.borrow_mut().begin(now(), with_entropy(|rng| rng.random()));
+        }
+        let chance = with_entropy(|rng| rng.random());
+        let pulse = Pulse::begin(liveness, now(), calendar(), chance);
+        Some(Box::new(Self { settings: Arc::clone(settings), pulse, vigil, alarm: None }))
     }
 
     fn plan(&self) -> &Liveness {
@@ -45,6 +59,19 @@ impl Vitals {
         }
     }
 
+    /// These messages came.
+    pub(super) fn feed(&self, messages: &BatchBuilder) {
+        if let Some(vigil) = &self.vigil {
+            let (vigil, now) = (&mut *vigil.borrow_mut(), now());
+            messages.iter().for_each(|message| vigil.feed(message, now));
+        }
+    }
+
+    /// The number of a ping to send now.
+    pub(super) fn probe(&mut self) -> u32 {
+        self.pulse.probe(&self.settings.liveness, now())
+    }
+
     /// A pong came: how long it took, where it answers our latest ping.
     pub(super) fn pong(&self, payload: &ControlPayload) -> Option<Duration> {
         let number = number_in(payload)?;
@@ -55,6 +82,9 @@ impl Vitals {
     pub(super) fn hold(&mut self, held: bool) {
         if self.pulse.is_held() != held {
             self.pulse.hold(held, now());
+            if let Some(vigil) = &self.vigil {
+                vigil.borrow_mut().hold(held, now());
+            }
         }
     }
 
@@ -80,7 +110,7 @@ impl Vitals {
             {
                 return Poll::Pending;
             }
-            if let Some(order) = self.pulse.next(&self.settings.liveness, now(), calendar()) {
+            if let Some(order) = self.next() {
                 return Poll::Ready(order);
             }
             let due = ready!(self.due());
@@ -96,7 +126,14 @@ impl Vitals {
     }
 
     fn due(&self) -> Poll<Instant> {
-        self.pulse.due(self.plan()).map_or(Poll::Pending, |due| Poll::Ready(due.into()))
+        let expected = self.vigil.as_ref().and_then(|vigil| vigil.borrow().due());
+        let due = [self.pulse.due(self.plan()), expected].into_iter().flatten().min();
+        due.map_or(Poll::Pending, |due| Poll::Ready(due.into()))
+    }
+
+    fn next(&mut self) -> Option<Order> {
+        let order = self.pulse.next(&self.settings.liveness, now(), calendar());
+        order.or_else(|| self.vigil.as_ref().and_then(|vigil| vigil.borrow_mut().next(now())))
     }
 }
 

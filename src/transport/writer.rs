@@ -26,6 +26,8 @@ pub(super) struct Writer {
     backlog: Vec<u8>,
     taken: usize,
     pongs: Vec<ControlPayload>,
+    /// Messages that go before those that wait.
+    urgent: Vec<String>,
     /// The number of the ping that is due.
     ping: Option<u32>,
     unflushed: bool,
@@ -92,6 +94,11 @@ impl Writer {
         self.ping = Some(number);
     }
 
+    /// Sends a text message before any that waits.
+    pub(super) fn urgent(&mut self, text: String) {
+        self.urgent.push(text);
+    }
+
     /// Whether bytes are left that the socket did not take, and whether it took any since this was
     /// asked last.
     pub(super) fn progress(&mut self) -> (bool, bool) {
@@ -136,6 +143,9 @@ impl Writer {
         }
         if let Some(number) = self.ping.take() {
             encode_frame(out, OpCode::Ping, &ping_payload(number), masking_key());
+        }
+        for text in std::mem::take(&mut self.urgent) {
+            encode_frame(out, OpCode::Text, text.as_bytes(), masking_key());
         }
         let farewell = match outlet {
             Outlet::Open => {

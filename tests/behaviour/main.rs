@@ -14,6 +14,7 @@ mod arbiters;
 mod compression;
 mod credentials;
 mod endpoints;
+mod expectations;
 mod faults;
 mod groups;
 mod liveness;

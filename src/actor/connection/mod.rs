@@ -14,6 +14,7 @@ use super::{
     bond::Bond,
     builder::ConnectionBuilder,
     clock::{calendar, now},
+    expectations::{SharedVigil, vigil},
     fanout::Fanout,
     superior::Superior,
 };
@@ -51,6 +52,7 @@ pub struct Connection {
     /// The last accepted parameters; absent until the first.
     pub(super) route: Option<Rc<Route>>,
     pub(super) fanout: Rc<RefCell<Fanout>>,
+    pub(super) vigil: SharedVigil,
     /// Of the attempt or the session.
     task: Option<tokio::task::AbortHandle>,
     /// Present while a session is up or closing.
@@ -70,6 +72,7 @@ impl Connection {
         Self {
             machine: Machine::new(superior.as_ref().map(|superior| superior.supervised.clone())),
             fanout: Rc::new(RefCell::new(fanout)),
+            vigil: vigil(&settings),
             id,
             kind,
             policy,

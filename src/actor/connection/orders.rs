@@ -6,7 +6,10 @@ use actix::Context;
 
 use super::Connection;
 use crate::{
-    actor::superior::{Adopt, Update},
+    actor::{
+        expectations::vigil,
+        superior::{Adopt, Update},
+    },
     lifecycle::Input,
 };
 
@@ -44,6 +47,7 @@ impl Connection {
     /// What runs goes on; the next attempt uses the new terms.
     pub(in crate::actor) fn update(&mut self, update: Update) {
         self.settings = update.settings;
+        self.vigil = vigil(&self.settings);
         self.set_route(update.checked);
         self.machine.update(update.supervision);
     }

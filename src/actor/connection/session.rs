@@ -27,7 +27,13 @@ impl Connection {
         let _ = self.step(Input::Opened { epoch, subprotocol }, ctx);
 
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout) };
-        let task = actix_rt::spawn(Session::new(opened, &self.settings, link, inbound));
+        let task = actix_rt::spawn(Session::new(
+            opened,
+            &self.settings,
+            self.vigil.clone(),
+            link,
+            inbound,
+        ));
         self.task = Some(task.abort_handle());
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
             connection.task = None;

@@ -1,13 +1,22 @@
 //! Whether a session is alive: several watches, each with a verdict of its own and what is to
 //! follow from it.
 
+mod age;
+mod heartbeat;
 mod pulse;
 mod verdict;
+mod vigil;
+mod watchdog;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-pub(crate) use self::pulse::{Order, Pulse};
-pub use self::verdict::Verdict;
+pub use self::{
+    age::MaxAge,
+    heartbeat::{Beat, Heartbeat},
+    verdict::Verdict,
+    watchdog::Watchdog,
+};
+pub(crate) use self::{pulse::Pulse, vigil::Vigil};
 
 /// How it is noticed that a session is dead although its socket is not closed.
 ///
@@ -17,6 +26,9 @@ pub use self::verdict::Verdict;
 /// | silence | whatever the peer sends | [`Verdict::Silent`] | off |
 /// | stalled sends | the socket taking bytes | [`Verdict::SendStalled`] | 40 s; the connection is cut |
 /// | clock jump | – | [`Verdict::ClockJumped`] | 5 s; a ping |
+/// | [`MaxAge`] | – | [`Verdict::TooOld`] | none; the session is closed |
+/// | [`Watchdog`] | messages of its own | [`Verdict::DataStale`] | none; to be reported |
+/// | [`Heartbeat`] | the answer of the application | [`Verdict::HeartbeatUnanswered`] | none; the session is closed |
 ///
 /// So a half-open connection is noticed within twice the interval of the pings. Pings go out at their
 /// times also while a subscriber holds the socket back; what only the unread socket can tell is not
@@ -39,7 +51,7 @@ pub use self::verdict::Verdict;
 ///     .silence(Duration::from_secs(60), Remedy::Report);
 /// let settings = Settings::default().liveness(liveness);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Liveness {
     pub(crate) ping: Option<Duration>,
     pub(crate) pong_within: Duration,
@@ -47,6 +59,36 @@ pub struct Liveness {
     pub(crate) silence: Option<(Duration, Remedy)>,
     pub(crate) send_stall: Option<Duration>,
     pub(crate) clock_jump: Option<(Duration, Remedy)>,
+    pub(crate) max_age: Option<MaxAge>,
+    pub(crate) watchdogs: Vec<Watchdog>,
+    pub(crate) heartbeat: Option<Box<Heartbeat>>,
+}
+
+/// What is to be done about a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Send a ping with this number.
+    Ping(u32),
+    /// Send a ping, whatever its number.
+    Probe,
+    /// Send this text before all that waits.
+    Send(String),
+    /// Tell the subscribers.
+    Report(Verdict),
+    /// End the session.
+    Close(Verdict),
+}
+
+/// A judgement that comes later than this after its time was kept from coming: by a blocked thread,
+/// or by a machine that slept.
+const LATE: Duration = Duration::from_secs(1);
+
+/// So long a wait never ends.
+const FAR: Duration = Duration::from_hours(24 * 365);
+
+/// `wait` after `time`, in a year at most.
+fn after(time: Instant, wait: Duration) -> Instant {
+    time + wait.min(FAR)
 }
 
 /// What follows from a verdict.
@@ -72,6 +114,9 @@ impl Default for Liveness {
             silence: None,
             send_stall: Some(Duration::from_secs(40)),
             clock_jump: Some((Duration::from_secs(5), Remedy::Ping)),
+            max_age: None,
+            watchdogs: Vec::new(),
+            heartbeat: None,
         }
     }
 }
@@ -87,6 +132,9 @@ impl Liveness {
             silence: None,
             send_stall: None,
             clock_jump: None,
+            max_age: None,
+            watchdogs: Vec::new(),
+            heartbeat: None,
         }
     }
 
@@ -155,9 +203,35 @@ impl Liveness {
         self
     }
 
+    /// Sets how old a session may become.
+    #[must_use]
+    pub const fn max_age(mut self, max_age: MaxAge) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// Watches over data of the sessions, which pongs do not feed.
+    #[must_use]
+    pub fn watch(mut self, watchdog: Watchdog) -> Self {
+        self.watchdogs.push(watchdog);
+        self
+    }
+
+    /// Sends a message of the application's at each interval.
+    #[must_use]
+    pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.heartbeat = Some(Box::new(heartbeat));
+        self
+    }
+
     /// Whether there is anything to watch.
     pub(crate) const fn is_off(&self) -> bool {
-        self.ping.is_none() && self.silence.is_none() && self.send_stall.is_none()
+        self.ping.is_none()
+            && self.silence.is_none()
+            && self.send_stall.is_none()
+            && self.max_age.is_none()
+            && self.watchdogs.is_empty()
+            && self.heartbeat.is_none()
     }
 
     /// Which of the limits is zero.
@@ -168,8 +242,29 @@ impl Liveness {
             (self.silence.map(|(limit, _)| limit), "liveness.silence"),
             (self.send_stall, "liveness.send_stall"),
             (self.clock_jump.map(|(least, _)| least), "liveness.clock_jump"),
+            (self.max_age.map(|max_age| max_age.age), "liveness.max_age"),
+            (
+                self.heartbeat.as_ref().and_then(|heartbeat| heartbeat.every),
+                "liveness.heartbeat.every",
+            ),
+            (
+                self.heartbeat.as_ref().and_then(|heartbeat| heartbeat.within),
+                "liveness.heartbeat.within",
+            ),
+            (self.watchdogs.iter().map(|watchdog| watchdog.limit).min(), "liveness.watch"),
         ];
         let is_zero = |limit: &Option<Duration>| limit.is_some_and(|limit| limit.is_zero());
         limits.into_iter().find(|(limit, _)| is_zero(limit)).map(|(_, name)| name)
+    }
+
+    /// Which of the counts is zero.
+    pub(crate) fn no_misses(&self) -> Option<&'static str> {
+        if self.misses == 0 {
+            Some("liveness.misses")
+        } else if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.misses == 0) {
+            Some("liveness.heartbeat.misses")
+        } else {
+            None
+        }
     }
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Liveness, Remedy, Verdict};
+use super::{LATE, Liveness, Order, Remedy, Verdict, after};
 
 /// What is known of one session's liveness.
 ///
@@ -23,27 +23,16 @@ pub(crate) struct Pulse {
     /// A late judgement was put off already.
     excused: bool,
     looked: (Instant, SystemTime),
+    /// When the session is too old, and when it began.
+    old_at: Option<Instant>,
+    began: Instant,
 }
-
-/// What is to be done about a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Send a ping with this number.
-    Ping(u32),
-    /// Tell the subscribers.
-    Report(Verdict),
-    /// End the session.
-    Close(Verdict),
-}
-
-/// A judgement that comes later than this after its time was kept from coming: by a blocked thread,
-/// or by a machine that slept.
-const LATE: Duration = Duration::from_secs(1);
 
 impl Pulse {
-    pub(crate) fn begin(plan: &Liveness, now: Instant, calendar: SystemTime) -> Self {
+    /// `chance` is a random number from 0 to below 1.
+    pub(crate) fn begin(plan: &Liveness, now: Instant, calendar: SystemTime, chance: f64) -> Self {
         Self {
-            next_ping: plan.ping.map(|interval| now + interval),
+            next_ping: plan.ping.map(|interval| after(now, interval)),
             asked: None,
             latest: 0,
             pinged: now,
@@ -53,6 +42,8 @@ impl Pulse {
             silence_told: false,
             excused: false,
             looked: (now, calendar),
+            old_at: plan.max_age.map(|max_age| after(now, max_age.drawn(chance))),
+            began: now,
         }
     }
 
@@ -109,7 +100,7 @@ impl Pulse {
 
     /// When [`next`](Self::next) is to be asked.
     pub(crate) fn due(&self, plan: &Liveness) -> Option<Instant> {
-        [self.next_ping, self.judges_at(plan)].into_iter().flatten().min()
+        [self.next_ping, self.judges_at(plan), self.old_at].into_iter().flatten().min()
     }
 
     fn judges_at(&self, plan: &Liveness) -> Option<Instant> {
@@ -120,17 +111,17 @@ impl Pulse {
     fn missed_at(&self, plan: &Liveness) -> Option<Instant> {
         // A ping that waits for the socket was not sent.
         let asked = self.asked.filter(|_| !self.held && self.stalled.is_none())?;
-        let more = plan.ping.unwrap_or_default() * plan.misses.saturating_sub(1);
-        Some(asked + more + plan.pong_within)
+        let more = plan.ping.unwrap_or_default().saturating_mul(plan.misses.saturating_sub(1));
+        Some(after(asked, more.saturating_add(plan.pong_within)))
     }
 
     fn silent_at(&self, plan: &Liveness) -> Option<Instant> {
         let (limit, _) = plan.silence?;
-        (!self.held && !self.silence_told).then(|| self.heard + limit)
+        (!self.held && !self.silence_told).then(|| after(self.heard, limit))
     }
 
     fn stalled_at(&self, plan: &Liveness) -> Option<Instant> {
-        Some(self.stalled? + plan.send_stall?)
+        Some(after(self.stalled?, plan.send_stall?))
     }
 
     /// What to do at this time. To be asked until there is nothing more to do.
@@ -163,7 +154,14 @@ impl Pulse {
             self.silence_told = true;
             return Some(self.follow(remedy, Verdict::Silent { limit }, plan, now));
         }
-        Some(self.ping(plan, now))
+        if let Some(max_age) = plan.max_age
+            && is_due(self.old_at)
+        {
+            self.old_at = None;
+            let age = now.saturating_duration_since(self.began);
+            return Some(self.follow(max_age.remedy, Verdict::TooOld { age }, plan, now));
+        }
+        is_due(self.next_ping).then(|| self.ping(plan, now))
     }
 
     fn follow(&mut self, remedy: Remedy, verdict: Verdict, plan: &Liveness, now: Instant) -> Order {
@@ -174,6 +172,12 @@ impl Pulse {
         }
     }
 
+    /// Asks the peer now: the number of the ping.
+    pub(crate) fn probe(&mut self, plan: &Liveness, now: Instant) -> u32 {
+        self.ping(plan, now);
+        self.latest
+    }
+
     fn ping(&mut self, plan: &Liveness, now: Instant) -> Order {
         self.latest = self.latest.wrapping_add(1);
         self.pinged = now;
@@ -181,8 +185,8 @@ impl Pulse {
         self.next_ping = plan.ping.map(|interval| match self.next_ping {
             Some(planned) if planned > now => planned,
             // In step with those before, and without those that were missed.
-            Some(planned) if planned + interval > now => planned + interval,
-            _ => now + interval,
+            Some(planned) if after(planned, interval) > now => after(planned, interval),
+            _ => after(now, interval),
         });
         Order::Ping(self.latest)
     }
@@ -193,7 +197,7 @@ impl Pulse {
         self.asked = None;
         self.heard = now;
         self.stalled = self.stalled.map(|_| now);
-        self.next_ping = plan.ping.map(|interval| now + interval);
+        self.next_ping = plan.ping.map(|interval| after(now, interval));
         self.ping(plan, now)
     }
 

@@ -17,7 +17,7 @@ struct Patient {
 impl Patient {
     fn new(plan: Liveness) -> Self {
         let began = (Instant::now(), SystemTime::now());
-        let pulse = Pulse::begin(&plan, began.0, began.1);
+        let pulse = Pulse::begin(&plan, began.0, began.1, 0.5);
         Self { plan, pulse, began, slept: Duration::ZERO }
     }
 
@@ -200,6 +200,18 @@ fn a_calendar_that_is_set_back_or_creeps_means_nothing() {
     patient.began.1 -= s(1_000);
     assert_eq!(patient.look(s(15)), []);
     assert_eq!(patient.due(), Some(s(20)));
+}
+
+#[test]
+fn a_session_that_is_too_old_is_told_or_closed() {
+    let max_age = super::super::MaxAge::of(s(100)).jitter(s(20));
+    let old = |age| Verdict::TooOld { age: s(age) };
+    let mut patient = Patient::new(Liveness::off().max_age(max_age.remedy(Remedy::Report)));
+    assert_eq!(patient.look(s(90)), [Order::Report(old(90))]);
+    assert_eq!(patient.due(), None);
+    let mut patient = Patient::new(Liveness::off().max_age(max_age));
+    assert_eq!(patient.due(), Some(s(90)));
+    assert_eq!(patient.look(s(90)), [Order::Close(old(90))]);
 }
 
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What a watch over a session found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +29,28 @@ pub enum Verdict {
     ClockJumped {
         /// By this much.
         by: Duration,
+    },
+    /// The session is as old as it may become.
+    #[error("it is {age:?} old")]
+    TooOld {
+        /// Its age.
+        age: Duration,
+    },
+    /// A watchdog was not fed.
+    #[error("no data for the watchdog {watchdog} for {limit:?}")]
+    DataStale {
+        /// Which one.
+        watchdog: Arc<str>,
+        /// For this long.
+        limit: Duration,
+    },
+    /// The application's heartbeats were not answered.
+    #[error("{misses} heartbeats in a row were not answered within {within:?}")]
+    HeartbeatUnanswered {
+        /// Beats that no answer followed.
+        misses: u32,
+        /// How long each was waited for.
+        within: Duration,
     },
 }
 

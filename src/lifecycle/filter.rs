@@ -106,8 +106,19 @@ impl Filter {
             && self.test.as_ref().is_none_or(|test| test(message))
     }
 
+    /// The integer in this top-level field of a JSON object.
+    pub(super) fn integer(message: Payload<'_>, name: &str) -> Option<i64> {
+        let mut found = None;
+        look(message, name, |value| {
+            if let Scalar::Integer(number) = value {
+                found = i64::try_from(number).ok();
+            }
+        });
+        found
+    }
+
     /// Only messages of this type from now on.
-    pub(super) fn restrict_to_text(&mut self, text: bool) {
+    pub(crate) fn restrict_to_text(&mut self, text: bool) {
         self.type_of = Some(if text { MessageType::Text } else { MessageType::Binary });
     }
 
@@ -169,35 +180,35 @@ impl From<()> for FieldValue {
 }
 
 fn has_field(message: Payload<'_>, name: &str, value: &Scalar<'_>) -> bool {
-    let bytes = match message {
-        Payload::Text(text) => text.as_bytes(),
-        Payload::Binary(bytes) => bytes,
-    };
-    let mut found = false;
-    let look = Look { name, value, found: &mut found };
+    let mut is_it = false;
+    look(message, name, |found| is_it = found == *value);
+    is_it
+}
+
+/// Shows a top-level field of a JSON object, if there is one.
+fn look(message: Payload<'_>, name: &str, found: impl FnMut(Scalar<'_>)) {
     // It ends early on purpose.
-    let _ = serde_json::Deserializer::from_slice(bytes).deserialize_any(look);
-    found
+    let _ = serde_json::Deserializer::from_slice(message.as_bytes())
+        .deserialize_any(Look { name, found });
 }
 
 /// Looks for a field, and ends with an error once it was seen.
-struct Look<'a> {
+struct Look<'a, F> {
     name: &'a str,
-    value: &'a Scalar<'a>,
-    found: &'a mut bool,
+    found: F,
 }
 
-impl<'de> Visitor<'de> for Look<'_> {
+impl<'de, F: FnMut(Scalar<'_>)> Visitor<'de> for Look<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(is_it) = map.next_key_seed(Is(self.name))? {
             if is_it {
-                *self.found = map.next_value_seed(ScalarSeed)? == *self.value;
+                (self.found)(map.next_value_seed(ScalarSeed)?);
                 return Err(A::Error::custom("seen"));
             }
             map.next_value::<IgnoredAny>()?;
@@ -322,6 +333,16 @@ mod tests {
         assert!(has("n", ().into()) && has("t", true.into()) && has("i", (-3).into()));
         assert!(has("u", u64::MAX.into()) && has("s", "".into()));
         assert!(!has("f", 1.into()) && !has("t", false.into()) && !has("x", ().into()));
+    }
+
+    #[test]
+    fn finds_integers() {
+        let of = |text| Filter::integer(Payload::Text(text), "s");
+        assert_eq!(of(r#"{"op":0,"s":42,"d":{"s":7}}"#), Some(42));
+        assert_eq!(of(r#"{"s":-1}"#), Some(-1));
+        for none in [r#"{"s":null}"#, r#"{"s":"42"}"#, r#"{"s":18446744073709551615}"#, "{}", "s"] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 
     #[test]
