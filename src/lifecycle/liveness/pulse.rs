@@ -1,6 +1,9 @@
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    num::NonZero,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-use super::{LATE, Liveness, Order, Remedy, Verdict, after};
+use super::{FAR, LATE, Liveness, Order, Remedy, Verdict};
 
 /// What is known of one session's liveness.
 ///
@@ -8,43 +11,67 @@ use super::{LATE, Liveness, Order, Remedy, Verdict, after};
 /// that passed.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    next_ping: Option<Instant>,
+    began: Instant,
+    next_ping: Option<Mark>,
     /// When the first ping was sent after which nothing was heard.
-    asked: Option<Instant>,
-    /// The number of the latest ping, and when it was sent.
+    asked: Option<Mark>,
+    /// When the latest ping was sent, and its number.
+    pinged: Mark,
     latest: u32,
-    pinged: Instant,
-    heard: Instant,
+    heard: Mark,
     /// Since when the socket takes nothing.
-    stalled: Option<Instant>,
+    stalled: Option<Mark>,
+    /// When the session is too old.
+    old_at: Option<Mark>,
+    /// By how much the calendar was ahead of the session's time when it was looked at.
+    calendar_ahead: Duration,
     /// A subscriber holds the socket back: nothing can be heard.
     held: bool,
     silence_told: bool,
     /// A late judgement was put off already.
     excused: bool,
-    looked: (Instant, SystemTime),
-    /// When the session is too old, and when it began.
-    old_at: Option<Instant>,
-    began: Instant,
+}
+
+/// A time of a session, in nanoseconds after its beginning, from 1: sessions are many, and this is half
+/// of an `Instant`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark(NonZero<u64>);
+
+impl Mark {
+    const BEGINNING: Self = Self(NonZero::<u64>::MIN);
+
+    /// This time after another.
+    fn after(self, wait: Duration) -> Self {
+        let wait = u64::try_from(wait.min(FAR).as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(wait))
+    }
+
+    fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+    }
 }
 
 impl Pulse {
     /// `chance` is a random number from 0 to below 1.
     pub(crate) fn begin(plan: &Liveness, now: Instant, calendar: SystemTime, chance: f64) -> Self {
         Self {
-            next_ping: plan.ping.map(|interval| after(now, interval)),
+            began: now,
+            next_ping: plan.ping.map(|interval| Mark::BEGINNING.after(interval)),
             asked: None,
+            pinged: Mark::BEGINNING,
             latest: 0,
-            pinged: now,
-            heard: now,
+            heard: Mark::BEGINNING,
             stalled: None,
+            old_at: plan.max_age.map(|max_age| Mark::BEGINNING.after(max_age.drawn(chance))),
+            calendar_ahead: calendar.duration_since(UNIX_EPOCH).unwrap_or_default(),
             held: false,
             silence_told: false,
             excused: false,
-            looked: (now, calendar),
-            old_at: plan.max_age.map(|max_age| after(now, max_age.drawn(chance))),
-            began: now,
         }
+    }
+
+    fn mark(&self, time: Instant) -> Mark {
+        Mark::BEGINNING.after(time.saturating_duration_since(self.began))
     }
 
     /// Whether it matters when something is heard.
@@ -61,22 +88,23 @@ impl Pulse {
     }
 
     /// The peer sent something, whatever it is.
-    pub(crate) const fn heard(&mut self, now: Instant) {
+    pub(crate) fn heard(&mut self, now: Instant) {
         self.asked = None;
-        self.heard = now;
+        self.heard = self.mark(now);
         self.silence_told = false;
         self.excused = false;
     }
 
     /// The peer answered a ping: how long the latest one took.
     pub(crate) fn answered(&self, number: u32, now: Instant) -> Option<Duration> {
-        (number == self.latest).then(|| now.saturating_duration_since(self.pinged))
+        (number == self.latest).then(|| self.mark(now).since(self.pinged))
     }
 
     /// A subscriber holds the socket back, or no more. What could not be heard meanwhile has its whole
     /// time again.
     pub(crate) fn hold(&mut self, held: bool, now: Instant) {
         if self.held && !held {
+            let now = self.mark(now);
             self.heard = now;
             self.asked = self.asked.map(|_| now);
         }
@@ -85,7 +113,7 @@ impl Pulse {
 
     /// Bytes are left that the socket does not take, and whether it took others before them.
     pub(crate) fn wrote(&mut self, left: bool, some: bool, now: Instant) {
-        let was_stalled = self.stalled.is_some();
+        let (now, was_stalled) = (self.mark(now), self.stalled.is_some());
         self.stalled = match self.stalled {
             _ if !left => None,
             Some(since) if !some => Some(since),
@@ -100,28 +128,32 @@ impl Pulse {
 
     /// When [`next`](Self::next) is to be asked.
     pub(crate) fn due(&self, plan: &Liveness) -> Option<Instant> {
+        self.due_at(plan).map(|due| self.began + due.since(Mark::BEGINNING))
+    }
+
+    fn due_at(&self, plan: &Liveness) -> Option<Mark> {
         [self.next_ping, self.judges_at(plan), self.old_at].into_iter().flatten().min()
     }
 
-    fn judges_at(&self, plan: &Liveness) -> Option<Instant> {
+    fn judges_at(&self, plan: &Liveness) -> Option<Mark> {
         let all = [self.missed_at(plan), self.silent_at(plan), self.stalled_at(plan)];
         all.into_iter().flatten().min()
     }
 
-    fn missed_at(&self, plan: &Liveness) -> Option<Instant> {
+    fn missed_at(&self, plan: &Liveness) -> Option<Mark> {
         // A ping that waits for the socket was not sent.
         let asked = self.asked.filter(|_| !self.held && self.stalled.is_none())?;
         let more = plan.ping.unwrap_or_default().saturating_mul(plan.misses.saturating_sub(1));
-        Some(after(asked, more.saturating_add(plan.pong_within)))
+        Some(asked.after(more.saturating_add(plan.pong_within)))
     }
 
-    fn silent_at(&self, plan: &Liveness) -> Option<Instant> {
+    fn silent_at(&self, plan: &Liveness) -> Option<Mark> {
         let (limit, _) = plan.silence?;
-        (!self.held && !self.silence_told).then(|| after(self.heard, limit))
+        (!self.held && !self.silence_told).then(|| self.heard.after(limit))
     }
 
-    fn stalled_at(&self, plan: &Liveness) -> Option<Instant> {
-        Some(after(self.stalled?, plan.send_stall?))
+    fn stalled_at(&self, plan: &Liveness) -> Option<Mark> {
+        Some(self.stalled?.after(plan.send_stall?))
     }
 
     /// What to do at this time. To be asked until there is nothing more to do.
@@ -131,15 +163,16 @@ impl Pulse {
         now: Instant,
         calendar: SystemTime,
     ) -> Option<Order> {
+        let now = self.mark(now);
         if let Some(order) = self.look_at_the_calendar(plan, now, calendar) {
             return Some(order);
         }
-        self.due(plan).filter(|due| *due <= now)?;
-        let is_late = |at: Instant| now.saturating_duration_since(at) > LATE;
+        self.due_at(plan).filter(|due| *due <= now)?;
+        let is_late = |at: Mark| now.since(at) > LATE;
         if self.judges_at(plan).is_some_and(is_late) && !self.excused {
             return Some(self.ask_anew(plan, now));
         }
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let is_due = |at: Option<Mark>| at.is_some_and(|at| at <= now);
         if is_due(self.stalled_at(plan)) {
             let limit = plan.send_stall.unwrap_or_default();
             return Some(Order::Close(Verdict::SendStalled { limit }));
@@ -158,13 +191,13 @@ impl Pulse {
             && is_due(self.old_at)
         {
             self.old_at = None;
-            let age = now.saturating_duration_since(self.began);
+            let age = now.since(Mark::BEGINNING);
             return Some(self.follow(max_age.remedy, Verdict::TooOld { age }, plan, now));
         }
         is_due(self.next_ping).then(|| self.ping(plan, now))
     }
 
-    fn follow(&mut self, remedy: Remedy, verdict: Verdict, plan: &Liveness, now: Instant) -> Order {
+    fn follow(&mut self, remedy: Remedy, verdict: Verdict, plan: &Liveness, now: Mark) -> Order {
         match remedy {
             Remedy::Close => Order::Close(verdict),
             Remedy::Report => Order::Report(verdict),
@@ -174,43 +207,44 @@ impl Pulse {
 
     /// Asks the peer now: the number of the ping.
     pub(crate) fn probe(&mut self, plan: &Liveness, now: Instant) -> u32 {
-        self.ping(plan, now);
+        self.ping(plan, self.mark(now));
         self.latest
     }
 
-    fn ping(&mut self, plan: &Liveness, now: Instant) -> Order {
+    fn ping(&mut self, plan: &Liveness, now: Mark) -> Order {
         self.latest = self.latest.wrapping_add(1);
         self.pinged = now;
         self.asked.get_or_insert(now);
         self.next_ping = plan.ping.map(|interval| match self.next_ping {
             Some(planned) if planned > now => planned,
             // In step with those before, and without those that were missed.
-            Some(planned) if after(planned, interval) > now => after(planned, interval),
-            _ => after(now, interval),
+            Some(planned) if planned.after(interval) > now => planned.after(interval),
+            _ => now.after(interval),
         });
         Order::Ping(self.latest)
     }
 
     /// Everything has its whole time again, beginning with a ping.
-    fn ask_anew(&mut self, plan: &Liveness, now: Instant) -> Order {
+    fn ask_anew(&mut self, plan: &Liveness, now: Mark) -> Order {
         self.excused = true;
         self.asked = None;
         self.heard = now;
         self.stalled = self.stalled.map(|_| now);
-        self.next_ping = plan.ping.map(|interval| after(now, interval));
+        self.next_ping = plan.ping.map(|interval| now.after(interval));
         self.ping(plan, now)
     }
 
     fn look_at_the_calendar(
         &mut self,
         plan: &Liveness,
-        now: Instant,
+        now: Mark,
         calendar: SystemTime,
     ) -> Option<Order> {
-        let (clock_then, calendar_then) = std::mem::replace(&mut self.looked, (now, calendar));
+        let ahead = calendar.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ahead = ahead.saturating_sub(now.since(Mark::BEGINNING));
+        let before = std::mem::replace(&mut self.calendar_ahead, ahead);
         let (least, remedy) = plan.clock_jump?;
-        let by_calendar = calendar.duration_since(calendar_then).unwrap_or_default();
-        let by = by_calendar.saturating_sub(now.saturating_duration_since(clock_then));
+        let by = ahead.saturating_sub(before);
         if by < least {
             return None;
         }
