@@ -11,9 +11,10 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use wsvisor::{
     AccessPolicy, Backoff, Connect, Connection, ConnectionSpec, CountConnections, DeleteConnection,
-    Delivery, Disconnect, GetStatus, Kind, MarkReady, OutboxLimits, Reconnect, RestartConnection,
-    RestartPolicy, SendBinary, SendError, SendJson, SendString, Settings, StartConnection, State,
-    Status, Subscribe, Supervisor, TerminateConnection, Timeouts, Unsubscribe,
+    Delivery, Disconnect, GetStatus, Kind, Liveness, MarkReady, OutboxLimits, Reconnect,
+    RestartConnection, RestartPolicy, SendBinary, SendError, SendJson, SendString, Settings,
+    StartConnection, State, Status, Subscribe, Subscription, Supervisor, TerminateConnection,
+    Timeouts, Unsubscribe,
 };
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     plan::{Command, Home, Member},
     seat::Seat,
     watch::Watch,
-    witness::{Visitor, Witness},
+    witness::{Choosy, Visitor, Witness},
 };
 
 /// One connection of the fleet.
@@ -222,6 +223,10 @@ impl Live {
             Kind::Json => ConnectionSpec::json(self.id(), &self.url),
             Kind::String => ConnectionSpec::string(self.id(), &self.url),
         };
+        let spec = match self.choosy() {
+            Some(choosy) => spec.subscribe(choosy),
+            None => spec,
+        };
         spec.restart(restart)
             .backoff(Backoff::between(min, max).expect("the bounds are valid"))
             .stable_after(stable_after)
@@ -235,6 +240,10 @@ impl Live {
             Kind::Json => Connection::json(self.id()),
             Kind::String => Connection::string(self.id()),
         };
+        let builder = match self.choosy() {
+            Some(choosy) => builder.subscribe(choosy),
+            None => builder,
+        };
         builder
             .policy(policy())
             .settings(self.settings())
@@ -244,9 +253,25 @@ impl Live {
             .expect("the settings are valid")
     }
 
+    /// Another subscriber, which must not disturb the first.
+    fn choosy(&self) -> Option<Subscription> {
+        let (overflow, capacity) = self.member.choosy?;
+        let (name, journal) = (format!("{} choosy", self.id()), self.journal.clone());
+        let choosy = Choosy { name, journal, latest: None }.start();
+        let wanted = Subscription::to(choosy.recipient::<wsvisor::Received>());
+        Some(wanted.capacity(capacity).overflow(overflow))
+    }
+
     fn settings(&self) -> Settings {
         let messages = self.member.outbox_messages;
+        let (interval, within) = self.member.ping;
+        if self.member.subscriber_takes.is_zero() {
+            // Its pings are answered by anything, and it may be stalled for as long after that.
+            self.watch.bear_silence(&self.path(), 2 * (interval + within));
+        }
+        let liveness = Liveness::default().ping_every(interval).pong_within(within);
         Settings::default()
+            .liveness(liveness.send_stall(interval + within))
             .dialler(self.watch.clone())
             .timeouts(Timeouts { close: self.member.close_timeout, ..Timeouts::default() })
             .outbox(OutboxLimits { messages, ..OutboxLimits::default() })

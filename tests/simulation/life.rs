@@ -44,9 +44,9 @@ enum Phase {
 
 /// A message as the servers of the simulation write it: the stream's number and its place in it.
 #[derive(Deserialize)]
-struct Numbered {
-    s: u64,
-    n: u64,
+pub(crate) struct Numbered {
+    pub(crate) s: u64,
+    pub(crate) n: u64,
 }
 
 impl Life {
@@ -121,6 +121,10 @@ impl Life {
         use LifecycleEvent as E;
         self.take_seq(seq)?;
         if !self.strict {
+            return Ok(());
+        }
+        if matches!(event, E::Unsubscribed { .. } | E::Suspected { .. }) && epoch == self.epoch {
+            // They tell of somebody else, or of a session that goes on.
             return Ok(());
         }
         let before = self.phase;

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use wsvisor::{CascadeOn, Dynamic, Kind, RestartPolicy, StableAfter, Strategy};
+use wsvisor::{CascadeOn, Dynamic, Kind, Overflow, RestartPolicy, StableAfter, Strategy};
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -37,6 +37,11 @@ pub(crate) struct Member {
     pub(crate) outbox_messages: usize,
     /// How long its subscriber takes for a message.
     pub(crate) subscriber_takes: Duration,
+    /// How often a ping goes out, and how long its answer may take.
+    pub(crate) ping: (Duration, Duration),
+    /// Another subscriber, that takes long for each message and may lose some: what is lost, and how
+    /// many it may have in flight.
+    pub(crate) choosy: Option<(Overflow, usize)>,
 }
 
 /// Whose a connection is.
@@ -106,6 +111,14 @@ impl Plan {
         let members: Vec<_> = (0..rng.random_range(1..=largest))
             .map(|_| Member::draw(rng, supervisors.len(), servers))
             .collect();
+        let watches = &mut ChaCha8Rng::seed_from_u64(!seed);
+        let members: Vec<_> = members
+            .into_iter()
+            .map(|mut member: Member| {
+                member.draw_watches(watches);
+                member
+            })
+            .collect();
         let length = Duration::from_secs(rng.random_range(5..=120));
         let mut moves: Vec<_> = (0..rng.random_range(5..=80))
             .map(|_| {
@@ -147,7 +160,18 @@ impl Member {
             close_timeout: Duration::from_millis(*pick(rng, &[50, 1_000, 5_000])),
             outbox_messages: *pick(rng, &[1, 5, 1_000]),
             subscriber_takes: Duration::from_millis(*pick(rng, &[0, 0, 0, 1, 200])),
+            ping: (Duration::from_secs(20), Duration::from_secs(20)),
+            choosy: None,
         }
+    }
+
+    /// Drawn by itself, so that a seed that failed once still gives the rest of its plan.
+    fn draw_watches(&mut self, rng: &mut impl Rng) {
+        let (interval, within) = *pick(rng, &[(20, 20), (20, 20), (3, 2), (2, 5)]);
+        self.ping = (Duration::from_secs(interval), Duration::from_secs(within));
+        let overflows = [Overflow::DropNewest, Overflow::DropOldest, Overflow::Unsubscribe];
+        self.choosy =
+            rng.random_ratio(1, 2).then(|| (*pick(rng, &overflows), *pick(rng, &[1, 2, 10, 100])));
     }
 }
 

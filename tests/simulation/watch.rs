@@ -6,9 +6,13 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 use wsvisor::{BoxedStream, Dialler, Dialling, Target, testing::Network};
 
 use crate::journal::Journal;
@@ -27,6 +31,8 @@ struct Sockets {
     live: BTreeMap<String, usize>,
     /// Homes that were shut down.
     closed: BTreeSet<String>,
+    /// How long a peer may be silent before its session has to be given up, by path.
+    patience: BTreeMap<String, Duration>,
     /// Paths whose next dial panics, as a dialler with a bug does.
     crashing: BTreeSet<String>,
 }
@@ -59,6 +65,12 @@ impl Watch {
 
     pub(crate) fn crash_next(&self, path: &str) {
         lock(&self.sockets).crashing.insert(path.to_owned());
+    }
+
+    /// From now on, no stream of this path lives on for longer than this after its peer was heard last
+    /// (I10).
+    pub(crate) fn bear_silence(&self, path: &str, limit: Duration) {
+        lock(&self.sockets).patience.insert(path.to_owned(), limit);
     }
 
     fn enter(&self, path: &str) -> Ticket {
@@ -96,15 +108,33 @@ impl Dialler for Watch {
             let crashes = lock(&self.sockets).crashing.remove(path);
             assert!(!crashes, "told to panic");
             let stream = self.network.dial(target).await?;
-            Ok(Box::new(Counted { stream, _ticket: ticket }) as BoxedStream)
+            let patience = lock(&self.sockets).patience.get(path).copied();
+            let (journal, heard) = (self.journal.clone(), Instant::now());
+            Ok(Box::new(Counted { stream, ticket, patience, heard, journal }) as BoxedStream)
         })
     }
 }
 
 struct Counted {
     stream: BoxedStream,
-    _ticket: Ticket,
+    ticket: Ticket,
+    patience: Option<Duration>,
+    heard: Instant,
+    journal: Journal,
 }
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let (path, silent) = (&self.ticket.path, self.heard.elapsed());
+        // The opening handshake has a time-out of its own, and so has the closing one.
+        let is_borne = self.patience.is_none_or(|limit| silent <= limit + 2 * OTHERS);
+        self.journal
+            .check(is_borne, format_args!("{path} lived on after {silent:?} of silence (I10)"));
+    }
+}
+
+/// What an opening or a closing handshake takes at most.
+const OTHERS: Duration = Duration::from_secs(10);
 
 impl AsyncRead for Counted {
     fn poll_read(
@@ -112,7 +142,12 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.heard = Instant::now();
+        }
+        read
     }
 }
 

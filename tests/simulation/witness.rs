@@ -6,7 +6,10 @@ use actix::prelude::*;
 use tokio::time::Instant;
 use wsvisor::{Lifecycle, Received};
 
-use crate::{journal::Journal, life::Life};
+use crate::{
+    journal::Journal,
+    life::{Life, Numbered},
+};
 
 /// Hears all of one connection's life.
 pub(crate) struct Witness {
@@ -50,6 +53,42 @@ impl Handler<Received> for Witness {
         if !self.takes.is_zero() {
             ctx.wait(tokio::time::sleep(self.takes).into_actor(self));
         }
+    }
+}
+
+/// A subscriber that is slow and may lose messages: what it is told of its losses has to be exact.
+pub(crate) struct Choosy {
+    pub(crate) name: String,
+    pub(crate) journal: Journal,
+    /// The latest: its place among all events, the stream that it came from, and its place there.
+    pub(crate) latest: Option<(u64, u64, u64)>,
+}
+
+impl Actor for Choosy {
+    type Context = Context<Self>;
+}
+
+impl Handler<Received> for Choosy {
+    type Result = ();
+
+    fn handle(&mut self, message: Received, ctx: &mut Context<Self>) {
+        let Self { name, journal, .. } = self;
+        let (seq, lagged) = (message.seq, message.lagged());
+        if let Ok(Numbered { s, n }) = message.json() {
+            if let Some((before, stream, place)) = self.latest {
+                journal
+                    .check(before < seq, format_args!("{name}: event {seq} after {before} (I9)"));
+                let lost = n.checked_sub(place + 1);
+                journal.check(
+                    stream != s || lost == Some(lagged),
+                    format_args!(
+                        "{name}: message {n} after {place} of stream {s}, and {lagged} lost"
+                    ),
+                );
+            }
+            self.latest = Some((seq, s, n));
+        }
+        ctx.wait(tokio::time::sleep(Duration::from_millis(70)).into_actor(self));
     }
 }
 
