@@ -5,20 +5,21 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail};
 use lexopt::{Arg, Parser, ValueExt as _};
 
-use crate::{effort::Effort, scale::Scale, task::Task};
+use crate::{effort::Effort, recovery::Fleets, scale::Scale, task::Task};
 
 pub(crate) const USAGE: &str = "\
 Measures wsvisor beside other WebSocket clients.
 
 Usage: cargo run --release -p wsvisor-bench -- [benchmark ...] [options]
 
-Benchmarks (default: all but the last two):
+Benchmarks (default: all but the last three):
   inbound       processor time on the client for each message of a flood towards it
   outbound      processor time for each message that it sends
   echo          round trips: latency and processor time
   connect       processor time for each connection that is opened
   fanout        processor time for each subscriber of one connection
   idle          memory for each idle connection
+  recovery      how fleets of 1,000 and 10,000 come back after their server was killed
   scale         19,000 connections over sockets, and 100,000 in memory
   instructions  instructions on the hot paths, counted by callgrind, against
                 benches/instructions.json; ends with an error when one has grown
@@ -30,6 +31,8 @@ Options:
   --processes N, --connections N, --seconds N
                 of `scale`: processes side by side (default 1), connections of each over
                 sockets (19000), and how long they are watched (600)
+  --keep FOLDER of `recovery`: writes recovery.jsonl and recovery.svg there;
+                --connections N chooses one fleet
   --update      take the counted instructions as those to hold from now on";
 
 /// What to do.
@@ -37,6 +40,7 @@ Options:
 pub(crate) enum Command {
     Help,
     Run(Vec<Benchmark>, Effort),
+    Recovery(Fleets),
     Scale(Scale),
     Instructions {
         update: bool,
@@ -78,7 +82,7 @@ impl FromStr for Benchmark {
 
 pub(crate) fn parse() -> Result<Command> {
     let (mut rounds, mut quick, mut update) = (None, false, false);
-    let mut scale = Scale::default();
+    let (mut scale, mut fleets) = (Scale::default(), Fleets::default());
     let mut names = Vec::new();
     let mut arguments = Parser::from_env();
     while let Some(argument) = arguments.next()? {
@@ -90,7 +94,11 @@ pub(crate) fn parse() -> Result<Command> {
             Arg::Value(name) => names.push(name.string()?),
             Arg::Long("rounds") => rounds = Some(arguments.value()?.parse()?),
             Arg::Long("processes") => scale.processes = arguments.value()?.parse()?,
-            Arg::Long("connections") => scale.connections = arguments.value()?.parse()?,
+            Arg::Long("connections") => {
+                scale.connections = arguments.value()?.parse()?;
+                fleets.connections = vec![scale.connections];
+            }
+            Arg::Long("keep") => fleets.folder = Some(arguments.value()?.string()?),
             Arg::Long("seconds") => scale.seconds = arguments.value()?.parse()?,
             Arg::Long("quick") => quick = true,
             Arg::Long("update") => update = true,
@@ -104,11 +112,15 @@ pub(crate) fn parse() -> Result<Command> {
     if names == ["instructions"] {
         return Ok(Command::Instructions { update });
     }
+    if names == ["recovery"] {
+        return Ok(Command::Recovery(fleets));
+    }
     if names == ["scale"] {
         return Ok(Command::Scale(scale));
     }
-    if names.iter().any(|name| name == "instructions" || name == "scale") || update {
-        bail!("`scale` and `instructions` run alone, and only the latter takes --update");
+    let alone = ["recovery", "scale", "instructions"];
+    if names.iter().any(|name| alone.contains(&name.as_str())) || update {
+        bail!("recovery, scale and instructions run alone, and only the last takes --update");
     }
     let benchmarks: Vec<_> = names.iter().map(|name| name.parse()).collect::<Result<_>>()?;
     let all = benchmarks.is_empty();

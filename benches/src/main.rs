@@ -22,6 +22,7 @@ mod instructions;
 mod message;
 mod outbound;
 mod process;
+mod recovery;
 mod report;
 mod rounds;
 mod scale;
@@ -67,6 +68,7 @@ fn run(command: Command) -> Result<()> {
             }
             report::print(&reports)?;
         }
+        Command::Recovery(fleets) => report::print(&[recovery::run(&fleets)?])?,
         Command::Scale(scale) => report::print(&scale::run(scale)?)?,
         Command::Instructions { update } => instructions::run(update)?,
         Command::Task(task) => task.run()?,

@@ -4,7 +4,7 @@ use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,6 +30,8 @@ pub(crate) fn print_sample(sample: &impl Serialize) -> Result<()> {
 pub(crate) struct Server {
     child: Child,
     stdin: ChildStdin,
+    /// What it prints after its URL.
+    output: Option<BufReader<ChildStdout>>,
     url: String,
 }
 
@@ -41,13 +43,19 @@ impl Server {
         let stdin = child.stdin.take().context("the server has no stdin")?;
         let stdout = child.stdout.take().context("the server has no stdout")?;
         let mut url = String::new();
-        BufReader::new(stdout).read_line(&mut url)?;
+        let mut output = BufReader::new(stdout);
+        output.read_line(&mut url)?;
         ensure!(!url.is_empty(), "the server {service:?} did not start");
-        Ok(Self { child, stdin, url: url.trim_end().to_owned() })
+        Ok(Self { child, stdin, output: Some(output), url: url.trim_end().to_owned() })
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What it prints from now on, once.
+    pub(crate) const fn take_output(&mut self) -> Option<BufReader<ChildStdout>> {
+        self.output.take()
     }
 
     /// Tells it to send what it is to send.

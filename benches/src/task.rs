@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    connect, echo, fanout, idle, inbound, instructions, outbound, process, scale, servers,
+    connect, echo, fanout, idle, inbound, instructions, outbound, process, recovery, scale, servers,
 };
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -15,6 +15,7 @@ pub(crate) enum Task {
     Idle(idle::Plan),
     Connect(connect::Plan),
     FanOut(fanout::Plan),
+    Recovery(recovery::Plan),
     Scale(scale::Plan),
     /// A hot path and how often it is taken, for callgrind to count.
     Instructions(instructions::Path, u32),
@@ -33,6 +34,7 @@ impl Task {
             Self::Idle(plan) => process::print_sample(&plan.measure()?),
             Self::Connect(plan) => process::print_sample(&plan.measure()?),
             Self::FanOut(plan) => process::print_sample(&plan.measure()?),
+            Self::Recovery(plan) => process::print_sample(&plan.measure()?),
             Self::Scale(plan) => process::print_sample(&plan.measure()?),
             Self::Instructions(path, times) => path.take(times),
             Self::Serve(service) => servers::serve(service),

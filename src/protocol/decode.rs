@@ -235,6 +235,7 @@ impl Decoder {
         Ok(Some(header))
     }
 
+    #[cfg_attr(not(feature = "deflate"), expect(clippy::unused_self, reason = "it inflates"))]
     fn take_payload(
         &mut self,
         frame: &mut DataFrame,

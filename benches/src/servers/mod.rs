@@ -4,6 +4,7 @@ mod echo;
 mod flood;
 mod keep;
 mod metronome;
+mod mortal;
 mod sink;
 
 use std::{
@@ -17,7 +18,7 @@ use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite;
 
-use crate::{message::Shape, process::raise_file_limit};
+use crate::{message::Shape, process::raise_file_limit, recovery::Manner};
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Service {
@@ -29,6 +30,9 @@ pub(crate) enum Service {
     Echo,
     /// Sends each client a number every so many milliseconds, and answers its pings.
     Metronome(u64),
+    /// At this port or at any, takes its clients as it is told to, and writes down what it sees, so
+    /// that it may be killed.
+    Mortal(u16, Manner),
     /// Reads whatever comes, and throws it away.
     Sink,
 }
@@ -40,6 +44,7 @@ pub(crate) fn serve(service: Service) -> Result<()> {
         Service::Keep(shape) => keep::serve(shape),
         Service::Echo => echo::serve(),
         Service::Metronome(milliseconds) => metronome::serve(Duration::from_millis(milliseconds)),
+        Service::Mortal(port, manner) => mortal::serve(port, manner),
         Service::Sink => sink::serve(),
     }
 }
