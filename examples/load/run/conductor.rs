@@ -96,7 +96,8 @@ impl Conductor {
         let open_at = self.connected;
         if open_at == 0 && !self.interrupted {
             self.dismiss().await;
-            let reason = self.tally.reasons.keys().next().cloned();
+            let reasons = self.tally.reasons.iter();
+            let reason = reasons.max_by_key(|(_, times)| **times).map(|(reason, _)| reason.clone());
             let reason = reason.unwrap_or_else(|| "none answered in time".to_owned());
             return Err(RunError::NoConnection { reason });
         }
