@@ -89,7 +89,8 @@ pub enum LifecycleEvent {
     /// No further attempt: the connection was told to end, or its restart type lets it rest.
     Stopped,
     /// No further attempt, although the restart type asks for one: it would fail again, or there
-    /// were too many.
+    /// were too many. It also follows [`BackoffScheduled`](Self::BackoffScheduled), when a policy that
+    /// changes ([`SetPolicy`](crate::SetPolicy)) forbids a connection that waits.
     GaveUp {
         /// The exit that is fatal, [`RetriesExhausted`](ExitReason::RetriesExhausted), or
         /// [`TooManyRestarts`](ExitReason::TooManyRestarts).

@@ -111,4 +111,14 @@ mod tests {
         assert!(look_up("nothing.invalid").is_err());
         assert!(look_up("nul\0byte").is_err());
     }
+
+    #[tokio::test]
+    async fn so_many_lookups_are_under_way_at_most() {
+        let hanging = LOOKUPS.acquire_many(16).await.unwrap();
+        let mut lookup = SystemResolver.resolve("localhost");
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(50), &mut lookup).await;
+        assert!(waited.is_err(), "it has no thread");
+        drop(hanging);
+        assert!(lookup.await.unwrap().iter().all(IpAddr::is_loopback));
+    }
 }

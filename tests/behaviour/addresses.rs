@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wsvisor::{
-    AccessPolicy, AddressFate, ConnectionSpec, DialError, ExitClass, ExitReason, LifecycleEvent,
-    ResolveError, Settings, StartConnection, Supervisor,
+    AccessPolicy, AddressFate, ConnectError, ConnectionSpec, DialError, ExitClass, ExitReason,
+    LifecycleEvent, ResolveError, Settings, StartConnection, StartError, Supervisor,
     testing::{Lookup, Recorder, Script, connected, connection_error, gave_up, virtual_time},
 };
 
@@ -290,4 +290,69 @@ async fn the_systems_resolver_finds_and_does_not_find() {
         ),
         "{error:?}"
     );
+}
+
+/// Texts that lead to this machine or its network while a look at them tells something else.
+#[test]
+fn no_spelling_of_an_inner_address_gets_past_the_policy() {
+    virtual_time(1, async {
+        let world = World::new(["allow ws://*:*", "allow wss://*:*"], &[]);
+        let inner = ["ws://127.0.0.1", "ws://0.0.0.0", "ws://[::1]", "ws://169.254.169.254"];
+        let _listening = inner.map(|url| world.serve(url, [up()]));
+        for (index, url) in [
+            "ws://127.0.0.1",
+            "ws://2130706433",
+            "ws://0x7f000001",
+            "ws://0x7f.1",
+            "ws://0177.0.0.1",
+            "ws://127.1",
+            "ws://0",
+            "ws://0.0.0.0",
+            "ws://127.0.0.1.",
+            "ws://%31%32%37.0.0.1",
+            "ws://127。0。0。1",
+            "ws://[::1]",
+            "ws://[::]",
+            "ws://[0:0::1]",
+            "ws://[::ffff:127.0.0.1]",
+            "ws://[::ffff:7f00:1]",
+            "ws://[::ffff:a9fe:a9fe]",
+            "ws://[64:ff9b::7f00:1]",
+            "ws://[2002:7f00:1::]",
+            "ws://[fd00:ec2::254]",
+            "ws://[fe80::1]",
+            "ws://169.254.169.254",
+            "ws://2852039166",
+            "ws://[fe80::1%lo]",
+            "ws://[fe80::1%25lo]",
+            "ws://a.example@127.0.0.1",
+            r"ws://a.example\@127.0.0.1",
+            "ws://127.0.0.1#@a.example",
+            " ws://127.0.0.1",
+            "ws:127.0.0.1",
+            "ws:///127.0.0.1",
+            "ws://127.0.0.1:0",
+            "ws://a.example:80@127.0.0.1",
+            "wss+insecure://127.0.0.1",
+            "http://127.0.0.1",
+            "ws://127.0.0.1\r\n@a.example",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let spec = ConnectionSpec::string(format!("c{index}"), url);
+            let started = world.supervisor.send(StartConnection(spec)).await.unwrap();
+            assert!(
+                matches!(
+                    &started,
+                    Err(StartError::Connect {
+                        source: ConnectError::UrlBlocked(_) | ConnectError::InvalidUrl(_),
+                        ..
+                    })
+                ),
+                "{url}: {started:?}"
+            );
+        }
+        assert_eq!(inner.map(|url| world.network.dials(url)), [0; 4]);
+    });
 }
