@@ -7,6 +7,7 @@
 //! | credentials | `credentials` | headers that cannot be sent |
 //! | a stream to the server | `stream` | addresses that the policy does not allow |
 //! | TLS | `stream`, `tls` | certificates that are not trusted |
+//! | whether the policy is as before | `standing` | what has been forbidden meanwhile |
 //! | the opening handshake | `handshake`, `upgrade` | answers other than a right 101 |
 //! | redirects, each of which begins with its turn again | `hop` | those that may not be followed |
 
@@ -108,6 +109,10 @@ async fn attempt(route: &Route, occasion: &Occasion, hop: &Hop) -> Result<Answer
     };
     let io = stream::open(route, allowed).await?;
     let io = stream::secure(route, allowed.url(), io).await?;
+    // Until here nothing was said that is worth anything, and the policy may have changed meanwhile.
+    if let Some(Err(denied)) = route.standing.judge() {
+        return Err(ExitReason::PolicyDenied(denied));
+    }
     let answer = handshake::open(route, hop, &credentials, io).await;
     match answer {
         // These say nothing of the credentials.
