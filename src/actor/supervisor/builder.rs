@@ -193,7 +193,6 @@ pub(super) fn build(
         restart: supervised.supervision.restart,
         machine: Machine::new(Some(supervised)),
         bond: Bond::to(superior),
-        last_exit: None,
         stop_within,
         deadline: None,
         winding: None,

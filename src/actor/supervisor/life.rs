@@ -58,6 +58,8 @@ impl Supervisor {
         for child in self.children.in_start_order() {
             child.tell(Adopt { restraint: Arc::clone(&self.restraint), starts_again });
         }
+        let epoch = self.machine.epoch();
+        let _ = self.step(Input::Opened { epoch, subprotocol: None }, ctx);
         for child in std::mem::take(&mut self.first_children) {
             let id = child.id().clone();
             let started = match child {
@@ -69,8 +71,6 @@ impl Supervisor {
                 tracing::error!(child = %id, %error, "a child could not be started");
             }
         }
-        let epoch = self.machine.epoch();
-        let _ = self.step(Input::Opened { epoch, subprotocol: None }, ctx);
     }
 
     /// What an order from above means for the children.
@@ -172,12 +172,11 @@ impl Supervisor {
         let _ = self.step(Input::Disconnect(CloseFrame::normal()), ctx);
     }
 
-    fn note(&mut self, event: LifecycleEvent) {
+    fn note(&self, event: LifecycleEvent) {
         let id = &self.id;
         match event {
-            LifecycleEvent::Disconnected { reason, class, .. } => {
+            LifecycleEvent::Disconnected { reason, .. } => {
                 tracing::info!(supervisor = %id, "ended: {reason}");
-                self.last_exit = Some(Box::new((reason, class)));
             }
             LifecycleEvent::BackoffScheduled { delay, .. } => {
                 tracing::warn!(supervisor = %id, ?delay, "it is started again");

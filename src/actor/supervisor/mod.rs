@@ -35,8 +35,8 @@ use crate::{
     error::StartError,
     event::Subscription,
     lifecycle::{
-        ConnectionId, ExitClass, ExitReason, Input, Intensity, Machine, RestartPolicy, Restraint,
-        State, Supervised, Supervision,
+        ConnectionId, ExitClass, Input, Intensity, Machine, RestartPolicy, Restraint, State,
+        Supervised, Supervision,
     },
     policy::AccessPolicy,
     spec::{ChildSpec, ConnectionSpec, Settings},
@@ -81,7 +81,6 @@ pub struct Supervisor {
     machine: Machine,
     restart: RestartPolicy,
     bond: Bond,
-    last_exit: Option<Box<(ExitReason, ExitClass)>>,
     /// How long its children may take to stop.
     stop_within: Option<Duration>,
     /// The same, of the shutdown that is under way.
