@@ -20,12 +20,12 @@ pub use error::{
 };
 pub use event::{History, Lifecycle, Overflow, Received, ReceivedBatch, Subscription};
 pub use lifecycle::{
-    AddressFailure, AddressFailures, AddressFate, Backoff, Beat, Classify, ConnectionId, DialError,
-    DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue, Filter, Floor, Heartbeat,
-    Intensity, IntensityPer, IntensityScope, InvalidBackoff, Jitter, LifecycleEvent, LifecycleKind,
-    Liveness, MaxAge, OnExceeded, OutboxLimits, ProviderError, ProviderFailure, RefusedCredential,
-    Remedy, ResolveError, RestartPolicy, RetryBudget, StableAfter, State, SubscriptionId,
-    TlsFailure, Verdict, Watchdog,
+    AddressFailure, AddressFailures, AddressFate, Backoff, Beat, ClassRule, Classify, ConnectionId,
+    DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue, Filter, Floor,
+    Heartbeat, Intensity, IntensityPer, IntensityScope, InvalidBackoff, Jitter, LifecycleEvent,
+    LifecycleKind, Liveness, MaxAge, OnExceeded, OutboxLimits, ProviderError, ProviderFailure,
+    RefusedCredential, Remedy, ResolveError, RestartPolicy, RetryBudget, StableAfter, State,
+    SubscriptionId, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection,
@@ -52,7 +52,8 @@ pub use spec::{
     Timeouts, TokenSource,
 };
 pub use supervision::{
-    AutoShutdown, CascadeOn, DialGate, Dynamic, HostBreaker, InvalidGate, Strategy,
+    AutoShutdown, CascadeOn, DialGate, Dynamic, HostBreaker, InvalidGate, Place, Strategy,
+    WaitReason,
 };
 pub use transport::{
     BoxedStream, ByteStream, Dialler, Dialling, InvalidTls, KeyPin, Resolver, Resolving,

@@ -44,12 +44,21 @@ impl Connection {
             allowed_by: allowed.as_ref().map(|allowed| allowed.rule().to_string()),
             url: allowed.map(Allowed::into_url),
             last_class: self.last_exit.as_deref().map(|(_, class)| *class),
-            waits_for_turn: is_connecting
-                && self.route.as_ref().is_some_and(|route| route.waits_for_turn()),
+            decided_by: self
+                .last_exit
+                .as_deref()
+                .map(|(reason, class)| self.machine.rule_of(reason, *class)),
+            at_the_gate: self
+                .route
+                .as_ref()
+                .filter(|_| is_connecting)
+                .and_then(|route| route.place()),
             waits_for_group: self.machine.is_held(),
             host_is_down,
             waiting_for_host,
             attempts_left: self.machine.attempts_left(),
+            time_left: self.machine.time_left(now()),
+            restarts_left: self.machine.restarts_left(now()),
         }
     }
 }

@@ -12,6 +12,13 @@ pub trait Classify: Send + Sync + 'static {
     ///
     /// A panic in here is logged, and `standard` is used.
     fn classify(&self, exit: &ExitReason, standard: ExitClass) -> ExitClass;
+
+    /// The rule that decides about `exit`, for people, where one does
+    /// ([`Explanation`](crate::Explanation)). It holds no secret.
+    fn rule(&self, exit: &ExitReason) -> Option<String> {
+        let _ = exit;
+        None
+    }
 }
 
 /// Exceptions to the default table, by close code and HTTP status. A later rule wins over an earlier
@@ -54,16 +61,30 @@ impl ExitRules {
     /// What the peer's close with one of these codes means.
     #[must_use]
     pub fn close(self, codes: RangeInclusive<u16>, class: ExitClass) -> Self {
-        self.rule(Cause::Close, codes, class)
+        self.with(Cause::Close, codes, class)
     }
 
     /// What a handshake refused with one of these HTTP statuses means.
     #[must_use]
     pub fn status(self, statuses: RangeInclusive<u16>, class: ExitClass) -> Self {
-        self.rule(Cause::Status, statuses, class)
+        self.with(Cause::Status, statuses, class)
     }
 
-    fn rule(mut self, of: Cause, range: RangeInclusive<u16>, class: ExitClass) -> Self {
+    /// The rule for an end: the last that fits.
+    fn find(&self, exit: &ExitReason) -> Option<&ExitRule> {
+        let (of, number) = match exit {
+            ExitReason::ClosedByPeer(_) => (Cause::Close, exit.close_code().get()),
+            ExitReason::Redirect { status: code, .. }
+            | ExitReason::Handshake(HandshakeError::Status { code, .. })
+            | ExitReason::Unauthorized { refusal: HandshakeError::Status { code, .. }, .. } => {
+                (Cause::Status, *code)
+            }
+            _ => return None,
+        };
+        self.0.iter().rev().find(|rule| rule.of == of && rule.range.contains(&number))
+    }
+
+    fn with(mut self, of: Cause, range: RangeInclusive<u16>, class: ExitClass) -> Self {
         self.0.push(ExitRule { of, range, class });
         self
     }
@@ -105,17 +126,26 @@ impl ExitRules {
 
 impl Classify for ExitRules {
     fn classify(&self, exit: &ExitReason, standard: ExitClass) -> ExitClass {
-        let (of, number) = match exit {
-            ExitReason::ClosedByPeer(_) => (Cause::Close, exit.close_code().get()),
-            ExitReason::Redirect { status: code, .. }
-            | ExitReason::Handshake(HandshakeError::Status { code, .. })
-            | ExitReason::Unauthorized { refusal: HandshakeError::Status { code, .. }, .. } => {
-                (Cause::Status, *code)
-            }
-            _ => return standard,
+        self.find(exit).map_or(standard, |rule| rule.class)
+    }
+
+    fn rule(&self, exit: &ExitReason) -> Option<String> {
+        self.find(exit).map(ToString::to_string)
+    }
+}
+
+impl fmt::Display for ExitRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match self.of {
+            Cause::Close => "close",
+            Cause::Status => "status",
         };
-        let rule = self.0.iter().rev().find(|rule| rule.of == of && rule.range.contains(&number));
-        rule.map_or(standard, |rule| rule.class)
+        let (from, to) = (self.range.start(), self.range.end());
+        write!(f, "{of} {from}")?;
+        if from != to {
+            write!(f, "..={to}")?;
+        }
+        Ok(())
     }
 }
 
@@ -126,6 +156,12 @@ pub(crate) struct SharedClassify(Arc<dyn Classify>);
 impl SharedClassify {
     pub(crate) fn new(classify: impl Classify) -> Self {
         Self(Arc::new(classify))
+    }
+
+    /// The rule of the user's that decides, where one does.
+    pub(crate) fn rule(&self, exit: &ExitReason) -> Option<String> {
+        let asked = std::panic::AssertUnwindSafe(|| self.0.rule(exit));
+        std::panic::catch_unwind(asked).unwrap_or_default()
     }
 
     /// Asks the user's code, which may panic.

@@ -154,6 +154,12 @@ impl Intensity {
 pub(crate) struct Ledger(VecDeque<Instant>);
 
 impl Ledger {
+    /// Those that are within the period.
+    fn count(&self, intensity: &Intensity, now: Instant) -> usize {
+        let is_young = |at: &&Instant| now.saturating_duration_since(**at) <= intensity.period;
+        self.0.iter().filter(is_young).count()
+    }
+
     /// Records a restart, before it is made. Whether it is allowed.
     pub(crate) fn record(&mut self, intensity: &Intensity, now: Instant) -> bool {
         let is_old = |at: &Instant| now.saturating_duration_since(*at) > intensity.period;
@@ -187,6 +193,19 @@ impl Restraint {
 
     pub(crate) const fn intensity(&self) -> &Intensity {
         &self.intensity
+    }
+
+    /// Restarts that are left within the period.
+    pub(crate) fn left(&self, own: Option<&Ledger>, now: Instant) -> u32 {
+        let count = match self.intensity.per {
+            IntensityPer::Connection => own.map_or(0, |own| own.count(&self.intensity, now)),
+            IntensityPer::Supervisor => {
+                let together = self.together.lock().unwrap_or_else(PoisonError::into_inner);
+                together.count(&self.intensity, now)
+            }
+        };
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.intensity.max_restarts.saturating_sub(count)
     }
 
     /// Records the restart that an end of this class is to be followed by; `own` is the

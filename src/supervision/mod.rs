@@ -14,4 +14,5 @@ pub use breaker::HostBreaker;
 pub(crate) use breaker::Outcome;
 pub use dial_gate::{DialGate, InvalidGate};
 pub(crate) use queue::{Heed, Queue, Ticket};
+pub use queue::{Place, WaitReason};
 pub use strategy::{CascadeOn, Dynamic, Strategy};

@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, VecDeque},
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,6 +30,70 @@ pub(crate) struct Queue {
     hosts: BTreeMap<Arc<str>, Host>,
     /// Those whom a person told to dial now.
     overruling: VecDeque<(Ticket, Arc<str>)>,
+}
+
+/// Where a connection stands in the queue before the dial gate, and what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// Connections to the same host that dial before it.
+    pub ahead: usize,
+    /// What has to happen first.
+    pub reason: WaitReason,
+}
+
+/// What a connection at the dial gate waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// The host counts as down, and the next probe of it is not due.
+    HostDown {
+        /// Until that probe may begin.
+        next_probe_in: Duration,
+    },
+    /// The host counts as down, and another connection probes it now.
+    Probe,
+    /// The host asked to be left alone: `Retry-After`, or a close with 1013.
+    HostAsked {
+        /// Until it may be dialled.
+        until_in: Duration,
+    },
+    /// As many dials are under way as may be at once.
+    Concurrency {
+        /// So many.
+        dialling: usize,
+    },
+    /// As many dials have begun as may within a second.
+    Rate {
+        /// So many.
+        per_second: u32,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            WaitReason::HostDown { next_probe_in } => {
+                write!(f, "its host counts as down, and is probed in {next_probe_in:.1?}")?;
+            }
+            WaitReason::Probe => {
+                f.write_str("its host counts as down, and another connection probes it now")?;
+            }
+            WaitReason::HostAsked { until_in } => {
+                write!(f, "its host asked to be left alone for another {until_in:.1?}")?;
+            }
+            WaitReason::Concurrency { dialling } => {
+                write!(f, "{dialling} dials are under way, as many as may be at once")?;
+            }
+            WaitReason::Rate { per_second } => {
+                write!(f, "{per_second} dials a second are allowed, and the next is not yet")?;
+            }
+        }
+        match self.ahead {
+            0 => f.write_str("; it is the next to its host"),
+            ahead => write!(f, "; {ahead} to its host are before it"),
+        }
+    }
 }
 
 /// Whether what is known of the host counts.
@@ -157,6 +222,35 @@ impl Queue {
         known.map_or((false, 0), |host| (host.breaker.is_down(), host.waiting.len()))
     }
 
+    /// How many are to dial before this one, and what they all wait for; nothing where it does not wait.
+    pub(crate) fn place(&self, ticket: Ticket, now: Instant) -> Option<Place> {
+        let overruling = self.overruling.iter().position(|(waiting, _)| *waiting == ticket);
+        if let Some(ahead) = overruling {
+            return Some(Place { ahead, reason: self.own_limit() });
+        }
+        let host = self.hosts.values().find(|host| host.waiting.contains(&ticket))?;
+        let ahead = host.waiting.iter().take_while(|waiting| **waiting != ticket).count();
+        let reason = match host.breaker.allow(now) {
+            Allow::Yes => self.own_limit(),
+            Allow::NotBefore(Some(until)) if host.breaker.is_down() => {
+                WaitReason::HostDown { next_probe_in: until.saturating_duration_since(now) }
+            }
+            Allow::NotBefore(Some(until)) => {
+                WaitReason::HostAsked { until_in: until.saturating_duration_since(now) }
+            }
+            Allow::NotBefore(None) => WaitReason::Probe,
+        };
+        Some(Place { ahead, reason })
+    }
+
+    const fn own_limit(&self) -> WaitReason {
+        if self.dialling >= self.gate.concurrent {
+            WaitReason::Concurrency { dialling: self.dialling }
+        } else {
+            WaitReason::Rate { per_second: self.gate.per_second }
+        }
+    }
+
     fn host(&mut self, host: &Arc<str>) -> &mut Host {
         // A breaker that never opens, where none is wanted; it still knows of holds.
         let terms = self.breaker.unwrap_or(HostBreaker::never());
@@ -282,6 +376,44 @@ mod tests {
         assert_eq!(rig.queue.wake_at(rig.now), None);
         rig.ended(&a, Outcome::Reached);
         assert_eq!(rig.turns(), [to_a[1].0]);
+    }
+
+    #[test]
+    fn each_knows_its_place_and_what_it_waits_for() {
+        let (mut rig, a) = (Rig::new(DialGate::new(1, 10).unwrap()), host("a"));
+        let tickets = [(); 3].map(|()| rig.queue.arrive(&a, Heed::Host));
+        assert_eq!(rig.turns(), [0]);
+        let place = |rig: &Rig, ticket| rig.queue.place(ticket, rig.now);
+        assert_eq!(place(&rig, tickets[0]), None, "it was let through");
+        let reason = WaitReason::Concurrency { dialling: 1 };
+        assert_eq!(place(&rig, tickets[2]), Some(Place { ahead: 1, reason }));
+        rig.ended(&a, Outcome::Reached);
+        let reason = WaitReason::Rate { per_second: 10 };
+        assert_eq!(place(&rig, tickets[1]), Some(Place { ahead: 0, reason }));
+        rig.queue.hold(&a, Duration::from_secs(10), rig.now, &mut rig.rng);
+        let held = place(&rig, tickets[1]).unwrap();
+        assert!(
+            matches!(held.reason, WaitReason::HostAsked { until_in } if until_in.as_secs() >= 10)
+        );
+        let by_hand = rig.queue.arrive(&a, Heed::GateOnly);
+        assert_eq!(place(&rig, by_hand), Some(Place { ahead: 0, reason }));
+        assert_eq!(
+            held.to_string().split_once(" for ").unwrap().0,
+            "its host asked to be left alone"
+        );
+
+        let mut rig = Rig::new(DialGate::default());
+        for _ in 0..5 {
+            rig.queue.arrive(&a, Heed::Host);
+            rig.turns();
+            rig.ended(&a, Outcome::Failed);
+        }
+        let tickets = [(); 2].map(|()| rig.queue.arrive(&a, Heed::Host));
+        let down = place(&rig, tickets[0]).unwrap();
+        assert!(matches!(down.reason, WaitReason::HostDown { .. }), "{down}");
+        rig.wake();
+        rig.turns();
+        assert_eq!(place(&rig, tickets[1]), Some(Place { ahead: 0, reason: WaitReason::Probe }));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::{
+    cell::Cell,
     collections::HashMap,
     future::poll_fn,
     pin::Pin,
@@ -12,7 +13,7 @@ use tokio::time::Sleep;
 use super::entropy::with_entropy;
 use crate::{
     clock::now,
-    supervision::{DialGate, Heed, HostBreaker, Outcome, Queue, Ticket},
+    supervision::{DialGate, Heed, HostBreaker, Outcome, Place, Queue, Ticket},
 };
 
 /// The gate before the dials of all connections of a supervisor, on whatever thread they are.
@@ -52,12 +53,20 @@ impl Gate {
         Self(Arc::new(Mutex::new(Inner { queue, waiting: HashMap::new() })))
     }
 
-    /// Waits for the turn to dial this host, however long that takes.
-    pub(crate) async fn enter(&self, host: &Arc<str>, heed: Heed) -> Permit {
+    /// Waits for the turn to dial this host, however long that takes; `waits_with` holds its ticket
+    /// meanwhile.
+    pub(crate) async fn enter(
+        &self,
+        host: &Arc<str>,
+        heed: Heed,
+        waits_with: &Cell<Option<Ticket>>,
+    ) -> Permit {
         let ticket = self.lock().queue.arrive(host, heed);
+        waits_with.set(Some(ticket));
         let (gate, host) = (self.clone(), Arc::clone(host));
         let mut turn = Turn { gate, host, ticket, admitted: false, alarm: None };
         poll_fn(|cx| turn.poll(cx)).await;
+        waits_with.set(None);
         Permit { gate: self.clone(), host: Arc::clone(&turn.host), outcome: Outcome::Unknown }
     }
 
@@ -65,6 +74,11 @@ impl Gate {
     pub(crate) fn hold(&self, host: &Arc<str>, time: Duration) {
         let now = now();
         with_entropy(|rng| self.lock().queue.hold(host, time, now, rng));
+    }
+
+    /// Where the owner of a ticket stands, and what it waits for.
+    pub(crate) fn place(&self, ticket: Ticket) -> Option<Place> {
+        self.lock().queue.place(ticket, now())
     }
 
     /// Whether the host counts as down, and how many wait for it.

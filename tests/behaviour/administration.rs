@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wsvisor::{
-    AutoShutdown, Backoff, ConnectionSpec, CountConnections, Dialler, Dialling, Dynamic, ExitClass,
-    ExplainConnection, GetStatus, Intensity, InvalidSpec, OnExceeded, Reconnect, RestartPolicy,
-    RetryBudget, SendString, Shutdown, StartConnection, StartError, State, Strategy, Supervisor,
-    Target, TerminateConnection, UpdateError, UpdateSpec, WhichConnections,
+    AutoShutdown, Backoff, ClassRule, ConnectionSpec, CountConnections, DialGate, Dialler,
+    Dialling, Dynamic, ExitClass, ExplainConnection, GetStatus, Intensity, InvalidSpec, OnExceeded,
+    Reconnect, RestartPolicy, RetryBudget, SendString, Shutdown, StartConnection, StartError,
+    State, Strategy, Supervisor, Target, TerminateConnection, UpdateError, UpdateSpec,
+    WhichConnections,
     testing::{
         Recorder, Script, backoff_scheduled, connected, disconnected, gave_up, virtual_time,
     },
@@ -92,7 +93,9 @@ fn a_connection_explains_itself() {
         let supervisor = supervisor();
         let (spec, mut events) =
             recorded(ConnectionSpec::string("a", format!("{URL}/?key=secret")));
-        let spec = spec.retry_budget(RetryBudget::attempts(50));
+        let rules = wsvisor::ExitRules::new().close(4000..=4099, ExitClass::Fatal);
+        let budget = RetryBudget::attempts(50).elapsed(Duration::from_hours(1));
+        let spec = spec.retry_budget(budget).classify(rules);
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         for _ in 0..5 {
             events.until(backoff_scheduled()).await;
@@ -108,7 +111,9 @@ fn a_connection_explains_itself() {
             "url: ws://127.0.0.1:9/?…, by the rule `allow ws://127.0.0.1:*`",
             "last end: cannot connect: cannot open a stream to ws://127.0.0.1:9: connection refused",
             "which means: it is likely to pass (Retry)",
-            "attempts in a row that failed: 5, 45 left",
+            "as decided by the default table, row `a failed dial`",
+            "attempts in a row that failed: 5, 45 left, 3600s left",
+            "crashes within 60s: 5 of 5 left",
             "its host counts as down: one connection probes it, 0 wait",
             "next: an attempt in ",
         ] {
@@ -117,6 +122,47 @@ fn a_connection_explains_itself() {
         assert!(!text.contains("secret"), "{text}");
         let unknown = supervisor.send(ExplainConnection("b".into())).await.unwrap();
         assert_eq!(unknown.unwrap_err().to_string(), "b is not known");
+    });
+}
+
+#[test]
+fn an_explanation_names_the_rule_and_the_place_before_the_gate() {
+    virtual_time(1, async {
+        let server = listen();
+        let one = DialGate::new(1, 100).unwrap();
+        let supervisor = Supervisor::builder()
+            .policy(loopback_policy())
+            .dialler(network())
+            .dial_gate(one)
+            .start();
+        let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
+        let rules = wsvisor::ExitRules::new().close(4000..=4099, ExitClass::Fatal);
+        supervisor.send(StartConnection(spec.classify(rules))).await.unwrap().unwrap();
+        let mut peer = server.open().await;
+        peer.close(4042).await;
+        drop(peer);
+        events.until(gave_up()).await;
+        let explain =
+            async |id: &str| supervisor.send(ExplainConnection(id.into())).await.unwrap().unwrap();
+        let explanation = explain("a").await;
+        assert_eq!(explanation.decided_by, Some(ClassRule::Exception("close 4000..=4099".into())));
+        let text = explanation.to_string();
+        assert!(
+            text.contains("as decided by the connection's exit rule `close 4000..=4099`"),
+            "{text}"
+        );
+
+        // One dials, and a server that says nothing keeps two others waiting.
+        for id in ["b", "c", "d"] {
+            let spec = ConnectionSpec::string(id, server.url());
+            supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+        }
+        let _silent = server.accept().await;
+        assert_eq!(explain("b").await.at_the_gate, None, "it was let through");
+        let text = explain("d").await.to_string();
+        let expected = "next: it dials when the dial gate lets it: 1 dials are under way, as many as may \
+                        be at once; 1 to its host are before it";
+        assert!(text.contains(expected), "{text}");
     });
 }
 

@@ -1,5 +1,6 @@
 mod ending;
 mod forbidding;
+mod outlook;
 mod step;
 mod terms;
 
@@ -122,12 +123,6 @@ impl Machine {
 
     pub(crate) const fn attempt(&self) -> u32 {
         self.attempt
-    }
-
-    /// Attempts in a row that the retry budget leaves.
-    pub(crate) fn attempts_left(&self) -> Option<u32> {
-        let max = self.supervision()?.budget.max_attempts()?;
-        Some(max.saturating_sub(self.attempt))
     }
 
     /// What follows from the next end follows from these terms.

@@ -73,9 +73,8 @@ async fn by_turns(
     heed: Heed,
 ) -> Result<Answered, ExitReason> {
     let Some(gate) = &route.gate else { return attempt(route, occasion, hop).await };
-    route.standing.waits_for_turn.set(true);
-    let permit = gate.enter(&hop.allowed.url().origin().into(), heed).await;
-    route.standing.waits_for_turn.set(false);
+    let waits_with = &route.standing.ticket;
+    let permit = gate.enter(&hop.allowed.url().origin().into(), heed, waits_with).await;
     let attempted = attempt(route, occasion, hop).await;
     permit.ended(outcome(&attempted));
     attempted

@@ -14,6 +14,7 @@ use crate::{
     message::CheckedConnect,
     policy::Allowed,
     spec::{AttemptCause, CheckedEndpoints, Headers, ProviderRequest, Settings},
+    supervision::Place,
     transport::{BoxedStream, gate::Gate},
 };
 
@@ -64,9 +65,9 @@ impl Route {
         })
     }
 
-    /// An attempt is under way that the gate has not let through.
-    pub(crate) fn waits_for_turn(&self) -> bool {
-        self.standing.waits_for_turn.get()
+    /// Where the attempt that is under way stands before the gate, while that has not let it through.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.gate.as_ref()?.place(self.standing.ticket.get()?)
     }
 
     /// What a provider is told.

@@ -3,7 +3,10 @@ use std::{
     net::IpAddr,
 };
 
-use crate::policy::{AccessPolicy, Allowed, PolicyDenied};
+use crate::{
+    policy::{AccessPolicy, Allowed, PolicyDenied},
+    supervision::Ticket,
+};
 
 /// How the attempt or the session that is up stands with the access policy. It is shared with the
 /// task of the attempt, so that a policy that changes holds for the very next address.
@@ -13,8 +16,8 @@ pub(crate) struct Standing {
     dialled: RefCell<Option<Allowed>>,
     /// The address that it is connected to, where the dialler told.
     address: Cell<Option<IpAddr>>,
-    /// An attempt is under way that the gate has not let through.
-    pub(super) waits_for_turn: Cell<bool>,
+    /// Of the attempt that is under way, while the gate has not let it through.
+    pub(super) ticket: Cell<Option<Ticket>>,
 }
 
 impl Standing {
@@ -23,7 +26,7 @@ impl Standing {
             policy: RefCell::new(policy),
             dialled: RefCell::default(),
             address: Cell::default(),
-            waits_for_turn: Cell::default(),
+            ticket: Cell::default(),
         }
     }
 
@@ -47,7 +50,7 @@ impl Standing {
     pub(super) fn begin(&self) {
         self.dialled.replace(None);
         self.address.set(None);
-        self.waits_for_turn.set(false);
+        self.ticket.set(None);
     }
 
     /// It was sent to another URL.
