@@ -3,7 +3,8 @@ use std::{sync::Arc, time::Duration};
 use actix::Message;
 
 /// Turns a [`Watchdog`](crate::Watchdog) of a connection on, or off where quiet is allowed. It stays so
-/// over its sessions. Answers whether the connection has one of this name.
+/// over its sessions, until it is given another spec ([`UpdateSpec`](crate::UpdateSpec)) or loses its
+/// arbiter. Answers whether the connection has one of this name.
 ///
 /// ```
 /// use wsvisor::SetWatchdog;
