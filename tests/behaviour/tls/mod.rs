@@ -17,9 +17,9 @@ use tokio_rustls::{
     },
 };
 use wsvisor::{
-    AccessPolicy, ConnectionSpec, GetStatus, KeyPin, SendString, StartConnection, State,
-    Supervisor, Tls,
-    testing::{Peer, Server},
+    AccessPolicy, ConnectionSpec, ExitReason, GetStatus, KeyPin, RedirectRefused, SendString,
+    StartConnection, State, Supervisor, Tls,
+    testing::{Peer, Server, connection_error, gave_up},
 };
 
 use self::authority::{Authority, Issued};
@@ -59,6 +59,30 @@ async fn a_private_authority_is_trusted_when_asked() {
     peer.read_end().await;
     drop(peer);
     events.expect_all(["1 Disconnected 1000 clean…"]).await;
+}
+
+#[actix::test]
+async fn a_redirect_does_not_give_tls_up() {
+    let authority = Authority::new();
+    let server = listen();
+    let in_the_clear = network().listen("ws://127.0.0.1:4434");
+    let supervisor = supervisor();
+    let spec = spec(&server, Tls::private_ca(authority.pem()).unwrap()).follow_redirects(5);
+    let (spec, mut events) = recorded(spec.bearer_auth("canary"));
+    supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+    let acceptor = authority.issue("localhost").acceptor();
+    let stream = acceptor.accept(server.accept().await.into_stream()).await.unwrap();
+    let mut peer = Peer::over(stream);
+    peer.request().await;
+    let location = in_the_clear.url();
+    peer.write(format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n")).await;
+    let downgrade = |reason: &ExitReason| {
+        let refused = RedirectRefused::Downgrade { to: "ws://127.0.0.1:4434".parse().unwrap() };
+        matches!(reason, ExitReason::Redirect { status: 302, refused: it } if *it == refused)
+    };
+    events.expect(connection_error().epoch(1).because(downgrade)).await;
+    events.expect(gave_up().epoch(1)).await;
+    assert_eq!(network().dials(&location), 0);
 }
 
 #[actix::test]
