@@ -142,4 +142,67 @@ mod tests {
             assert_eq!(regrouping, expected, "{strategy:?}, {failed} failed");
         }
     }
+
+    /// OTP's `supervisor`, as data: its children first to last, who runs, and what it did.
+    #[derive(Default)]
+    struct Otp {
+        log: Vec<String>,
+    }
+
+    impl Otp {
+        fn terminate(&mut self, children: &[u8]) {
+            for child in children.iter().rev() {
+                self.log.push(format!("stop {child}"));
+            }
+        }
+
+        fn start(&mut self, children: &[u8]) {
+            for child in children {
+                self.log.push(format!("start {child}"));
+            }
+        }
+
+        /// `restart/2`: the child that failed has ended, and is taken out of those to be terminated.
+        fn restart(&mut self, strategy: Strategy, children: &[u8], failed: u8) {
+            let others =
+                |of: &[u8]| of.iter().copied().filter(|it| *it != failed).collect::<Vec<_>>();
+            match strategy {
+                Strategy::OneForOne | Strategy::Dynamic(_) => self.start(&[failed]),
+                Strategy::OneForAll => {
+                    self.terminate(&others(children));
+                    self.start(children);
+                }
+                Strategy::RestForOne => {
+                    // `split_child`: those from the one that failed on.
+                    let after: Vec<_> =
+                        children.iter().copied().skip_while(|it| *it != failed).collect();
+                    self.terminate(&others(&after));
+                    self.start(&after);
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        /// Groups of every size, and one failure after the other.
+        #[test]
+        fn every_failure_stops_and_starts_whom_otp_does_in_its_order(
+            strategy in 0_usize..4,
+            size in 1_u8..12,
+            failures in proptest::collection::vec(0_u8..12, 1..20),
+        ) {
+            let dynamic = Strategy::Dynamic(Dynamic::default());
+            let all = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne, dynamic];
+            let strategy = all[strategy];
+            let children: Vec<_> = (0..size).collect();
+            let (mut otp, mut ours) = (Otp::default(), Otp::default());
+            for failed in failures.into_iter().filter(|failed| *failed < size) {
+                otp.restart(strategy, &children, failed);
+                let Regrouping { stop, start } = strategy.regroup(&children, &failed);
+                ours.log.extend(stop.iter().map(|child| format!("stop {child}")));
+                ours.start(&start);
+                proptest::prop_assert_eq!(&ours.log, &otp.log, "{:?}, {} failed", strategy, failed);
+            }
+        }
+    }
 }

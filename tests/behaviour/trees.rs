@@ -10,12 +10,14 @@ use std::{
 
 use actix::Addr;
 use wsvisor::{
-    CascadeOn, Connection, ConnectionSpec, CountConnections, DeleteSupervisor, Dialler, Dialling,
-    GetStatus, Intensity, OnExceeded, SendString, Shutdown, StartConnection, StartError,
-    StartSupervisor, State, Strategy, Supervisor, SupervisorBuilder, SupervisorSpec, Target,
+    AutoShutdown, CascadeOn, ChildError, Connection, ConnectionSpec, CountConnections,
+    DeleteSupervisor, Dialler, Dialling, Dynamic, GetStatus, Intensity, OnExceeded,
+    RestartSupervisor, SendString, Shutdown, StartConnection, StartError, StartSupervisor, State,
+    Strategy, Supervisor, SupervisorBuilder, SupervisorSpec, SupervisorState, Target,
     TerminateSupervisor, WhichSupervisors,
     testing::{
-        Bug, Network, Peer, Recorder, Server, connected, disconnected, gave_up, virtual_time,
+        Bug, Network, Peer, Recorder, Server, backoff_scheduled, connected, disconnected, gave_up,
+        virtual_time,
     },
 };
 
@@ -231,5 +233,101 @@ fn a_group_that_waits_is_started_by_the_next_supervisor() {
         assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
         events.until(connected().of("a").epoch(2)).await;
         events.until(connected().of("b").epoch(2)).await;
+    });
+}
+
+/// The operations of OTP on a supervisor, in each of its states.
+#[test]
+fn a_supervisor_is_terminated_restarted_and_deleted_as_a_connection_is() {
+    virtual_time(1, async {
+        let server = listen();
+        let (top, mut events) = top(Supervisor::builder().dialler(network()));
+        let terminate = async || top.send(TerminateSupervisor("below".into())).await.unwrap();
+        let restart = async || top.send(RestartSupervisor("below".into())).await.unwrap();
+        let delete = async || top.send(DeleteSupervisor("below".into())).await.unwrap();
+        let start = async || {
+            let spec = SupervisorSpec::new("below", Supervisor::builder())
+                .child(ConnectionSpec::string("a", server.url()));
+            top.send(StartSupervisor(spec)).await.unwrap()
+        };
+        let not_found = Err(ChildError::NotFound("below".into()));
+        assert_eq!(terminate().await, not_found);
+        assert_eq!(restart().await, not_found);
+        assert_eq!(delete().await, not_found);
+
+        let below = start().await.unwrap();
+        let peer = server.open().await;
+        events.expect(connected()).await;
+        assert_eq!(start().await, Err(StartError::AlreadyStarted("below".into())));
+        assert_eq!(restart().await, Err(ChildError::Running("below".into())));
+        assert_eq!(delete().await, Err(ChildError::Running("below".into())));
+
+        drop(peer);
+        events.until(backoff_scheduled()).await;
+        assert_eq!(terminate().await, Ok(()));
+        events.until("1 Stopped…").await;
+        assert_eq!(terminate().await, Ok(()), "terminating the terminated is fine");
+        assert_eq!(start().await, Err(StartError::AlreadyPresent("below".into())));
+        events.expect_none(Duration::from_hours(1)).await;
+        assert_eq!(top.send(CountConnections).await.unwrap().supervisors, 1);
+
+        assert_eq!(restart().await, Ok(()));
+        let peer = server.open().await;
+        events.expect(connected().epoch(2)).await;
+        assert_eq!(below.send(CountConnections).await.unwrap().connected, 1, "the same address");
+        assert_eq!(top.send(WhichSupervisors).await.unwrap()[0].state, SupervisorState::Running);
+        drop(peer);
+        assert_eq!(terminate().await, Ok(()));
+        assert_eq!(delete().await, Ok(()));
+        assert_eq!(delete().await, not_found);
+        assert!(top.send(WhichSupervisors).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_tree_that_cannot_be_is_refused_by_name_and_nothing_of_it_is_started() {
+    virtual_time(1, async {
+        let server = listen();
+        let (top, _events) = top(Supervisor::builder().dialler(network()));
+        let refusal = async |spec: SupervisorSpec| {
+            top.send(StartSupervisor(spec)).await.unwrap().unwrap_err().to_string()
+        };
+        let connection = |id: &str| ConnectionSpec::string(id, server.url());
+        let tree = |builder: SupervisorBuilder| SupervisorSpec::new("tree", builder);
+        let plain = || tree(Supervisor::builder());
+        let dynamic = |dynamic| Supervisor::builder().strategy(Strategy::Dynamic(dynamic));
+
+        let twice = plain().child(connection("a")).child(connection("a"));
+        let auto = tree(dynamic(Dynamic::default()).auto_shutdown(AutoShutdown::AnySignificant));
+        let full = tree(dynamic(Dynamic::default().max_children(1)));
+        let full = full.child(connection("a")).child(connection("b"));
+        let no_time = tree(Supervisor::builder().intensity(Intensity::new(1, Duration::ZERO)));
+        let deep = plain().child(
+            SupervisorSpec::new("deep", Supervisor::builder())
+                .child(ConnectionSpec::string("blocked", "ws://blocked.test")),
+        );
+        for (spec, expected) in [
+            (twice, "the spec of tree is wrong: children: two have the id a"),
+            (
+                auto,
+                "the spec of tree is wrong: strategy: a dynamic supervisor has no auto_shutdown",
+            ),
+            (
+                full,
+                "the spec of tree is wrong: strategy: there are more children than max_children",
+            ),
+            (no_time, "the spec of tree is wrong: intensity.period is zero"),
+            (plain().significant(), "the spec of tree is wrong: significant: a permanent child"),
+            (
+                deep,
+                "the children of supervisor tree cannot start: the children of supervisor deep \
+                 cannot start: connection blocked cannot start: the URL is blocked",
+            ),
+        ] {
+            let refused = refusal(spec).await;
+            assert!(refused.starts_with(expected), "{refused}");
+        }
+        assert!(top.send(WhichSupervisors).await.unwrap().is_empty());
+        assert_eq!(network().dials(&server.url()), 0);
     });
 }

@@ -1,6 +1,6 @@
-//! Where a supervisor is found: it is started again after a bug, and has another address then.
+//! Where a supervisor is found, alone or below another one, and how it is shut down.
 
-use std::time::Duration;
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use actix::Addr;
 use wsvisor::{
@@ -13,8 +13,8 @@ use crate::{fleet::policy, plan::Plan};
 /// One supervisor of a run.
 #[derive(Clone)]
 pub(crate) enum Seat {
-    /// It stands alone.
-    Alone(Addr<Supervisor>),
+    /// It stands alone, and has had so many bugs.
+    Alone(Addr<Supervisor>, Rc<Cell<u32>>),
     /// It stands below another one, by this name.
     Below { top: Addr<Supervisor>, name: String },
 }
@@ -27,7 +27,10 @@ impl Seat {
             Supervisor::builder().policy(policy()).strategy(*strategy).cascade_on(*cascade_on)
         };
         if !*tree {
-            return strategies.iter().map(|it| Self::Alone(build(it).start())).collect();
+            return strategies
+                .iter()
+                .map(|it| Self::Alone(build(it).start(), Rc::default()))
+                .collect();
         }
         // Bugs are many here.
         let patient = Intensity::new(u32::MAX, Duration::from_secs(1));
@@ -50,7 +53,7 @@ impl Seat {
     /// Who sits there now.
     pub(crate) async fn occupant(&self) -> Addr<Supervisor> {
         match self {
-            Self::Alone(supervisor) => supervisor.clone(),
+            Self::Alone(supervisor, _) => supervisor.clone(),
             Self::Below { top, name } => {
                 let below = top.send(WhichSupervisors).await.expect("the top lives");
                 let found = below.into_iter().find(|info| info.id.as_str() == name);
@@ -59,16 +62,20 @@ impl Seat {
         }
     }
 
-    /// A bug of its own code, which only one below another survives.
+    /// A bug of its own code. One that stands alone bears five of them within a minute.
     pub(crate) async fn panic(&self) {
-        if let Self::Below { .. } = self {
-            let _ = self.occupant().await.send(Bug).await;
+        if let Self::Alone(_, bugs) = self {
+            if bugs.get() == 5 {
+                return;
+            }
+            bugs.set(bugs.get() + 1);
         }
+        let _ = self.occupant().await.send(Bug).await;
     }
 
     pub(crate) async fn shut_down(&self) -> bool {
         match self {
-            Self::Alone(supervisor) => supervisor.send(Shutdown::gracefully()).await.is_ok(),
+            Self::Alone(supervisor, _) => supervisor.send(Shutdown::gracefully()).await.is_ok(),
             Self::Below { top, name } => {
                 let terminate = TerminateSupervisor(name.as_str().into());
                 top.send(terminate).await.is_ok_and(|terminated| terminated.is_ok())
