@@ -14,7 +14,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 use wsvisor::{
-    AccessPolicy, ConnectionSpec, CountConnections, DialGate, StartConnection, Supervisor,
+    AccessPolicy, ConnectionSpec, CountConnections, DialGate, Liveness, Settings, StartConnection,
+    Supervisor,
     testing::{Network, Peer, Recorder, Server, connected, virtual_time},
 };
 
@@ -79,8 +80,11 @@ fn five_thousand_connections_get_their_server_back() {
         for number in 0..FLEET + OTHERS {
             let url = if number < FLEET { big_url } else { small_url };
             let recorder = if number < FLEET { &fleet } else { &others };
-            let spec =
-                ConnectionSpec::string(format!("c{number}"), url).subscribe(recorder.lifecycle());
+            // These servers answer no pings.
+            let quiet = Settings::default().liveness(Liveness::off());
+            let spec = ConnectionSpec::string(format!("c{number}"), url)
+                .settings(quiet)
+                .subscribe(recorder.lifecycle());
             supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         }
         for _ in 0..FLEET {

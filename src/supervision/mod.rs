@@ -5,6 +5,7 @@ mod administration;
 mod auto_shutdown;
 mod breaker;
 mod dial_gate;
+mod place;
 mod queue;
 mod strategy;
 
@@ -13,6 +14,6 @@ pub use auto_shutdown::AutoShutdown;
 pub use breaker::HostBreaker;
 pub(crate) use breaker::Outcome;
 pub use dial_gate::{DialGate, InvalidGate};
+pub use place::{Place, WaitReason};
 pub(crate) use queue::{Heed, Queue, Ticket};
-pub use queue::{Place, WaitReason};
 pub use strategy::{CascadeOn, Dynamic, Strategy};

@@ -1,6 +1,5 @@
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,7 +7,7 @@ use std::{
 use rand::{Rng, RngExt as _};
 
 use super::{
-    DialGate, HostBreaker,
+    DialGate, HostBreaker, Place, WaitReason,
     breaker::{Allow, Breaker, Outcome},
 };
 
@@ -30,70 +29,6 @@ pub(crate) struct Queue {
     hosts: BTreeMap<Arc<str>, Host>,
     /// Those whom a person told to dial now.
     overruling: VecDeque<(Ticket, Arc<str>)>,
-}
-
-/// Where a connection stands in the queue before the dial gate, and what it waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Place {
-    /// Connections to the same host that dial before it.
-    pub ahead: usize,
-    /// What has to happen first.
-    pub reason: WaitReason,
-}
-
-/// What a connection at the dial gate waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WaitReason {
-    /// The host counts as down, and the next probe of it is not due.
-    HostDown {
-        /// Until that probe may begin.
-        next_probe_in: Duration,
-    },
-    /// The host counts as down, and another connection probes it now.
-    Probe,
-    /// The host asked to be left alone: `Retry-After`, or a close with 1013.
-    HostAsked {
-        /// Until it may be dialled.
-        until_in: Duration,
-    },
-    /// As many dials are under way as may be at once.
-    Concurrency {
-        /// So many.
-        dialling: usize,
-    },
-    /// As many dials have begun as may within a second.
-    Rate {
-        /// So many.
-        per_second: u32,
-    },
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
-            WaitReason::HostDown { next_probe_in } => {
-                write!(f, "its host counts as down, and is probed in {next_probe_in:.1?}")?;
-            }
-            WaitReason::Probe => {
-                f.write_str("its host counts as down, and another connection probes it now")?;
-            }
-            WaitReason::HostAsked { until_in } => {
-                write!(f, "its host asked to be left alone for another {until_in:.1?}")?;
-            }
-            WaitReason::Concurrency { dialling } => {
-                write!(f, "{dialling} dials are under way, as many as may be at once")?;
-            }
-            WaitReason::Rate { per_second } => {
-                write!(f, "{per_second} dials a second are allowed, and the next is not yet")?;
-            }
-        }
-        match self.ahead {
-            0 => f.write_str("; it is the next to its host"),
-            ahead => write!(f, "; {ahead} to its host are before it"),
-        }
-    }
 }
 
 /// Whether what is known of the host counts.
