@@ -24,8 +24,8 @@ pub use lifecycle::{
     DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue, Filter, Floor,
     Heartbeat, Intensity, IntensityPer, IntensityScope, InvalidBackoff, Jitter, LifecycleEvent,
     LifecycleKind, Liveness, MaxAge, OnExceeded, OutboxLimits, ProviderError, ProviderFailure,
-    RefusedCredential, Remedy, ResolveError, RestartPolicy, RetryBudget, StableAfter, State,
-    SubscriptionId, TlsFailure, Verdict, Watchdog,
+    ProxyFailure, RefusedCredential, Remedy, ResolveError, RestartPolicy, RetryBudget, StableAfter,
+    State, SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
     Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection,
@@ -48,8 +48,8 @@ pub use protocol::{InvalidWindowBits, PerMessageDeflate, WindowBits};
 pub use secrecy::SecretString;
 pub use spec::{
     AttemptCause, ChildSpec, ConnectionSpec, CredentialProvider, Credentials, EndpointProvider,
-    Endpoints, Kind, PlatformAuth, ProviderRequest, Providing, Scope, Settings, SupervisorSpec,
-    Timeouts, TokenSource,
+    Endpoints, InvalidProxy, Kind, PlatformAuth, ProviderRequest, Providing, Proxies, Proxy, Scope,
+    Settings, SupervisorSpec, Timeouts, TokenSource,
 };
 pub use supervision::{
     AutoShutdown, CascadeOn, DialGate, Dynamic, HostBreaker, InvalidGate, Place, Strategy,

@@ -1,6 +1,9 @@
 use std::time::{Duration, SystemTime};
 
-use super::{DialError, ExitReason, ProviderFailure, RefusedCredential, ResolveError, TlsFailure};
+use super::{
+    DialError, ExitReason, ProviderFailure, ProxyFailure, RefusedCredential, ResolveError,
+    TlsFailure,
+};
 use crate::protocol::{CloseCode, CloseFrame, HandshakeError, RetryAfter};
 
 /// What an exit means for the next attempt.
@@ -116,6 +119,7 @@ impl ExitClass {
                 Self::of_provider(failure)
             }
             DialError::Tls { failure, .. } => Self::of_tls(*failure),
+            DialError::Proxy { failure, .. } => Self::of_proxy(failure),
             DialError::TlsUnavailable(_) | DialError::AddressBlocked { .. } => Self::Fatal,
             // The name does not exist: whoever keeps the zone has to mend that.
             DialError::Resolve { source: ResolveError::NotFound, .. }
@@ -132,6 +136,24 @@ impl ExitClass {
             TlsFailure::NoHttp11 => Self::Fatal,
             // Only an operator mends these, or a renewed certificate.
             _ => RETRY_SLOW,
+        }
+    }
+
+    fn of_proxy(failure: &ProxyFailure) -> Self {
+        match failure {
+            ProxyFailure::Unreachable(error) => Self::of_dial(error),
+            ProxyFailure::Forbidden(Some(429)) => RETRY_SLOW,
+            ProxyFailure::BadGateway(_)
+            | ProxyFailure::Target(_)
+            | ProxyFailure::Stream(_)
+            | ProxyFailure::Forbidden(Some(408 | 425)) => RETRY,
+            // Who configured it has to say something else.
+            ProxyFailure::Unauthorized(_)
+            | ProxyFailure::Forbidden(_)
+            | ProxyFailure::WrongProtocol(_)
+            | ProxyFailure::HeadTooLarge { .. }
+            | ProxyFailure::SpokeFirst
+            | ProxyFailure::NameTooLong(_) => Self::Fatal,
         }
     }
 
@@ -255,6 +277,15 @@ mod tests {
         dial(DialError::Tls { host: host(), failure, source: io(io::ErrorKind::InvalidData) })
     }
 
+    fn proxy(failure: ProxyFailure) -> ExitReason {
+        dial(DialError::Proxy { proxy: "http://proxy:1".into(), failure })
+    }
+
+    fn unreachable() -> ProxyFailure {
+        let source = io(io::ErrorKind::ConnectionRefused);
+        ProxyFailure::Unreachable(Box::new(DialError::Stream { target: host(), source }))
+    }
+
     fn host() -> String {
         "example.com".to_owned()
     }
@@ -356,6 +387,18 @@ mod tests {
             => RETRY_SLOW;
         tls_without_http_1_1: tls(TlsFailure::NoHttp11) => ExitClass::Fatal;
         tls_broken_off: tls(TlsFailure::Stream), tls(TlsFailure::Alert) => RETRY;
+        proxy_unreachable_or_its_way: proxy(unreachable()), proxy(ProxyFailure::BadGateway(Some(502))),
+            proxy(ProxyFailure::BadGateway(None)), proxy(ProxyFailure::Target(TargetFailure::HostUnreachable)),
+            proxy(ProxyFailure::Stream(io(io::ErrorKind::UnexpectedEof))),
+            proxy(ProxyFailure::Forbidden(Some(408))),
+            dial(DialError::Timeout { phase: DialPhase::Proxy, limit: Duration::ZERO })
+            => RETRY;
+        proxy_asks_for_patience: proxy(ProxyFailure::Forbidden(Some(429))) => RETRY_SLOW;
+        proxy_refuses: proxy(ProxyFailure::Unauthorized(Some(407))), proxy(ProxyFailure::Unauthorized(None)),
+            proxy(ProxyFailure::Forbidden(Some(403))), proxy(ProxyFailure::Forbidden(None)),
+            proxy(ProxyFailure::WrongProtocol("HTTP")), proxy(ProxyFailure::HeadTooLarge { limit: 1 }),
+            proxy(ProxyFailure::SpokeFirst), proxy(ProxyFailure::NameTooLong(256))
+            => ExitClass::Fatal;
         no_tls_compiled_in: dial(DialError::TlsUnavailable(host())) => ExitClass::Fatal;
         judged_by_its_liveness:
             ExitReason::Judged(Verdict::PingUnanswered { misses: 1, within: Duration::ZERO }),

@@ -1,7 +1,8 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use super::{
-    AddressFailures, ProviderFailure, RefusedCredential, ResolveError, TlsFailure, Verdict,
+    AddressFailures, ProviderFailure, ProxyFailure, RefusedCredential, ResolveError, TlsFailure,
+    Verdict,
 };
 use crate::{
     policy::{ConnectionFailed, PolicyDenied, RedirectRefused},
@@ -127,6 +128,8 @@ pub enum DialPhase {
     Credentials,
     /// Name resolution and the TCP connection, together.
     Connect,
+    /// Reaching the proxy, and its way to the server.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// The HTTP upgrade and the WebSocket opening handshake.
@@ -139,6 +142,7 @@ impl fmt::Display for DialPhase {
             Self::Endpoint => "the endpoint provider",
             Self::Credentials => "the credential provider",
             Self::Connect => "resolving and connecting",
+            Self::Proxy => "the proxy",
             Self::Tls => "the TLS handshake",
             Self::Handshake => "the opening handshake",
         })
@@ -194,6 +198,15 @@ pub enum DialError {
         target: String,
         /// What the dialler said.
         source: Arc<io::Error>,
+    },
+    /// The proxy gave no way to the server, which was not dialled otherwise.
+    #[error("proxy {proxy}: {failure}")]
+    Proxy {
+        /// Its scheme, host and port.
+        proxy: String,
+        /// What it did.
+        #[source]
+        failure: ProxyFailure,
     },
     /// The TLS handshake failed.
     #[error("TLS with {host} failed: {failure} ({source})")]

@@ -20,6 +20,7 @@ mod liveness;
 mod machine;
 mod outbox;
 mod provider_failure;
+mod proxy_failure;
 mod refused;
 mod restart;
 mod rotation;
@@ -47,6 +48,7 @@ pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision, 
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{Outbox, OutboxFull};
 pub use provider_failure::{ProviderError, ProviderFailure};
+pub use proxy_failure::{ProxyFailure, TargetFailure};
 pub(crate) use refused::Refusals;
 pub use refused::RefusedCredential;
 pub use restart::RestartPolicy;

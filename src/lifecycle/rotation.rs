@@ -1,4 +1,4 @@
-use super::{DialError, ExitReason};
+use super::{DialError, DialPhase, ExitReason};
 use crate::protocol::{CloseCode, HandshakeError};
 
 /// Which of several endpoints the next attempt dials.
@@ -54,8 +54,13 @@ fn leaves(exit: &ExitReason) -> bool {
         ExitReason::Handshake(HandshakeError::Status { code, .. }) => {
             matches!(code, 408 | 425 | 429 | 500..=599)
         }
-        // What is lacking here is lacking for all endpoints.
-        ExitReason::Dial(DialError::TlsUnavailable(_) | DialError::Credentials(_)) => false,
+        // What is lacking here is lacking for all endpoints, and all are behind the same proxy.
+        ExitReason::Dial(
+            DialError::TlsUnavailable(_)
+            | DialError::Credentials(_)
+            | DialError::Timeout { phase: DialPhase::Credentials | DialPhase::Proxy, .. },
+        ) => false,
+        ExitReason::Dial(DialError::Proxy { failure, .. }) => failure.is_of_server(),
         ExitReason::Dial(_) | ExitReason::Handshake(_) => true,
         ExitReason::ClosedByPeer(_) => exit.close_code() == CloseCode::TRY_AGAIN_LATER,
         _ => false,

@@ -10,6 +10,7 @@ use crate::{
     event::History,
     lifecycle::{Liveness, OutboxLimits},
     protocol::Limits,
+    spec::Proxies,
     transport::{Dialler, Resolver, SharedDialler, SharedResolver, Tls},
 };
 
@@ -34,6 +35,7 @@ pub struct Settings {
     pub(crate) liveness: Liveness,
     pub(crate) history: Option<History>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) proxies: Option<Proxies>,
     pub(crate) dialler: Option<SharedDialler>,
     pub(crate) resolver: Option<SharedResolver>,
     #[cfg(feature = "deflate")]
@@ -49,6 +51,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Name resolution alone, within the time for `connect`. Default 5 s.
     pub resolve: Duration,
+    /// Reaching the proxy, and its way to the server, where there is one. Default 20 s.
+    pub proxy: Duration,
     /// The TLS handshake. Default 10 s.
     pub tls: Duration,
     /// The opening handshake, from the request to the end of the answer's head. Default 10 s.
@@ -65,6 +69,7 @@ impl Default for Timeouts {
             provider: dial,
             connect: dial,
             resolve: short,
+            proxy: dial * 2,
             tls: dial,
             handshake: dial,
             close: short,
@@ -77,11 +82,12 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 impl Timeouts {
     fn check(&self) -> Result<(), InvalidSpec> {
-        let Self { provider, connect, resolve, tls, handshake, close } = *self;
+        let Self { provider, connect, resolve, proxy, tls, handshake, close } = *self;
         let named = [
             ("timeouts.provider", provider),
             ("timeouts.connect", connect),
             ("timeouts.resolve", resolve),
+            ("timeouts.proxy", proxy),
             ("timeouts.tls", tls),
             ("timeouts.handshake", handshake),
             ("timeouts.close", close),
@@ -154,6 +160,14 @@ impl Settings {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Sets which proxy leads to the server: a [`Proxy`](crate::Proxy), or what
+    /// [`Proxies`](crate::Proxies) chooses. Default: the supervisor's, and none.
+    #[must_use]
+    pub fn proxy(mut self, proxies: impl Into<Proxies>) -> Self {
+        self.proxies = Some(proxies.into());
         self
     }
 

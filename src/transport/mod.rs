@@ -9,6 +9,7 @@ mod dialler;
 mod entropy;
 mod gate;
 mod link;
+mod proxy;
 #[cfg(feature = "deflate")]
 mod release;
 mod resolver;

@@ -9,7 +9,7 @@ use crate::{
     event::Subscription,
     lifecycle::{Intensity, Machine, Restraint, StableAfter, Supervised, Supervision},
     policy::AccessPolicy,
-    spec::SupervisorSpec,
+    spec::{Proxies, SupervisorSpec},
     supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, Strategy},
     transport::{Dialler, Gate, Resolver, SharedDialler, SharedResolver},
 };
@@ -20,6 +20,7 @@ pub struct SupervisorBuilder {
     pub(crate) policy: Option<AccessPolicy>,
     dialler: Option<SharedDialler>,
     resolver: Option<SharedResolver>,
+    proxies: Option<Proxies>,
     arbiters: usize,
     subscriptions: Vec<Subscription>,
     pub(crate) intensity: Intensity,
@@ -37,6 +38,7 @@ impl Default for SupervisorBuilder {
             policy: None,
             dialler: None,
             resolver: None,
+            proxies: None,
             arbiters: 0,
             subscriptions: Vec::new(),
             intensity: Intensity::default(),
@@ -63,6 +65,13 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn dialler(mut self, dialler: impl Dialler) -> Self {
         self.dialler = Some(SharedDialler::new(dialler));
+        self
+    }
+
+    /// Sets which proxy leads to the servers of connections whose settings say nothing of it.
+    #[must_use]
+    pub fn proxy(mut self, proxies: impl Into<Proxies>) -> Self {
+        self.proxies = Some(proxies.into());
         self
     }
 
@@ -184,6 +193,7 @@ pub(super) fn build(
         policy: builder.policy.unwrap_or_default(),
         dialler: builder.dialler,
         resolver: builder.resolver,
+        proxies: builder.proxies,
         subscriptions: builder.subscriptions,
         gate: builder.gate.unwrap_or_else(|| Gate::new(builder.dial_gate, builder.host_breaker)),
         strategy: builder.strategy,
@@ -213,6 +223,7 @@ impl SupervisorSpec {
         builder.policy.get_or_insert_with(|| above.policy.clone());
         builder.dialler = builder.dialler.take().or_else(|| above.dialler.clone());
         builder.resolver = builder.resolver.take().or_else(|| above.resolver.clone());
+        builder.proxies = builder.proxies.take().or_else(|| above.proxies.clone());
         builder.gate = Some(above.gate.clone());
         builder.subscriptions.splice(0..0, above.subscriptions.iter().cloned());
         self

@@ -39,7 +39,7 @@ use crate::{
         Supervised, Supervision,
     },
     policy::AccessPolicy,
-    spec::{ChildSpec, ConnectionSpec, Settings},
+    spec::{ChildSpec, ConnectionSpec, Proxies, Settings},
     supervision::{AutoShutdown, Operation, Refused, Strategy},
     transport::{Gate, SharedDialler, SharedResolver},
 };
@@ -70,6 +70,7 @@ pub struct Supervisor {
     policy: AccessPolicy,
     dialler: Option<SharedDialler>,
     resolver: Option<SharedResolver>,
+    proxies: Option<Proxies>,
     subscriptions: Vec<Subscription>,
     gate: Gate,
     strategy: Strategy,
@@ -182,15 +183,17 @@ impl Supervisor {
     }
 
     fn settings_of(&self, spec: &ConnectionSpec) -> Arc<Settings> {
-        let Settings { dialler, resolver, .. } = &*spec.settings;
+        let Settings { proxies, dialler, resolver, .. } = &*spec.settings;
         let lacks_dialler = dialler.is_none() && self.dialler.is_some();
         let lacks_resolver = resolver.is_none() && self.resolver.is_some();
-        if !lacks_dialler && !lacks_resolver {
+        let lacks_proxies = proxies.is_none() && self.proxies.is_some();
+        if !lacks_dialler && !lacks_resolver && !lacks_proxies {
             return Arc::clone(&spec.settings);
         }
         let dialler = dialler.clone().or_else(|| self.dialler.clone());
         let resolver = resolver.clone().or_else(|| self.resolver.clone());
-        Arc::new(Settings { dialler, resolver, ..Settings::clone(&spec.settings) })
+        let proxies = proxies.clone().or_else(|| self.proxies.clone());
+        Arc::new(Settings { proxies, dialler, resolver, ..Settings::clone(&spec.settings) })
     }
 
     fn arbiter(&self, serial: u64) -> ArbiterHandle {

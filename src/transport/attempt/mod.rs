@@ -5,7 +5,7 @@
 //! | the endpoint | `endpoint` | URLs that the policy does not allow |
 //! | its turn | `gate` | nothing: it delays |
 //! | credentials | `credentials` | headers that cannot be sent |
-//! | a stream to the server | `stream` | addresses that the policy does not allow |
+//! | a stream to the server | `stream`, `proxy` | addresses that the policy does not allow |
 //! | TLS | `stream`, `tls` | certificates that are not trusted |
 //! | whether the policy is as before | `standing` | what has been forbidden meanwhile |
 //! | the opening handshake | `handshake`, `upgrade` | answers other than a right 101 |
@@ -94,6 +94,12 @@ fn outcome(attempted: &Result<Answered, ExitReason>) -> Outcome {
             | DialError::AddressBlocked { .. }
             | DialError::TlsUnavailable(_),
         )) => Outcome::Unknown,
+        Err(ExitReason::Dial(DialError::Proxy { failure, .. })) if !failure.is_of_server() => {
+            Outcome::Unknown
+        }
+        Err(ExitReason::Dial(DialError::Timeout { phase: DialPhase::Proxy, .. })) => {
+            Outcome::Unknown
+        }
         Err(_) => Outcome::Failed,
     }
 }

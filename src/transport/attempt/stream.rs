@@ -5,13 +5,21 @@ use crate::{
     transport::{
         Tls,
         dialler::{BoxedStream, Dialler as _, Target},
+        proxy,
         tcp::Tcp,
     },
 };
 
-/// A stream to the server that the URL names.
+/// A stream to the server that the URL names: through a proxy where there is one for it, and then
+/// never past it.
 pub(super) async fn open(route: &Route, allowed: &Allowed) -> Result<BoxedStream, DialError> {
-    let target = Target::new(allowed, &route.standing, &route.settings);
+    let settings = &route.settings;
+    let proxy = settings.proxies.as_ref().and_then(|proxies| proxies.of_url(allowed.url()));
+    if let Some(proxy) = proxy {
+        let tunnel = proxy::tunnel(proxy, allowed, &route.standing, settings);
+        return within(settings.timeouts.proxy, DialPhase::Proxy, tunnel).await?;
+    }
+    let target = Target::new(allowed, &route.standing, settings);
     let tcp = Tcp::default();
     let stream = match &route.settings.dialler {
         Some(dialler) => dialler.0.dial(target),
@@ -29,9 +37,6 @@ pub(super) async fn secure(
     if url.scheme() == Scheme::Ws {
         return Ok(io);
     }
-    let tls = match &route.settings.tls {
-        Some(tls) => tls.clone(),
-        None => Tls::public().map_err(|error| DialError::TlsUnavailable(error.to_string()))?,
-    };
+    let tls = Tls::of(&route.settings)?;
     within(route.settings.timeouts.tls, DialPhase::Tls, tls.connect(url.host(), io)).await?
 }

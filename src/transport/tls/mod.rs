@@ -17,6 +17,7 @@ use super::dialler::BoxedStream;
 use crate::{
     lifecycle::{DialError, TlsFailure},
     policy::Host,
+    spec::Settings,
 };
 
 /// How `wss` connections trust their server. TLS is by rustls, and no setting turns the checks of
@@ -108,6 +109,14 @@ impl Tls {
     /// ```
     pub fn builder() -> TlsBuilder {
         TlsBuilder::default()
+    }
+
+    /// That of the settings, or the public one.
+    pub(super) fn of(settings: &Settings) -> Result<Self, DialError> {
+        match &settings.tls {
+            Some(tls) => Ok(tls.clone()),
+            None => Self::public().map_err(|error| DialError::TlsUnavailable(error.to_string())),
+        }
     }
 
     pub(super) async fn connect(
