@@ -218,7 +218,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        lifecycle::{AddressFailure, AddressFate, DialPhase, ProviderError, Verdict},
+        lifecycle::{
+            AddressFailure, AddressFate, DialPhase, ProviderError, TargetFailure, Verdict,
+        },
         policy::{AccessPolicy, Denied, InvalidUrl, RedirectRefused},
         protocol::InvalidHeader,
     };

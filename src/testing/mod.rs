@@ -17,6 +17,7 @@
 //! | let the same script run over a real socket | [`Server::on_loopback`] |
 //! | let a server be gone, come back, or never answer | [`Server::stop`], [`Server::start`], [`Network::swallow`] |
 //! | put a bad network between: delay, loss, resets, corrupt bytes | [`Server::relay_to`], [`Faults`] |
+//! | put a proxy between | [`Proxy`] |
 //! | count sockets and dials | [`Network::live`], [`Network::dials`] |
 //! | script what names lead to | [`Names`], [`Network::by_address`] |
 //! | await events, and see the history when they do not come | [`Recorder`], [`Matcher`] |
@@ -40,6 +41,7 @@ mod patience;
 mod peer;
 mod pipe;
 mod played;
+mod proxy;
 mod recorded;
 mod recorder;
 mod relay;
@@ -59,6 +61,7 @@ pub use network::Network;
 pub use peer::Peer;
 pub use pipe::Pipe;
 pub use played::Played;
+pub use proxy::{Proxy, ProxyRequest};
 pub use recorded::{Recorded, What};
 pub use recorder::Recorder;
 pub use relay::{End, Fault, Faults, Point, Relay};

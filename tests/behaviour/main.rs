@@ -19,6 +19,7 @@ mod expectations;
 mod faults;
 mod groups;
 mod liveness;
+mod proxies;
 mod redirects;
 mod set_policy;
 mod standalone_close;

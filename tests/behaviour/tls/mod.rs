@@ -1,6 +1,6 @@
 //! `wss`: trust, names, and a panic inside a session.
 
-mod authority;
+pub(crate) mod authority;
 mod failures;
 
 use std::sync::Arc;
