@@ -59,8 +59,12 @@ impl Compressor {
 
     /// Gives its machinery back if it was not used since the last call.
     pub(in crate::protocol) fn release_unused(&mut self) {
-        if !std::mem::take(&mut self.was_used) {
-            self.engine = None;
+        if !std::mem::take(&mut self.was_used)
+            && let Some(engine) = self.engine.take()
+        {
+            // The next that needs one on this thread has it: allocators seldom find room for
+            // another of these aligned blocks where one was freed.
+            SPARE.set(Some(engine));
         }
     }
 }
