@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    lifecycle::{ConnectionId, ExitReason},
+    lifecycle::{ConnectionId, Epoch, ExitReason},
     policy::{ConnectionFailed, Denied, InvalidUrl, PolicyDenied},
     protocol::InvalidHeader,
 };
@@ -69,6 +69,8 @@ impl From<Denied> for ConnectError {
 pub enum Delivery {
     /// All its bytes were handed to the socket. Whether the peer received them is not known.
     Written,
+    /// The peer has read it: the pong came to a ping that was written after it.
+    Confirmed,
 }
 
 /// Why a message was not sent, or may not have been.
@@ -78,32 +80,88 @@ pub enum SendError {
     /// It was never accepted.
     #[error("the message was refused: {0}")]
     Refused(#[from] Refusal),
-    /// It was accepted, and the session ended before any of its bytes reached the socket: it is
-    /// safe to send it again.
-    #[error("the message was not written, because the session ended: {0}")]
-    NotWritten(#[source] ExitReason),
-    /// The session ended after some of its bytes were handed to the socket: the peer may have
-    /// received it or not.
-    #[error("the message was written in part, and the session ended: {0}")]
-    WrittenUnknown(#[source] ExitReason),
+    /// It was accepted, and none of its bytes reached the socket, nor will: it is safe to send it
+    /// again.
+    #[error("the message was not written: {0}")]
+    NotWritten(#[source] Unwritten),
+    /// Some of its bytes or all were handed to the socket: the peer may have received it or not.
+    #[error("the message was written, at least in part, and its receipt is unknown: {0}")]
+    WrittenUnknown(#[source] Unconfirmed),
+}
+
+/// Why an accepted message was not written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwritten {
+    /// The session ended that it was for.
+    #[error("the session ended: {0}")]
+    SessionEnded(#[source] ExitReason),
+    /// The connection came to rest, or its actor ended, and nothing is written any more.
+    #[error("the connection ended")]
+    ConnectionEnded,
+    /// Its deadline came first.
+    #[error("its deadline came first")]
+    Expired,
+    /// A newer message with the same key took its place.
+    #[error("a newer message with the same key replaced it")]
+    Replaced,
+}
+
+/// Why it is not known whether a written message was received.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unconfirmed {
+    /// The session ended before all its bytes were handed over, or before the pong came that was
+    /// to confirm it.
+    #[error("the session ended: {0}")]
+    SessionEnded(#[source] ExitReason),
+    /// Its deadline came before.
+    #[error("its deadline came first")]
+    Expired,
 }
 
 /// Why a message was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// There is no session, or it is being closed.
+    /// There is no session, or it is being closed; for a message that may wait: there is none to
+    /// come either.
     #[error("the connection is not connected; wait for Connected")]
     NotConnected,
+    /// The message is for the session of one epoch, and that is not the one that is up or being
+    /// made.
+    #[error("the message is for the session of epoch {asked}, and that is not the present one")]
+    OtherSession {
+        /// The epoch that was asked for.
+        asked: Epoch,
+    },
     /// The outbox is full in messages or bytes.
     #[error(
         "the outbox is full ({messages} messages, {bytes} bytes wait); wait for earlier sends to resolve"
     )]
     OutboxFull {
-        /// Messages that wait.
+        /// Messages that wait, to be written or to be confirmed.
         messages: usize,
         /// Payload bytes that wait.
         bytes: usize,
+    },
+    /// The message's deadline had passed when it came.
+    #[error("the message had expired before it was accepted")]
+    Expired,
+    /// By the [`SendLimit`](crate::SendLimit) it would wait past its deadline.
+    #[error("by the send limit the message would wait for {would_wait:?}, past its deadline")]
+    TooSlow {
+        /// How long it would have had to wait.
+        would_wait: Duration,
+    },
+    /// A request with the same key is in flight.
+    #[error("a request with the same key is in flight; use another key")]
+    KeyInFlight,
+    /// As many requests are in flight as messages may wait in the outbox.
+    #[error("{in_flight} requests are in flight; wait for their answers")]
+    TooManyRequests {
+        /// Requests that are in flight.
+        in_flight: usize,
     },
     /// A JSON connection sends JSON only.
     #[error("this is a JSON connection: send SendJson")]

@@ -16,24 +16,27 @@ mod transport;
 
 pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
 pub use error::{
-    ChildError, ConnectError, Delivery, InvalidSpec, Refusal, SendError, StartError, UpdateError,
+    ChildError, ConnectError, Delivery, InvalidSpec, Refusal, SendError, StartError, Unconfirmed,
+    Unwritten, UpdateError,
 };
 pub use event::{History, Lifecycle, Overflow, Received, ReceivedBatch, Subscription};
 pub use lifecycle::{
     AddressFailure, AddressFailures, AddressFate, Backoff, Beat, ClassRule, Classify, ConnectionId,
     DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue, Filter, Floor,
-    Heartbeat, Intensity, IntensityPer, IntensityScope, InvalidBackoff, Jitter, LifecycleEvent,
-    LifecycleKind, Liveness, MaxAge, OnExceeded, OutboxLimits, ProviderError, ProviderFailure,
-    ProxyFailure, RefusedCredential, Remedy, ResolveError, RestartPolicy, RetryBudget, StableAfter,
-    State, SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
+    GreetingFailure, Heartbeat, Intensity, IntensityPer, IntensityScope, InvalidBackoff,
+    InvalidSendLimit, Jitter, LifecycleEvent, LifecycleKind, Liveness, MaxAge, OnExceeded,
+    OutboxLimits, ProviderError, ProviderFailure, ProxyFailure, RefusedCredential, Remedy,
+    ResolveError, RestartPolicy, RetryBudget, SendLimit, StableAfter, State, SubscriptionId,
+    TargetFailure, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
-    Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection,
-    DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation, GetStatus, MarkReady,
-    PolicySet, Reconnect, RestartConnection, RestartSupervisor, SendBinary, SendJson, SendString,
-    SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog, Shutdown, StartConnection,
-    StartSupervisor, Status, Subscribe, SupervisorInfo, SupervisorState, TerminateConnection,
-    TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections, WhichSupervisors,
+    Answer, Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection,
+    DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation, GetStatus, JsonRpcError,
+    MarkReady, Outgoing, PolicySet, Reconnect, Request, RequestError, RestartConnection,
+    RestartSupervisor, SendBinary, SendJson, SendString, SetHeartbeat, SetPolicy, SetPolicyError,
+    SetWatchdog, Shutdown, StartConnection, StartSupervisor, Status, Subscribe, SupervisorInfo,
+    SupervisorState, TerminateConnection, TerminateSupervisor, Unsubscribe, UpdateSpec,
+    WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,
@@ -47,9 +50,10 @@ pub use protocol::{
 pub use protocol::{InvalidWindowBits, PerMessageDeflate, WindowBits};
 pub use secrecy::SecretString;
 pub use spec::{
-    AttemptCause, ChildSpec, ConnectionSpec, CredentialProvider, Credentials, EndpointProvider,
-    Endpoints, InvalidProxy, Kind, PlatformAuth, ProviderRequest, Providing, Proxies, Proxy, Scope,
-    Settings, SupervisorSpec, Timeouts, TokenSource,
+    AttemptCause, ChildSpec, ConnectionSpec, Correlator, CredentialProvider, Credentials,
+    EndpointProvider, Endpoints, Greeting, InvalidProxy, JsonRpc, Kind, NewSession, PlatformAuth,
+    ProviderRequest, Providing, Proxies, Proxy, Readiness, Scope, Settings, SupervisorSpec,
+    Timeouts, TokenSource,
 };
 pub use supervision::{
     AutoShutdown, CascadeOn, DialGate, Dynamic, HostBreaker, InvalidGate, Place, Strategy,

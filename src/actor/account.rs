@@ -22,9 +22,11 @@ impl Connection {
             epoch: self.machine.epoch(),
             attempt: self.machine.attempt(),
             stable: self.machine.is_stable(),
+            ready: self.machine.state() == State::Connected
+                && self.link.as_ref().is_some_and(|link| link.is_ready()),
             next_attempt_in,
             last_exit: self.last_exit.as_deref().map(|(reason, _)| reason.clone()),
-            queued: self.link.as_ref().map_or((0, 0), |link| link.queued()),
+            queued: self.outbox.queued(),
             received: fanout.received,
             unheard: fanout.unheard,
             not_json: fanout.not_json,

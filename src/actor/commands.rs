@@ -4,14 +4,13 @@ use actix::{Context, Handler, MessageResult};
 
 use super::{connection::Connection, delivery::Enqueue};
 use crate::{
-    error::{ConnectError, Refusal},
+    error::ConnectError,
     lifecycle::SubscriptionId,
     message::{
         Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, PolicySet, Reconnect,
         SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Subscribe, Unsubscribe,
     },
     protocol::OwnedPayload,
-    spec::Kind,
 };
 
 impl Handler<Connect> for Connection {
@@ -91,40 +90,24 @@ impl Handler<Unsubscribe> for Connection {
 impl Handler<SendJson> for Connection {
     type Result = Enqueue;
 
-    fn handle(&mut self, SendJson(text): SendJson, _: &mut Context<Self>) -> Enqueue {
-        self.enqueue(OwnedPayload::Text(text))
+    fn handle(&mut self, send: SendJson, ctx: &mut Context<Self>) -> Enqueue {
+        self.enqueue(OwnedPayload::Text(send.text), send.terms, ctx)
     }
 }
 
 impl Handler<SendString> for Connection {
     type Result = Enqueue;
 
-    fn handle(&mut self, SendString(text): SendString, _: &mut Context<Self>) -> Enqueue {
-        self.enqueue_as_is(OwnedPayload::Text(text))
+    fn handle(&mut self, send: SendString, ctx: &mut Context<Self>) -> Enqueue {
+        self.enqueue_as_is(OwnedPayload::Text(send.text), send.terms, ctx)
     }
 }
 
 impl Handler<SendBinary> for Connection {
     type Result = Enqueue;
 
-    fn handle(&mut self, SendBinary(bytes): SendBinary, _: &mut Context<Self>) -> Enqueue {
-        self.enqueue_as_is(OwnedPayload::Binary(bytes))
-    }
-}
-
-impl Connection {
-    fn enqueue_as_is(&self, payload: OwnedPayload) -> Enqueue {
-        match self.kind {
-            Kind::String => self.enqueue(payload),
-            Kind::Json => Enqueue::refused(Refusal::NotJson),
-        }
-    }
-
-    fn enqueue(&self, payload: OwnedPayload) -> Enqueue {
-        match self.open_link() {
-            Some(link) => Enqueue::on(link.clone(), payload),
-            None => Enqueue::refused(Refusal::NotConnected),
-        }
+    fn handle(&mut self, send: SendBinary, ctx: &mut Context<Self>) -> Enqueue {
+        self.enqueue_as_is(OwnedPayload::Binary(send.bytes), send.terms, ctx)
     }
 }
 

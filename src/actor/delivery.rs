@@ -1,25 +1,122 @@
-use std::rc::Rc;
+//! The way of a message from its command into the outbox.
 
-use actix::{Actor, Message, dev::MessageResponse};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Context, Message, dev::MessageResponse};
 use tokio::sync::oneshot;
 
+use super::connection::Connection;
 use crate::{
+    clock::now,
     error::{Delivery, Refusal, SendError},
+    lifecycle::{LifecycleEvent, Scope, Terms, Unplaced},
     protocol::OwnedPayload,
-    transport::{Link, Outgoing},
+    spec::Kind,
+    transport::{Reply, SharedOutbox},
 };
 
 /// The answer to a send: it puts the message into the outbox together with the sender's reply, so
 /// that nothing is spawned and nothing is awaited between the two.
-pub struct Enqueue(Result<(Rc<Link>, OwnedPayload), Refusal>);
+pub struct Enqueue(Result<Accepted, Refusal>);
 
-impl Enqueue {
-    pub(super) const fn on(link: Rc<Link>, payload: OwnedPayload) -> Self {
-        Self(Ok((link, payload)))
+/// A message that the outbox has room for.
+struct Accepted {
+    outbox: Rc<SharedOutbox>,
+    payload: OwnedPayload,
+    terms: Option<Box<Terms>>,
+}
+
+impl Connection {
+    pub(super) fn enqueue_as_is(
+        &mut self,
+        payload: OwnedPayload,
+        terms: Option<Box<Terms>>,
+        ctx: &mut Context<Self>,
+    ) -> Enqueue {
+        match self.kind {
+            Kind::String => self.enqueue(payload, terms, ctx),
+            Kind::Json => Enqueue(Err(Refusal::NotJson)),
+        }
     }
 
-    pub(super) const fn refused(refusal: Refusal) -> Self {
-        Self(Err(refusal))
+    pub(super) fn enqueue(
+        &mut self,
+        payload: OwnedPayload,
+        mut terms: Option<Box<Terms>>,
+        ctx: &mut Context<Self>,
+    ) -> Enqueue {
+        Enqueue(self.admit(payload.len(), terms.as_deref_mut(), ctx).map(|()| Accepted {
+            outbox: Rc::clone(&self.outbox),
+            payload,
+            terms,
+        }))
+    }
+
+    /// Whether a message of `len` bytes is accepted. If it is, it must come into the outbox next.
+    pub(super) fn admit(
+        &mut self,
+        len: usize,
+        terms: Option<&mut Terms>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Refusal> {
+        let scope = terms.as_ref().map(|terms| terms.scope).unwrap_or_default();
+        scope.check(self.machine.outlook()).map_err(|unplaced| Refusal::of(unplaced, scope))?;
+        let key = terms.as_ref().and_then(|terms| terms.key.clone());
+        let unconfirmed = self.link.as_ref().map_or(0, |link| link.unconfirmed());
+        if !self.outbox.has_room(unconfirmed, len, key.as_deref()) {
+            self.tell_of_refusal(ctx);
+            let (messages, bytes) = self.outbox.queued();
+            return Err(Refusal::OutboxFull { messages: messages + unconfirmed, bytes });
+        }
+        if let Some(terms) = terms {
+            let now = now();
+            terms.accept(now);
+            if let Some(deadline) = terms.deadline() {
+                if deadline <= now {
+                    return Err(Refusal::Expired);
+                }
+                let greeting = self.link.as_ref().map_or(0, |link| link.greeting_left());
+                let wait = self.outbox.wait(greeting, now);
+                let left = deadline.saturating_duration_since(now);
+                if wait.is_none_or(|wait| wait >= left) {
+                    return Err(Refusal::TooSlow { would_wait: wait.unwrap_or(Duration::MAX) });
+                }
+                self.wake_at(deadline, ctx);
+            }
+            if let (Some(key), Some(link)) = (key, &self.link) {
+                link.replace(&key);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_of_refusal(&mut self, ctx: &mut Context<Self>) {
+        self.overflow.get_or_insert_default().refused();
+        if let Some(due) = self.tell_overflow() {
+            self.wake_at(due, ctx);
+        }
+    }
+
+    /// Tells what is due of the outbox's refusals, and when it is to be asked again.
+    pub(super) fn tell_overflow(&mut self) -> Option<Instant> {
+        let now = now();
+        let overflow = self.overflow.as_mut()?;
+        if let Some(refused) = overflow.take(now) {
+            self.emit(self.machine.epoch(), &LifecycleEvent::OutboxFull { refused });
+        }
+        self.overflow.as_ref()?.due(now)
+    }
+}
+
+impl Refusal {
+    const fn of(unplaced: Unplaced, scope: Scope) -> Self {
+        match (unplaced, scope) {
+            (Unplaced::OtherSession, Scope::Session(asked)) => Self::OtherSession { asked },
+            _ => Self::NotConnected,
+        }
     }
 }
 
@@ -29,18 +126,15 @@ where
     M: Message<Result = Result<Delivery, SendError>>,
 {
     fn handle(self, _: &mut A::Context, reply: Option<oneshot::Sender<M::Result>>) {
-        let (refusal, reply) = match self.0 {
-            Err(refusal) => (refusal, reply),
-            Ok((link, payload)) => match link.push(Outgoing { payload, reply }) {
-                Ok(()) => return,
-                Err((_, message)) => {
-                    let (messages, bytes) = link.queued();
-                    (Refusal::OutboxFull { messages, bytes }, message.reply)
-                }
-            },
-        };
-        if let Some(reply) = reply {
-            let _ = reply.send(Err(refusal.into()));
+        match (self.0, reply) {
+            (Ok(Accepted { outbox, payload, terms }), reply) => {
+                outbox.push(payload, reply.map(Reply::Sender), terms);
+            }
+            (Err(refusal), Some(reply)) => {
+                // The sender may have stopped waiting.
+                let _ = reply.send(Err(refusal.into()));
+            }
+            (Err(_), None) => {}
         }
     }
 }

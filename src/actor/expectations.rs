@@ -43,7 +43,8 @@ impl Handler<SetHeartbeat> for Connection {
     type Result = bool;
 
     fn handle(&mut self, SetHeartbeat(tempo): SetHeartbeat, _: &mut Context<Self>) -> bool {
-        self.open_link().is_some()
+        self.link.is_some()
+            && self.machine.state() == crate::lifecycle::State::Connected
             && self.change(|vigil| match tempo {
                 Tempo::Every(interval) => {
                     let chance = with_entropy(|rng| rng.random());

@@ -7,9 +7,14 @@ use std::{
     time::Duration,
 };
 
+use actix::WeakAddr;
 use serde::de::IgnoredAny;
 
-use super::outlet::{Letter, Outlet, Told};
+use super::{
+    connection::{Connection, FoundReady},
+    outlet::{Letter, Outlet, Told},
+    requests::InFlight,
+};
 use crate::{
     event::{
         Haul, History, Lifecycle, Moment, Received, ReceivedBatch, Ring, Subscriber, Subscription,
@@ -17,8 +22,8 @@ use crate::{
     },
     lifecycle::{ConnectionId, Epoch, LifecycleEvent, State, SubscriptionId, Verdict},
     protocol::{BatchBuilder, Payload},
-    spec::Kind,
-    transport::Inbound,
+    spec::{Kind, SharedPredicate},
+    transport::{Inbound, Link},
 };
 
 /// Who hears of one connection, and the one order of all that it tells.
@@ -34,6 +39,8 @@ pub(super) struct Fanout {
     batches: Vec<Outlet<ReceivedBatch>>,
     /// What is kept for those who come later. Boxed because it is rare.
     history: Option<Box<Ring>>,
+    /// Requests that are not answered. Boxed because most connections have none.
+    pub(super) in_flight: Option<Box<InFlight>>,
     pub(super) received: u64,
     pub(super) unheard: u64,
     pub(super) not_json: u64,
@@ -51,6 +58,7 @@ impl Fanout {
             each: Vec::new(),
             batches: Vec::new(),
             history: history.map(|bounds| Box::new(Ring::new(bounds))),
+            in_flight: None,
             received: 0,
             unheard: 0,
             not_json: 0,
@@ -188,6 +196,7 @@ impl Fanout {
     }
 
     fn deliver(&mut self, epoch: Epoch, messages: &mut BatchBuilder, left: &mut Left) {
+        self.hear_answers(epoch, messages);
         if self.each.is_empty() && self.batches.is_empty() && self.history.is_none() {
             self.unheard += messages.len() as u64;
             messages.clear();
@@ -295,6 +304,33 @@ fn is_json(payload: Payload<'_>) -> bool {
 pub(super) struct EpochInbound {
     pub(super) epoch: Epoch,
     pub(super) fanout: Rc<RefCell<Fanout>>,
+    /// Until the session is ready, where a message says so. Boxed because it is rare.
+    pub(super) ready: Option<Box<ReadyWatch>>,
+}
+
+/// Looks for the message that says that the session is ready.
+pub(super) struct ReadyWatch {
+    pub(super) is_it: SharedPredicate,
+    pub(super) link: Rc<Link>,
+    pub(super) connection: WeakAddr<Connection>,
+}
+
+impl ReadyWatch {
+    /// Whether there is nothing more to look for.
+    fn look(&self, epoch: Epoch, messages: &mut BatchBuilder) -> bool {
+        if self.link.is_ready() {
+            return true;
+        }
+        let mut found = false;
+        messages.retain(|message| {
+            found = found || (self.is_it)(message);
+            true
+        });
+        if found && let Some(connection) = self.connection.upgrade() {
+            connection.do_send(FoundReady(epoch));
+        }
+        found
+    }
 }
 
 impl Inbound for EpochInbound {
@@ -303,6 +339,9 @@ impl Inbound for EpochInbound {
     }
 
     fn deliver(&mut self, messages: &mut BatchBuilder) {
+        if self.ready.as_ref().is_some_and(|ready| ready.look(self.epoch, messages)) {
+            self.ready = None;
+        }
         let mut left = Left::default();
         self.fanout.borrow_mut().deliver(self.epoch, messages, &mut left);
         left.pump(&self.fanout);

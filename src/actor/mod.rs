@@ -12,6 +12,7 @@ mod fanout;
 mod obedience;
 mod orphan;
 mod outlet;
+mod requests;
 mod superior;
 mod supervisor;
 

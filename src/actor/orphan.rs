@@ -49,6 +49,10 @@ impl Drop for Connection {
         if let Some(link) = self.link.take() {
             link.settle(&ExitReason::ArbiterStopped);
         }
+        if let Ok(mut fanout) = self.fanout.try_borrow_mut() {
+            fanout.lose_requests(&ExitReason::ArbiterStopped);
+        }
+        self.outbox.end();
         if self.is_at_rest() {
             return;
         }

@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::{
-    DialError, ExitReason, ProviderFailure, ProxyFailure, RefusedCredential, ResolveError,
-    TlsFailure,
+    DialError, ExitReason, GreetingFailure, ProviderFailure, ProxyFailure, RefusedCredential,
+    ResolveError, TlsFailure,
 };
 use crate::protocol::{CloseCode, CloseFrame, HandshakeError, RetryAfter};
 
@@ -73,7 +73,11 @@ impl ExitClass {
             ExitReason::ClosedByPeer(frame) => {
                 Self::of_close(frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code))
             }
-            ExitReason::Eof { .. } | ExitReason::Io(_) | ExitReason::Judged(_) => RETRY,
+            ExitReason::Eof { .. }
+            | ExitReason::Io(_)
+            | ExitReason::Judged(_)
+            | ExitReason::Greeting(GreetingFailure::TimedOut { .. }) => RETRY,
+            ExitReason::Greeting(GreetingFailure::Provider(failure)) => Self::of_provider(failure),
             ExitReason::Dial(error) => Self::of_dial(error),
             ExitReason::Handshake(error) => Self::of_handshake(error, wall),
             ExitReason::Unauthorized { credential, refusal } => match credential {
@@ -91,6 +95,7 @@ impl ExitClass {
             ExitReason::AutoShutdown { .. } => Self::Normal,
             // The last two are told when a connection has given up already.
             ExitReason::Protocol(_)
+            | ExitReason::Greeting(GreetingFailure::NotJson)
             | ExitReason::PolicyDenied(_)
             | ExitReason::Redirect { .. }
             | ExitReason::RetriesExhausted { .. }

@@ -59,6 +59,9 @@ pub enum LifecycleEvent {
         /// The subprotocol that the server chose from those offered.
         subprotocol: Option<Arc<str>>,
     },
+    /// The session is ready: its greeting is written, and what it was to wait for has come. Told only
+    /// where a greeting or a [`Readiness`](crate::Readiness) is asked for; else `Connected` says it.
+    Ready,
     /// The attempt failed or was cancelled. There was no session.
     ConnectionError {
         /// What failed.
@@ -101,6 +104,12 @@ pub enum LifecycleEvent {
         /// What it found.
         verdict: Verdict,
     },
+    /// The outbox was full, and messages were refused, as their senders were told. Told once a
+    /// second at most.
+    OutboxFull {
+        /// Messages that were refused since this was told last.
+        refused: u64,
+    },
     /// This subscriber was too slow, and so many events were not delivered to it. It has the sequence
     /// number of the last of them.
     Lagged {
@@ -141,8 +150,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Connected, ConnectionError, Disconnected, BackoffScheduled, Restarted, Stopped, GaveUp, Suspected,
-    Lagged, Currently, Unsubscribed,
+    Connected, Ready, ConnectionError, Disconnected, BackoffScheduled, Restarted, Stopped, GaveUp, Suspected,
+    OutboxFull, Lagged, Currently, Unsubscribed,
 }
 
 /// One line for people: the event's name, and what matters about it.
@@ -153,6 +162,7 @@ impl fmt::Display for LifecycleEvent {
             Self::Connected { subprotocol: Some(name) } => {
                 write!(f, "Connected with subprotocol {name}")
             }
+            Self::Ready => f.write_str("Ready"),
             Self::ConnectionError { reason, .. } => write!(f, "ConnectionError: {reason}"),
             Self::Disconnected { code, reason, .. } => {
                 write!(f, "Disconnected {}: {reason}", code.get())
@@ -172,6 +182,9 @@ impl fmt::Display for LifecycleEvent {
             Self::Currently { state } => write!(f, "Currently: {state}"),
             Self::Unsubscribed { .. } => {
                 f.write_str("Unsubscribed: a subscriber that was too slow")
+            }
+            Self::OutboxFull { refused } => {
+                write!(f, "OutboxFull: {refused} messages were refused")
             }
             Self::Lagged { dropped } => write!(f, "Lagged: {dropped} events were lost here"),
         }

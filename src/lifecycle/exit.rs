@@ -73,6 +73,9 @@ pub enum ExitReason {
     /// changed ([`SetPolicy`](crate::SetPolicy)), and does not allow the connection any more.
     #[error("{0}")]
     PolicyDenied(#[source] PolicyDenied),
+    /// The session could not be greeted, and was closed.
+    #[error("the session could not be greeted: {0}")]
+    Greeting(#[source] GreetingFailure),
     /// The session's task panicked.
     #[error("the session's task panicked: {0}")]
     Crashed(Arc<str>),
@@ -116,6 +119,24 @@ pub enum ExitReason {
         #[source]
         last: Arc<Self>,
     },
+}
+
+/// Why a session could not be greeted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GreetingFailure {
+    /// The provider of the greeting gave none.
+    #[error("{0}")]
+    Provider(#[source] ProviderFailure),
+    /// It took too long.
+    #[error("its provider took longer than {limit:?}")]
+    TimedOut {
+        /// [`Timeouts::provider`](crate::Timeouts).
+        limit: Duration,
+    },
+    /// The connection sends JSON only.
+    #[error("a JSON connection greets with JSON only: make each message of a SendJson")]
+    NotJson,
 }
 
 /// The stages of an attempt that have a time limit.
@@ -250,6 +271,7 @@ impl ExitReason {
             }
             Self::Protocol(error) => error.close_code(),
             Self::Judged(verdict) if !verdict.is_of_a_dead_transport() => CloseCode::JUDGED,
+            Self::Greeting(_) => CloseCode::JUDGED,
             _ => CloseCode::ABNORMAL,
         }
     }

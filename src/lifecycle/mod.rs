@@ -5,6 +5,7 @@
 //! are arguments, and what should happen is a value that the actor carries out.
 
 mod addresses;
+mod awaited;
 mod backoff;
 mod budget;
 mod class;
@@ -22,20 +23,23 @@ mod outbox;
 mod provider_failure;
 mod proxy_failure;
 mod refused;
+mod requests;
 mod restart;
 mod rotation;
+mod send_limit;
 mod stable;
 mod subscription_id;
 mod tls_failure;
 
 pub use addresses::{AddressFailure, AddressFailures, AddressFate, ResolveError};
+pub(crate) use awaited::Awaited;
 pub use backoff::{Backoff, InvalidBackoff, Jitter};
 pub use budget::RetryBudget;
 pub use class::{ExitClass, Floor};
 pub use class_rule::ClassRule;
 pub use epoch::Epoch;
 pub use event::{LifecycleEvent, LifecycleKind, State};
-pub use exit::{DialError, DialPhase, ExitReason};
+pub use exit::{DialError, DialPhase, ExitReason, GreetingFailure};
 pub(crate) use exit_rules::SharedClassify;
 pub use exit_rules::{Classify, ExitRules};
 pub use filter::{FieldValue, Filter};
@@ -46,13 +50,18 @@ pub use liveness::{Beat, Heartbeat, Liveness, MaxAge, Remedy, Verdict, Watchdog}
 pub(crate) use liveness::{Order, Pulse, Vigil};
 pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision, Urgency};
 pub use outbox::OutboxLimits;
-pub(crate) use outbox::{Outbox, OutboxFull};
+pub(crate) use outbox::{
+    Expiry, Fate, Flight, Loss, Outbox, Outlook, Overflow, Scope, Slot, Terms, Unplaced,
+};
 pub use provider_failure::{ProviderError, ProviderFailure};
 pub use proxy_failure::{ProxyFailure, TargetFailure};
 pub(crate) use refused::Refusals;
 pub use refused::RefusedCredential;
+pub(crate) use requests::Requests;
 pub use restart::RestartPolicy;
 pub(crate) use rotation::Rotation;
+pub(crate) use send_limit::Throttle;
+pub use send_limit::{InvalidSendLimit, SendLimit};
 pub use stable::StableAfter;
 pub use subscription_id::SubscriptionId;
 pub use tls_failure::TlsFailure;

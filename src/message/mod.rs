@@ -3,15 +3,16 @@
 mod administration;
 mod explanation;
 mod liveness;
+mod outgoing;
+mod request;
+mod send;
 mod set_policy;
 
 use std::{fmt, time::Duration};
 
 use actix::Message;
-use bytes::Bytes;
 use bytestring::ByteString;
 use secrecy::SecretString;
-use serde::Serialize;
 
 pub(crate) use self::liveness::Tempo;
 pub use self::{
@@ -23,10 +24,13 @@ pub use self::{
     },
     explanation::Explanation,
     liveness::{SetHeartbeat, SetWatchdog},
+    outgoing::Outgoing,
+    request::{Answer, JsonRpcError, Request, RequestError},
+    send::{SendBinary, SendJson, SendString},
     set_policy::{PolicySet, SetPolicy, SetPolicyError},
 };
 use crate::{
-    error::{ConnectError, Delivery, SendError},
+    error::ConnectError,
     event::Subscription,
     lifecycle::{ConnectionId, Epoch, ExitReason, State, SubscriptionId},
     policy::AccessPolicy,
@@ -251,52 +255,6 @@ impl Default for Disconnect {
 #[rtype(result = "Result<(), ConnectError>")]
 pub struct Reconnect;
 
-/// Sends a value as JSON, in a text message.
-///
-/// ```
-/// # use wsvisor::SendJson;
-/// let message = SendJson::new(&serde_json::json!({"op": "subscribe", "channel": "trades"}))?;
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Message)]
-#[rtype(result = "Result<Delivery, SendError>")]
-pub struct SendJson(pub(crate) ByteString);
-
-impl SendJson {
-    /// Serialises `value`.
-    ///
-    /// # Errors
-    /// When the value cannot be JSON: a map with keys that are not strings, or a failing
-    /// `Serialize`.
-    pub fn new(value: &impl Serialize) -> serde_json::Result<Self> {
-        serde_json::to_string(value).map(|text| Self(text.into()))
-    }
-}
-
-/// Sends a text message. A JSON connection refuses it.
-#[derive(Clone, Message)]
-#[rtype(result = "Result<Delivery, SendError>")]
-pub struct SendString(pub(crate) ByteString);
-
-impl SendString {
-    /// A message of this text.
-    pub fn new(text: impl Into<ByteString>) -> Self {
-        Self(text.into())
-    }
-}
-
-/// Sends a binary message. A JSON connection refuses it.
-#[derive(Clone, Message)]
-#[rtype(result = "Result<Delivery, SendError>")]
-pub struct SendBinary(pub(crate) Bytes);
-
-impl SendBinary {
-    /// A message of these bytes.
-    pub fn new(bytes: impl Into<Bytes>) -> Self {
-        Self(bytes.into())
-    }
-}
-
 /// Subscribes a recipient to a connection, or to all connections of a supervisor, those that are
 /// started later included. A supervisor's subscribers miss nothing of a connection started later.
 #[derive(Clone, Debug, Message)]
@@ -317,7 +275,8 @@ impl Subscribe {
 pub struct Unsubscribe(pub SubscriptionId);
 
 /// The application is satisfied with this session: it logged in, its subscriptions are there.
-/// Where [`StableAfter::Ready`](crate::StableAfter::Ready) was chosen, the backoff starts again.
+/// Where [`StableAfter::Ready`](crate::StableAfter::Ready) was chosen, the backoff starts again; where
+/// its [`Readiness`](crate::Readiness) waits for a mark, this is one.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct MarkReady;
@@ -341,6 +300,8 @@ pub struct Status {
     pub attempt: u32,
     /// The session has been up for long enough, or was marked ready.
     pub stable: bool,
+    /// The session is up, and ready for the messages that wait for that.
+    pub ready: bool,
     /// Until the next attempt, while it backs off.
     pub next_attempt_in: Option<Duration>,
     /// Why the last attempt or session ended.
@@ -361,16 +322,3 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Explanation")]
 pub struct Explain;
-
-macro_rules! show_length_only {
-    ($($message:ident),*) => {$(
-        impl fmt::Debug for $message {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // A payload may hold a secret.
-                write!(f, concat!(stringify!($message), "({} bytes)"), self.0.len())
-            }
-        }
-    )*};
-}
-
-show_length_only!(SendJson, SendString, SendBinary);

@@ -19,18 +19,21 @@ impl MessageEncoder {
 
     /// Appends one message to `out`, as [`encode_frame`] does.
     pub fn encode(&mut self, out: &mut Vec<u8>, message: Payload<'_>, mask: [u8; 4]) {
-        let opcode = match message {
-            Payload::Text(_) => OpCode::Text,
-            Payload::Binary(_) => OpCode::Binary,
-        };
         #[cfg(feature = "deflate")]
         if let Some(compressor) = &mut self.compressor {
             let mut compressed = Vec::new();
             if compressor.compress(message.as_bytes(), &mut compressed) {
+                let opcode = opcode_of(message);
                 return append_frame(out, super::header::RSV1, opcode, &compressed, mask);
             }
         }
-        encode_frame(out, opcode, message.as_bytes(), mask);
+        self.encode_plainly(out, message, mask);
+    }
+
+    /// Appends one message that is not compressed, and that no later one refers to: it may be taken
+    /// out of `out` again.
+    pub fn encode_plainly(&mut self, out: &mut Vec<u8>, message: Payload<'_>, mask: [u8; 4]) {
+        encode_frame(out, opcode_of(message), message.as_bytes(), mask);
     }
 
     /// Whether it holds a compressor, which takes some 300 KiB.
@@ -47,6 +50,13 @@ impl MessageEncoder {
         if let Some(compressor) = &mut self.compressor {
             compressor.release_unused();
         }
+    }
+}
+
+const fn opcode_of(message: Payload<'_>) -> OpCode {
+    match message {
+        Payload::Text(_) => OpCode::Text,
+        Payload::Binary(_) => OpCode::Binary,
     }
 }
 

@@ -3,12 +3,13 @@ use std::{
     time::Duration,
 };
 
+use super::{Correlator, Greeting, Readiness, correlator::SharedCorrelator};
 #[cfg(feature = "deflate")]
 use crate::protocol::PerMessageDeflate;
 use crate::{
     error::InvalidSpec,
     event::History,
-    lifecycle::{Liveness, OutboxLimits},
+    lifecycle::{Liveness, OutboxLimits, SendLimit},
     protocol::Limits,
     spec::Proxies,
     transport::{Dialler, Resolver, SharedDialler, SharedResolver, Tls},
@@ -34,6 +35,10 @@ pub struct Settings {
     pub(crate) outbox: OutboxLimits,
     pub(crate) liveness: Liveness,
     pub(crate) history: Option<History>,
+    pub(crate) greeting: Option<Greeting>,
+    pub(crate) readiness: Readiness,
+    pub(crate) send_limit: Option<SendLimit>,
+    pub(crate) correlator: Option<SharedCorrelator>,
     pub(crate) tls: Option<Tls>,
     pub(crate) proxies: Option<Proxies>,
     pub(crate) dialler: Option<SharedDialler>,
@@ -45,7 +50,7 @@ pub struct Settings {
 /// How long each stage may take. None may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Each question to a provider of endpoints or credentials. Default 10 s.
+    /// Each question to a provider of endpoints, credentials or a greeting. Default 10 s.
     pub provider: Duration,
     /// Name resolution and TCP, together. Default 10 s.
     pub connect: Duration,
@@ -153,6 +158,35 @@ impl Settings {
     #[must_use]
     pub const fn history(mut self, history: History) -> Self {
         self.history = Some(history);
+        self
+    }
+
+    /// Sets what is sent first in every session. Default: nothing.
+    #[must_use]
+    pub fn greeting(mut self, greeting: Greeting) -> Self {
+        self.greeting = Some(greeting);
+        self
+    }
+
+    /// Sets when a session is ready for the messages that wait for that. Default: on connect.
+    #[must_use]
+    pub fn readiness(mut self, readiness: Readiness) -> Self {
+        self.readiness = readiness;
+        self
+    }
+
+    /// Sets how many messages may be sent in a time. Default: as many as the socket takes.
+    #[must_use]
+    pub fn send_limit(mut self, limit: SendLimit) -> Self {
+        self.send_limit = Some(limit);
+        self
+    }
+
+    /// Sets how the answer to a [`Request`](crate::Request) is known. Default:
+    /// [`JsonRpc`](crate::JsonRpc).
+    #[must_use]
+    pub fn correlator(mut self, correlator: impl Correlator) -> Self {
+        self.correlator = Some(SharedCorrelator(Arc::new(correlator)));
         self
     }
 

@@ -1,23 +1,24 @@
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, task::Waker};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io,
+    rc::Rc,
+    task::{Poll, Waker},
+    time::Instant,
+};
 
 use tokio::sync::oneshot;
 
-use super::entropy::masking_key;
-use crate::{
-    error::{Delivery, SendError},
-    lifecycle::{ExitReason, Outbox, OutboxFull, OutboxLimits},
-    protocol::{CloseFrame, MessageEncoder, OwnedPayload},
+use super::{
+    entropy::{masking_key, with_entropy},
+    reply::{Reply, tell},
+    shared_outbox::SharedOutbox,
 };
-
-/// Where a message's fate is told.
-pub(crate) type Reply = oneshot::Sender<Result<Delivery, SendError>>;
-
-/// A message on its way to the socket.
-pub(crate) struct Outgoing {
-    pub(crate) payload: OwnedPayload,
-    /// Absent where nobody asks: the message was sent with `do_send`.
-    pub(crate) reply: Option<Reply>,
-}
+use crate::{
+    clock::now,
+    lifecycle::{ExitReason, Flight},
+    protocol::{CloseFrame, MessageEncoder, OpCode, OwnedPayload, encode_frame},
+};
 
 /// What the connection's actor and the session's task of one epoch share. Both run on the same
 /// thread.
@@ -26,46 +27,97 @@ pub(crate) struct Outgoing {
 pub(crate) struct Link(RefCell<Inner>);
 
 struct Inner {
-    limits: OutboxLimits,
-    outbox: Outbox<Outgoing>,
-    /// Messages that were encoded, with their place in the stream of bytes.
-    encoded: VecDeque<Encoded>,
-    /// Bytes of the stream that were encoded, and how many of them the socket has taken.
-    encoded_to: u64,
-    handed_to: u64,
+    outbox: Rc<SharedOutbox>,
+    flight: Flight<OwnedPayload, Reply>,
+    /// Encoded bytes that the socket did not take yet, from `taken` on.
+    backlog: Vec<u8>,
+    taken: usize,
+    /// Messages that wait for readiness may be written.
+    is_ready: bool,
+    /// What has to be written before any message. Boxed because it is rare and short.
+    greeting: Option<Box<Greeting>>,
+    /// The send limit holds the next message back until then.
+    held_until: Option<Instant>,
     /// Boxed because it is large and rare, as connections are many.
     close: Option<Box<CloseFrame>>,
+    /// Why the session is to end, beside a close frame. Boxed because it is rare.
+    end: Option<Box<ExitReason>>,
     waker: Option<Waker>,
 }
 
-struct Encoded {
-    start: u64,
-    end: u64,
-    reply: Reply,
+/// The messages that come first.
+#[derive(Default)]
+struct Greeting {
+    /// Absent until they are known.
+    messages: Option<VecDeque<OwnedPayload>>,
+    written: Option<oneshot::Sender<()>>,
 }
 
 impl Link {
-    pub(crate) fn new(limits: OutboxLimits) -> Rc<Self> {
+    pub(crate) fn new(outbox: Rc<SharedOutbox>) -> Rc<Self> {
         Rc::new(Self(RefCell::new(Inner {
-            limits,
-            outbox: Outbox::default(),
-            encoded: VecDeque::new(),
-            encoded_to: 0,
-            handed_to: 0,
+            outbox,
+            flight: Flight::default(),
+            backlog: Vec::new(),
+            taken: 0,
+            is_ready: false,
+            greeting: None,
+            held_until: None,
+            end: None,
             close: None,
             waker: None,
         })))
     }
 
-    /// Queues a message, or hands it back when the outbox is full.
-    pub(crate) fn push(&self, message: Outgoing) -> Result<(), (OutboxFull, Outgoing)> {
+    /// From now on nothing is written but a greeting that is still to come, and what follows it.
+    pub(crate) fn await_greeting(&self) {
+        self.0.borrow_mut().greeting = Some(Box::default());
+    }
+
+    /// The greeting is this. What is returned comes when all of it is encoded, and fails with the
+    /// session.
+    pub(crate) fn greet(&self, messages: VecDeque<OwnedPayload>) -> oneshot::Receiver<()> {
+        let (written, told) = oneshot::channel();
         let inner = &mut *self.0.borrow_mut();
-        let was_idle = inner.outbox.is_empty();
-        inner.outbox.push(&inner.limits, message.payload.len(), message)?;
-        if was_idle {
-            inner.wake();
-        }
-        Ok(())
+        inner.greeting =
+            Some(Box::new(Greeting { messages: Some(messages), written: Some(written) }));
+        inner.wake();
+        told
+    }
+
+    /// Messages of the greeting that are still to be written.
+    pub(crate) fn greeting_left(&self) -> usize {
+        let inner = self.0.borrow();
+        let greeting = inner.greeting.as_ref().and_then(|greeting| greeting.messages.as_ref());
+        greeting.map_or(0, VecDeque::len)
+    }
+
+    /// Asks the session to end for a reason of ours: nothing more is written but the close frame.
+    pub(crate) fn request_end(&self, reason: ExitReason) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.end = Some(Box::new(reason));
+        inner.wake();
+    }
+
+    pub(super) fn take_end(&self) -> Option<ExitReason> {
+        self.0.borrow_mut().end.take().map(|reason| *reason)
+    }
+
+    /// When the send limit lets the next message pass, where it holds one back.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.0.borrow().held_until
+    }
+
+    /// Whether what waits for readiness may be written.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.borrow().is_ready
+    }
+
+    /// What waits for readiness may be written from now on.
+    pub(crate) fn open_gate(&self) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.is_ready = true;
+        inner.wake();
     }
 
     /// Asks the session to write what is queued and then to begin the closing handshake.
@@ -80,32 +132,42 @@ impl Link {
         self.0.borrow_mut().wake();
     }
 
-    /// Messages and bytes that wait to be encoded.
-    pub(crate) fn queued(&self) -> (usize, usize) {
-        let inner = self.0.borrow();
-        (inner.outbox.len(), inner.outbox.bytes())
+    /// Messages that are written and wait to be confirmed.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.0.borrow().flight.unconfirmed()
     }
 
-    /// Tells every message that is left what became of it, in order.
+    /// A newer message has this key: an older one that is encoded is not written any more.
+    pub(crate) fn replace(&self, key: &str) {
+        let inner = &mut *self.0.borrow_mut();
+        let replaced = inner.flight.replace(key, &mut |reply, fate| tell(reply, fate, None));
+        if let Some(cut) = replaced {
+            inner.cut(cut);
+        }
+    }
+
+    /// Tells what has expired, and takes it out of what is still to be written.
+    pub(crate) fn expire(&self, now: Instant) {
+        self.0.borrow_mut().expire(now);
+    }
+
+    /// When [`expire`](Self::expire) is wanted next.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.0.borrow().flight.next_deadline()
+    }
+
+    /// The session has ended: tells every message that it wrote or was to write what became of it,
+    /// in order. What a later session may write goes back to the outbox.
     pub(crate) fn settle(&self, exit: &ExitReason) {
         let inner = &mut *self.0.borrow_mut();
-        let handed_to = inner.handed_to;
-        for message in inner.encoded.drain(..) {
-            let _ = message.reply.send(Err(if message.start < handed_to {
-                SendError::WrittenUnknown(exit.clone())
-            } else {
-                SendError::NotWritten(exit.clone())
-            }));
-        }
-        while let Some(message) = inner.outbox.pop() {
-            if let Some(reply) = message.reply {
-                let _ = reply.send(Err(SendError::NotWritten(exit.clone())));
-            }
-        }
+        let unbegun = inner.flight.end(&mut |reply, fate| tell(reply, fate, Some(exit)));
+        inner.outbox.take_back(unbegun);
+        inner.outbox.end_session(inner.is_ready, exit);
     }
 
     pub(super) fn register(&self, waker: &Waker) {
         let inner = &mut *self.0.borrow_mut();
+        inner.outbox.register(waker);
         match &mut inner.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
@@ -116,48 +178,114 @@ impl Link {
         self.0.borrow_mut().close.take().map(|frame| *frame)
     }
 
-    pub(super) fn has_queued(&self) -> bool {
-        !self.0.borrow().outbox.is_empty()
+    /// Whether there is a message that may be written now.
+    pub(super) fn has_due(&self) -> bool {
+        let inner = self.0.borrow();
+        match &inner.greeting {
+            Some(greeting) => greeting.messages.is_some(),
+            None => inner.outbox.has_due(inner.is_ready),
+        }
     }
 
-    /// Encodes queued messages behind what `out` holds, until it holds `budget` bytes.
-    pub(super) fn encode_into(
+    /// Whether bytes are encoded that the socket did not take.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.0.borrow().backlog.is_empty()
+    }
+
+    /// A pong was read.
+    pub(super) fn pong(&self, payload: &[u8]) {
+        if let Some(token) = token(payload) {
+            let inner = &mut *self.0.borrow_mut();
+            inner.flight.pong(token, &mut |reply, fate| tell(reply, fate, None));
+        }
+    }
+
+    /// Encodes a ping, whose pong also confirms what was written before it.
+    pub(super) fn encode_ping(&self, out: &mut Vec<u8>, payload: &[u8]) {
+        self.0.borrow_mut().encode_ping(out, payload);
+    }
+
+    /// Encodes a frame that carries no message of the outbox.
+    pub(super) fn encode_control(&self, out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
+        let before = out.len();
+        encode_frame(out, opcode, payload, masking_key());
+        self.0.borrow_mut().flight.encoded_other(out.len() - before);
+    }
+
+    /// Encodes messages behind what `out` holds, until it holds `budget` bytes, and the ping that
+    /// confirms them.
+    pub(super) fn encode_messages(
         &self,
         out: &mut Vec<u8>,
         budget: usize,
         messages: &mut MessageEncoder,
     ) {
         let inner = &mut *self.0.borrow_mut();
-        while out.len() < budget
-            && let Some(Outgoing { payload, reply }) = inner.outbox.pop()
-        {
-            let start = inner.encoded_to + out.len() as u64;
-            messages.encode(out, payload.as_payload(), masking_key());
-            if let Some(reply) = reply {
-                let end = inner.encoded_to + out.len() as u64;
-                inner.encoded.push_back(Encoded { start, end, reply });
-            }
+        inner.held_until = None;
+        inner.encode_greeting(out, budget, messages);
+        if out.len() < budget && inner.greeting.is_none() {
+            inner.held_until = inner.outbox.drain(inner.is_ready, |message| {
+                let before = out.len();
+                let payload = message.payload.as_payload();
+                if message.terms.as_ref().is_some_and(|terms| terms.may_be_taken_back()) {
+                    // What follows must not refer to it.
+                    messages.encode_plainly(out, payload, masking_key());
+                } else {
+                    messages.encode(out, payload, masking_key());
+                }
+                inner.flight.encoded(out.len() - before, message);
+                out.len() < budget
+            });
+        }
+        if inner.flight.wants_barrier() {
+            // Unpredictable, so that only who read the ping can answer it.
+            let payload = with_entropy(|rng| rng.next_u64()).to_be_bytes();
+            inner.encode_ping(out, &payload);
         }
     }
 
-    /// `len` bytes, those of `encode_into` among them, are the next of the stream.
-    pub(super) fn encoded(&self, len: usize) {
-        self.0.borrow_mut().encoded_to += len as u64;
-    }
-
-    /// The socket took the next `len` bytes of the stream.
-    pub(super) fn handed_over(&self, len: usize) {
+    /// Hands `encoded`, which is the next of the stream, to the socket by `write`. What that does
+    /// not take becomes the backlog.
+    pub(super) fn hand_over(
+        &self,
+        encoded: &mut Vec<u8>,
+        write: impl FnOnce(&[u8]) -> Poll<io::Result<usize>>,
+    ) -> io::Result<()> {
+        let written = match write(encoded) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => 0,
+        };
         let inner = &mut *self.0.borrow_mut();
-        inner.handed_to += len as u64;
-        while inner.encoded.front().is_some_and(|message| message.end <= inner.handed_to)
-            && let Some(message) = inner.encoded.pop_front()
-        {
-            // The sender may have stopped waiting.
-            let _ = message.reply.send(Ok(Delivery::Written));
+        inner.handed_over(written);
+        if written < encoded.len() {
+            inner.backlog = std::mem::take(encoded);
+            inner.taken = written;
         }
-        if inner.encoded.is_empty() && inner.encoded.capacity() > RETAINED {
-            inner.encoded = VecDeque::new();
+        Ok(())
+    }
+
+    /// Hands the backlog to the socket by `write`. Ready with nothing when there is none left.
+    pub(super) fn hand_over_backlog(
+        &self,
+        mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        let inner = &mut *self.0.borrow_mut();
+        if inner.flight.next_deadline().is_some() {
+            inner.expire(now());
         }
+        while let Some(left) = inner.backlog.get(inner.taken..).filter(|left| !left.is_empty()) {
+            let Poll::Ready(written) = write(left)? else { return Poll::Pending };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            inner.taken += written;
+            inner.handed_over(written);
+        }
+        if inner.backlog.capacity() > 0 {
+            inner.backlog = Vec::new();
+            inner.taken = 0;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -167,7 +295,63 @@ impl Inner {
             waker.wake();
         }
     }
+
+    fn encode_greeting(&mut self, out: &mut Vec<u8>, budget: usize, encoder: &mut MessageEncoder) {
+        let Some(greeting) = &mut self.greeting else { return };
+        let Some(messages) = &mut greeting.messages else { return };
+        while out.len() < budget
+            && let Some(message) = messages.front()
+        {
+            if let Err(due) = self.outbox.pass() {
+                self.held_until = Some(due);
+                return;
+            }
+            let before = out.len();
+            encoder.encode(out, message.as_payload(), masking_key());
+            self.flight.encoded_other(out.len() - before);
+            messages.pop_front();
+        }
+        if messages.is_empty() {
+            if let Some(written) = greeting.written.take() {
+                // The actor may have ended.
+                let _ = written.send(());
+            }
+            self.greeting = None;
+        }
+    }
+
+    fn encode_ping(&mut self, out: &mut Vec<u8>, payload: &[u8]) {
+        let before = out.len();
+        encode_frame(out, OpCode::Ping, payload, masking_key());
+        if let Some(token) = token(payload) {
+            self.flight.encoded_ping(out.len() - before, token);
+        }
+    }
+
+    fn handed_over(&mut self, len: usize) {
+        self.flight.handed_over(len, &mut |reply, fate| tell(reply, fate, None));
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let expired = self.flight.expire(now, &mut |reply, fate| tell(reply, fate, None));
+        for cut in expired {
+            self.cut(cut);
+        }
+    }
+
+    /// Takes bytes out of the backlog, that the socket has no part of.
+    fn cut(&mut self, cut: std::ops::Range<usize>) {
+        let (start, end) = (self.taken + cut.start, self.taken + cut.end);
+        if end <= self.backlog.len() {
+            self.backlog.drain(start..end);
+        }
+    }
 }
 
-/// Slots that an idle link may keep.
-const RETAINED: usize = 8;
+/// The number in a ping's payload or a pong's, where it can be one of ours.
+fn token(payload: &[u8]) -> Option<u64> {
+    let mut token = [0; 8];
+    let place = token.get_mut(8_usize.checked_sub(payload.len())?..)?;
+    place.copy_from_slice(payload);
+    Some(u64::from_be_bytes(token))
+}

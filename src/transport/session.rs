@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
-    time::Sleep,
+    time::{Sleep, sleep_until},
 };
 
 use super::{
@@ -56,6 +56,8 @@ pub(crate) struct Session<D> {
     /// What was read and is not decoded: it came in one piece with the handshake's answer, or behind
     /// a message that was compressed.
     early: Option<Box<Bytes>>,
+    /// Wakes the session when the send limit lets a message pass. Made when it first holds one back.
+    throttled: Option<Pin<Box<Sleep>>>,
     /// Absent while the session is open.
     closing: Option<Box<Closing>>,
 }
@@ -108,6 +110,7 @@ impl<D: Inbound> Session<D> {
             close_timeout: settings.timeouts.close,
             vitals: Vitals::begin(settings, vigil),
             early: (!opened.rest.is_empty()).then(|| Box::new(opened.rest)),
+            throttled: None,
             closing: None,
         }
     }
@@ -177,6 +180,7 @@ impl<D: Inbound> Session<D> {
                     }
                 }
                 Ok(Step::Pong(payload)) => {
+                    self.link.pong(payload.as_slice());
                     let vitals = self.vitals.as_ref();
                     if let Some(took) = vitals.and_then(|vitals| vitals.pong(&payload)) {
                         self.inbound.round_trip(took);
@@ -292,12 +296,17 @@ impl<D: Inbound> Session<D> {
         let outlet = match &mut self.closing {
             None => Outlet::Open,
             Some(closing) if closing.courtesy > 0 => Outlet::Open,
-            Some(closing) if closing.exit.is_none() => Outlet::Closing(&mut closing.farewell),
+            Some(closing) if closing.exit.is_none() => {
+                // A part of the time is for the closing handshake.
+                let deadline = closing.deadline.deadline().into_std();
+                let flush_until = deadline.checked_sub(self.close_timeout / 4).unwrap_or(deadline);
+                Outlet::Closing(&mut closing.farewell, flush_until)
+            }
             Some(closing) => Outlet::Ending(&mut closing.farewell),
         };
         let written = self.writer.poll(&mut self.io, &self.link, outlet, cx)?;
         if let Some(vitals) = &mut self.vitals {
-            let (left, some) = self.writer.progress();
+            let (left, some) = self.writer.progress(&self.link);
             if vitals.wrote(left, some) {
                 cx.waker().wake_by_ref();
             }
@@ -311,6 +320,19 @@ impl<D: Inbound> Session<D> {
             closing.shut_down = Pin::new(&mut self.io).poll_shutdown(cx)?.is_ready();
         }
         written.map(Ok)
+    }
+
+    /// Sees to it that the session is woken when the send limit lets the next message pass.
+    fn poll_throttle(&mut self, cx: &mut Context<'_>) {
+        let Some(due) = self.link.held_until() else { return };
+        let due = due.into();
+        let alarm = self.throttled.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if alarm.deadline() != due {
+            alarm.as_mut().reset(due);
+        }
+        if alarm.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Whether what is left to say waits for one turn more.
@@ -355,6 +377,9 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         if let Some(frame) = session.link.take_close() {
             session.begin_close(frame, None);
         }
+        if let Some(reason) = session.link.take_end() {
+            session.end(Farewell::Frame(CloseFrame::bare(CloseCode::JUDGED)), reason);
+        }
         if !session.waits_out_of_courtesy(cx)
             && let Poll::Ready(exit) = session.poll_read(cx)
         {
@@ -368,6 +393,7 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         }
         #[cfg(feature = "deflate")]
         session.writer.poll_release(cx);
+        session.poll_throttle(cx);
         session.poll_deadline(cx)
     }
 }

@@ -2,29 +2,22 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use tokio::io::AsyncWrite as _;
 
 #[cfg(feature = "deflate")]
 use super::release::Release;
-use super::{
-    dialler::BoxedStream, entropy::masking_key, link::Link, vitals::ping_payload,
-    workspace::Workspace,
-};
+use super::{dialler::BoxedStream, link::Link, vitals::ping_payload, workspace::Workspace};
 #[cfg(feature = "deflate")]
 use crate::protocol::DeflateAgreement;
-use crate::protocol::{
-    CloseFrame, ControlPayload, MessageEncoder, OpCode, encode_close, encode_frame,
-};
+use crate::protocol::{CloseFrame, ControlPayload, MessageEncoder, OpCode};
 
 /// The outgoing half of a session: everything that is due is masked and encoded into one buffer
 /// and handed to the socket with one call.
 #[derive(Default)]
 pub(super) struct Writer {
-    /// Encoded bytes that the socket did not take yet, from `taken` on.
-    backlog: Vec<u8>,
-    taken: usize,
     pongs: Vec<ControlPayload>,
     /// Messages that go before those that wait.
     urgent: Vec<String>,
@@ -42,8 +35,9 @@ pub(super) struct Writer {
 pub(super) enum Outlet<'a> {
     /// The session is up: the outbox is written.
     Open,
-    /// We want to close: the outbox is written, and then the frame.
-    Closing(&'a mut Option<Farewell>),
+    /// We want to close: the outbox is written, and then the frame. What the send limit holds back
+    /// until that time or longer is not waited for.
+    Closing(&'a mut Option<Farewell>, Instant),
     /// The session is over: only the close frame is still due.
     Ending(&'a mut Option<Farewell>),
 }
@@ -101,8 +95,8 @@ impl Writer {
 
     /// Whether bytes are left that the socket did not take, and whether it took any since this was
     /// asked last.
-    pub(super) fn progress(&mut self) -> (bool, bool) {
-        let is_left = !self.backlog.is_empty() || self.unflushed;
+    pub(super) fn progress(&mut self, link: &Link) -> (bool, bool) {
+        let is_left = link.has_backlog() || self.unflushed;
         (is_left, std::mem::take(&mut self.has_written))
     }
 
@@ -115,14 +109,19 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         for _ in 0..WRITES_PER_STEP {
-            ready!(self.poll_backlog(io, link, cx))?;
+            ready!(link.hand_over_backlog(|left| self.poll_write(io, left, cx)))?;
             let left = Workspace::with(|workspace| {
                 self.encode(&mut workspace.write, link, &mut outlet);
-                let left = self.poll_encoded(io, link, &mut workspace.write, cx);
+                let encoded = &mut workspace.write;
+                if encoded.is_empty() {
+                    return Ok(false);
+                }
+                self.unflushed = true;
+                let handed = link.hand_over(encoded, |all| self.poll_write(io, all, cx));
                 workspace.recycle_write();
-                left
+                handed.map(|()| true)
             });
-            if !ready!(left)? {
+            if !left? {
                 if self.unflushed {
                     ready!(Pin::new(io).poll_flush(cx))?;
                     self.unflushed = false;
@@ -134,82 +133,48 @@ impl Writer {
         Poll::Pending
     }
 
+    fn poll_write(
+        &mut self,
+        io: &mut BoxedStream,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(io).poll_write(cx, bytes))?;
+        self.has_written |= written > 0;
+        Poll::Ready(Ok(written))
+    }
+
     fn encode(&mut self, out: &mut Vec<u8>, link: &Link, outlet: &mut Outlet<'_>) {
         for pong in self.pongs.drain(..) {
-            encode_frame(out, OpCode::Pong, pong.as_slice(), masking_key());
+            link.encode_control(out, OpCode::Pong, pong.as_slice());
         }
         if self.pongs.capacity() > 0 {
             self.pongs = Vec::new();
         }
         if let Some(number) = self.ping.take() {
-            encode_frame(out, OpCode::Ping, &ping_payload(number), masking_key());
+            link.encode_ping(out, &ping_payload(number));
         }
         for text in std::mem::take(&mut self.urgent) {
-            encode_frame(out, OpCode::Text, text.as_bytes(), masking_key());
+            link.encode_control(out, OpCode::Text, text.as_bytes());
         }
         let farewell = match outlet {
             Outlet::Open => {
-                link.encode_into(out, WRITE_SIZE, &mut self.messages);
+                link.encode_messages(out, WRITE_SIZE, &mut self.messages);
                 None
             }
-            Outlet::Closing(farewell) => {
-                link.encode_into(out, WRITE_SIZE, &mut self.messages);
-                if link.has_queued() { None } else { farewell.take() }
+            Outlet::Closing(farewell, flush_until) => {
+                link.encode_messages(out, WRITE_SIZE, &mut self.messages);
+                let is_held = link.held_until().is_some_and(|due| due >= *flush_until);
+                if link.has_due() && !is_held { None } else { farewell.take() }
             }
             Outlet::Ending(farewell) => farewell.take(),
         };
-        match farewell {
-            Some(Farewell::Frame(frame)) => encode_close(out, Some(&frame), masking_key()),
-            Some(Farewell::Empty) => encode_close(out, None, masking_key()),
-            None => {}
+        if let Some(farewell) = farewell {
+            let payload = match farewell {
+                Farewell::Frame(frame) => frame.payload(),
+                Farewell::Empty => vec![],
+            };
+            link.encode_control(out, OpCode::Close, &payload);
         }
-        link.encoded(out.len());
-    }
-
-    /// Whether there was anything to write. What the socket does not take becomes the backlog.
-    fn poll_encoded(
-        &mut self,
-        io: &mut BoxedStream,
-        link: &Link,
-        encoded: &mut Vec<u8>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<bool>> {
-        if encoded.is_empty() {
-            return Poll::Ready(Ok(false));
-        }
-        self.unflushed = true;
-        let written = match Pin::new(io).poll_write(cx, encoded) {
-            Poll::Ready(written) => written?,
-            Poll::Pending => 0,
-        };
-        self.has_written |= written > 0;
-        link.handed_over(written);
-        if written < encoded.len() {
-            self.backlog = std::mem::take(encoded);
-            self.taken = written;
-        }
-        Poll::Ready(Ok(true))
-    }
-
-    fn poll_backlog(
-        &mut self,
-        io: &mut BoxedStream,
-        link: &Link,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        while let Some(left) = self.backlog.get(self.taken..).filter(|left| !left.is_empty()) {
-            let written = ready!(Pin::new(&mut *io).poll_write(cx, left))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.has_written = true;
-            link.handed_over(written);
-            self.taken += written;
-        }
-        if self.backlog.capacity() > 0 {
-            self.backlog = Vec::new();
-            self.taken = 0;
-        }
-        Poll::Ready(Ok(()))
     }
 }

@@ -4,7 +4,7 @@ use wsvisor::{
     AccessPolicy, AddressBlocked, Connect, ConnectError, Connection, ConnectionSpec, Delivery,
     ExitClass, ExitReason, ExplainConnection, GetStatus, LifecycleEvent, PolicyDenied, PolicySet,
     Reconnect, RestartConnection, SendError, SendString, SetPolicy, SetPolicyError,
-    StartConnection, StartError, StartSupervisor, State, Supervisor, SupervisorSpec,
+    StartConnection, StartError, StartSupervisor, State, Supervisor, SupervisorSpec, Unwritten,
     testing::{
         Bug, Lookup, Recorder, Script, backoff_scheduled, connected, connection_error,
         disconnected, gave_up, lifecycle, virtual_time,
@@ -107,7 +107,9 @@ fn what_is_queued_for_a_forbidden_server_is_not_written() {
             for send in sends {
                 unwritten += usize::from(matches!(
                     send.await.unwrap(),
-                    Err(SendError::NotWritten(ExitReason::PolicyDenied(_)))
+                    Err(SendError::NotWritten(Unwritten::SessionEnded(ExitReason::PolicyDenied(
+                        _
+                    ))))
                 ));
             }
             unwritten

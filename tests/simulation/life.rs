@@ -127,6 +127,14 @@ impl Life {
             // They tell of somebody else, or of a session that goes on.
             return Ok(());
         }
+        if let E::OutboxFull { .. } = event {
+            // It may be told in any phase, also while an attempt is under way.
+            return if epoch == self.epoch || epoch == self.epoch + 1 {
+                Ok(())
+            } else {
+                Err(format!("{event} of epoch {epoch} in epoch {}", self.epoch))
+            };
+        }
         let before = self.phase;
         let unexpected =
             || Err(format!("{event} of epoch {epoch} after {before:?} of epoch {}", self.epoch));

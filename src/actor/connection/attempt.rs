@@ -75,6 +75,7 @@ impl Connection {
         // An attempt that failed while it was being cancelled was cancelled.
         let cancelled = self.machine.state() == State::Closing;
         let reason = if cancelled { ExitReason::Cancelled } else { reason };
+        self.outbox.end_session(false, &reason);
         let _ = self.step(Input::Exited { epoch, reason }, ctx);
     }
 }

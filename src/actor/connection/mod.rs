@@ -1,4 +1,5 @@
 mod attempt;
+mod greeting;
 mod orders;
 mod policy;
 mod report;
@@ -10,6 +11,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use actix::{Actor, Context, SpawnHandle};
 
+pub(super) use self::greeting::FoundReady;
 use super::{
     bond::Bond,
     builder::ConnectionBuilder,
@@ -21,14 +23,14 @@ use super::{
 use crate::{
     error::ConnectError,
     lifecycle::{
-        Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
-        State,
+        Action, Awaited, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent,
+        Machine, Overflow, State,
     },
     message::Connect,
     policy::AccessPolicy,
     protocol::CloseFrame,
     spec::{Kind, Settings},
-    transport::{Link, Route, with_entropy},
+    transport::{Link, Route, SharedOutbox, with_entropy},
 };
 
 /// A WebSocket connection: the actor that is told what to do and outlives every socket.
@@ -55,8 +57,16 @@ pub struct Connection {
     pub(super) vigil: SharedVigil,
     /// Of the attempt or the session.
     task: Option<tokio::task::AbortHandle>,
+    /// What waits to be sent, over all sessions.
+    pub(super) outbox: Rc<SharedOutbox>,
+    /// What it refused because it was full. Boxed because it is rare.
+    pub(super) overflow: Option<Box<Overflow>>,
     /// Present while a session is up or closing.
     pub(super) link: Option<Rc<Link>>,
+    /// What the session still waits for until it is ready.
+    awaited: Awaited,
+    /// Of the greeting, while it is not written.
+    greeter: Option<tokio::task::AbortHandle>,
     timer: Option<(Instant, SpawnHandle)>,
     pub(super) last_exit: Option<Box<(ExitReason, ExitClass)>>,
     pub(super) bond: Bond,
@@ -73,6 +83,8 @@ impl Connection {
             machine: Machine::new(superior.as_ref().map(|superior| superior.supervised.clone())),
             fanout: Rc::new(RefCell::new(fanout)),
             vigil: vigil(&settings),
+            outbox: SharedOutbox::new(settings.outbox, settings.send_limit.clone()),
+            overflow: None,
             id,
             kind,
             policy,
@@ -80,6 +92,8 @@ impl Connection {
             route: None,
             task: None,
             link: None,
+            awaited: Awaited::default(),
+            greeter: None,
             timer: None,
             last_exit: None,
             bond: Bond::to(superior),
@@ -106,15 +120,6 @@ impl Connection {
     pub(super) fn disconnect(&mut self, frame: CloseFrame, ctx: &mut Context<Self>) {
         // The machine refuses no Disconnect.
         let _ = self.step(Input::Disconnect(frame), ctx);
-    }
-
-    pub(super) fn mark_ready(&mut self, ctx: &mut Context<Self>) {
-        let _ = self.step(Input::MarkReady, ctx);
-    }
-
-    /// The way to the socket, where a message may take it now.
-    pub(super) fn open_link(&self) -> Option<&Rc<Link>> {
-        self.link.as_ref().filter(|_| self.machine.state() == State::Connected)
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
@@ -151,7 +156,7 @@ impl Connection {
         Ok(())
     }
 
-    fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
+    pub(super) fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
         if let LifecycleEvent::GaveUp { .. } = event {
             tracing::warn!(connection = %self.id, %epoch, "{event}");
         } else {

@@ -13,6 +13,9 @@ use crate::{
 
 impl Connection {
     pub(super) fn report(&mut self, ctx: &mut Context<Self>) {
+        if self.is_at_rest() {
+            self.outbox.end();
+        }
         if self.bond.report(&self.id, &self.machine) {
             ctx.stop();
         }

@@ -1,12 +1,18 @@
+use std::time::Instant;
+
 use actix::{AsyncContext as _, Context};
 
 use super::Connection;
-use crate::{actor::clock::now, lifecycle::Input};
+use crate::{clock::now, lifecycle::Input};
 
 impl Connection {
-    /// One timer at most, for when the machine wants to be asked again.
+    /// One timer at most, for when the machine wants to be asked again or a message expires.
     pub(super) fn arm_timer(&mut self, ctx: &mut Context<Self>) {
-        let due = self.machine.due();
+        let link = self.link.as_ref().and_then(|link| link.next_deadline());
+        let overflow = self.tell_overflow();
+        let requests = self.fanout.borrow().next_request_deadline();
+        let dues = [self.machine.due(), link, self.outbox.next_deadline(), requests, overflow];
+        let due = dues.into_iter().flatten().min();
         if self.timer.map(|(at, _)| at) == due {
             return;
         }
@@ -14,16 +20,42 @@ impl Connection {
             ctx.cancel_future(timer);
         }
         if let Some(due) = due {
-            let wait = due.saturating_duration_since(now());
-            let timer = ctx.run_later(wait, |connection, ctx| {
-                connection.timer = None;
-                if ctx.connected() {
-                    let _ = connection.step(Input::Tick, ctx);
-                } else {
-                    connection.abandon(ctx);
-                }
-            });
-            self.timer = Some((due, timer));
+            self.set_timer(due, ctx);
         }
+    }
+
+    /// A message expires then.
+    pub(in crate::actor) fn wake_at(&mut self, due: Instant, ctx: &mut Context<Self>) {
+        if let Some((at, timer)) = self.timer {
+            if at <= due {
+                return;
+            }
+            ctx.cancel_future(timer);
+        }
+        self.set_timer(due, ctx);
+    }
+
+    fn set_timer(&mut self, due: Instant, ctx: &mut Context<Self>) {
+        let wait = due.saturating_duration_since(now());
+        let timer = ctx.run_later(wait, |connection, ctx| {
+            connection.timer = None;
+            connection.expire();
+            if ctx.connected() {
+                let _ = connection.step(Input::Tick, ctx);
+            } else {
+                connection.abandon(ctx);
+            }
+        });
+        self.timer = Some((due, timer));
+    }
+
+    /// Tells messages whose deadline has come, those first that were accepted first.
+    fn expire(&self) {
+        let now = now();
+        if let Some(link) = &self.link {
+            link.expire(now);
+        }
+        self.outbox.expire(now);
+        self.fanout.borrow_mut().expire_requests(now);
     }
 }

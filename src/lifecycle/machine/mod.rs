@@ -16,7 +16,7 @@ pub(crate) use self::{
     terms::{Supervised, Supervision},
 };
 use super::{
-    Epoch, Ledger, LifecycleEvent, RestartPolicy, Restraint, Rotation, StableAfter, State,
+    Epoch, Ledger, LifecycleEvent, Outlook, RestartPolicy, Restraint, Rotation, StableAfter, State,
 };
 use crate::{
     policy::PolicyDenied,
@@ -202,6 +202,20 @@ impl Machine {
             Phase::Idle | Phase::Disconnected | Phase::Failed if self.wanes => Err(Busy::Waning),
             Phase::Idle | Phase::Disconnected | Phase::Failed => Ok(()),
             _ => Err(Busy::InProgress),
+        }
+    }
+
+    /// What a message may hope for.
+    pub(crate) const fn outlook(&self) -> Outlook {
+        match self.phase {
+            Phase::Connected { .. } => Outlook::Open(self.epoch),
+            Phase::Connecting => Outlook::Later(Some(self.epoch)),
+            Phase::BackingOff { .. }
+            | Phase::Closing { then: Then::Redial | Then::Hold(_), .. } => Outlook::Later(None),
+            Phase::Closing { then: Then::Stop | Then::GiveUp(_), .. }
+            | Phase::Idle
+            | Phase::Disconnected
+            | Phase::Failed => Outlook::Nothing,
         }
     }
 

@@ -1,0 +1,269 @@
+//! The messages of one connection on their way to its sockets, over all its sessions.
+//!
+//! A message waits in the [`Outbox`] until a session can write it, is then in that session's
+//! [`Flight`], from its encoding to the moment when its fate is known, and has exactly one [`Fate`].
+
+mod fate;
+mod flight;
+mod limits;
+#[cfg(test)]
+mod model;
+mod overflow;
+mod terms;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+pub use self::limits::OutboxLimits;
+pub(crate) use self::{
+    fate::{Fate, Loss},
+    flight::Flight,
+    overflow::Overflow,
+    terms::{Expiry, Outlook, Scope, Terms, Unplaced},
+};
+
+/// The messages that wait to be written, in the order in which they were accepted.
+///
+/// Bounded in messages and bytes; what does not fit is refused, never dropped. One message larger
+/// than the byte limit is refused even by an empty outbox.
+#[derive(Debug)]
+pub(crate) struct Outbox<P, R> {
+    at_once: VecDeque<Slot<P, R>>,
+    after_ready: VecDeque<Slot<P, R>>,
+    bytes: usize,
+    next_seq: u64,
+    /// No message expires before this.
+    earliest: Option<Instant>,
+    /// Where the message of each key is.
+    keys: BTreeMap<Arc<str>, u64>,
+}
+
+/// A message that waits.
+#[derive(Debug)]
+pub(crate) struct Slot<P, R> {
+    /// Its place in the order.
+    seq: u64,
+    pub(crate) len: usize,
+    pub(crate) payload: P,
+    /// Absent where nobody asks.
+    pub(crate) reply: Option<R>,
+    /// Absent where the default was asked for.
+    pub(crate) terms: Option<Box<Terms>>,
+}
+
+impl<P, R> Default for Outbox<P, R> {
+    fn default() -> Self {
+        Self {
+            at_once: VecDeque::new(),
+            after_ready: VecDeque::new(),
+            bytes: 0,
+            next_seq: 0,
+            earliest: None,
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl<P, R> Outbox<P, R> {
+    /// Whether a message of `len` bytes and with this key fits, beside `unconfirmed` others that are
+    /// written.
+    pub(crate) fn has_room(
+        &self,
+        limits: &OutboxLimits,
+        unconfirmed: usize,
+        len: usize,
+        key: Option<&str>,
+    ) -> bool {
+        let replaced = key.and_then(|key| self.find(key)).map(|slot| slot.len);
+        let messages = self.len() + unconfirmed - usize::from(replaced.is_some());
+        let bytes = (self.bytes - replaced.unwrap_or(0)).checked_add(len);
+        messages < limits.messages && bytes.is_some_and(|bytes| bytes <= limits.bytes)
+    }
+
+    /// Takes a message. One with the same key that waits is replaced, and told so; the newer one
+    /// has a place of its own, at the end, so that messages are never written in another order than
+    /// they were accepted in.
+    pub(crate) fn push(
+        &mut self,
+        len: usize,
+        payload: P,
+        reply: Option<R>,
+        terms: Option<Box<Terms>>,
+        settle: &mut impl FnMut(R, Fate),
+    ) {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        if let Some(key) = terms.as_ref().and_then(|terms| terms.key.as_ref()) {
+            let older = self.keys.insert(Arc::clone(key), seq);
+            if let Some(Slot { reply: Some(reply), .. }) = older.and_then(|seq| self.remove(seq)) {
+                settle(reply, Fate::NotWritten(Loss::Newer));
+            }
+        }
+        let slot = Slot { seq, len, payload, reply, terms };
+        self.bytes += len;
+        self.note_deadline(&slot);
+        self.queue_of(&slot).push_back(slot);
+    }
+
+    /// Takes back messages that a session could not begin to write, in their order. They were
+    /// accepted before, so there is no limit here.
+    pub(crate) fn take_back(&mut self, slots: Vec<Slot<P, R>>) {
+        for slot in slots.into_iter().rev() {
+            self.bytes += slot.len;
+            self.note_deadline(&slot);
+            if let Some(key) = slot.terms.as_ref().and_then(|terms| terms.key.as_ref()) {
+                self.keys.insert(Arc::clone(key), slot.seq);
+            }
+            self.queue_of(&slot).push_front(slot);
+        }
+    }
+
+    /// The oldest message that may be written now. Expire first what is due.
+    pub(crate) fn pop(&mut self, is_ready: bool) -> Option<Slot<P, R>> {
+        let queue = match (self.at_once.front(), self.after_ready.front()) {
+            (Some(one), Some(other)) if is_ready && other.seq < one.seq => &mut self.after_ready,
+            (None, Some(_)) if is_ready => &mut self.after_ready,
+            _ => &mut self.at_once,
+        };
+        let slot = queue.pop_front()?;
+        self.removed(&slot);
+        self.release();
+        Some(slot)
+    }
+
+    /// Whether [`pop`](Self::pop) has something.
+    pub(crate) fn has_due(&self, is_ready: bool) -> bool {
+        !self.at_once.is_empty() || is_ready && !self.after_ready.is_empty()
+    }
+
+    /// Tells every message whose deadline has come that it is not written.
+    pub(crate) fn expire(&mut self, now: Instant, settle: &mut impl FnMut(R, Fate)) {
+        if self.earliest.is_none_or(|due| now < due) {
+            return;
+        }
+        let is_over = |slot: &Slot<P, R>| slot.deadline().is_some_and(|due| due <= now);
+        self.drain(is_over, Loss::Deadline, settle);
+        self.earliest = self.slots().filter_map(Slot::deadline).min();
+    }
+
+    /// When [`expire`](Self::expire) is wanted next, at the earliest.
+    pub(crate) const fn next_deadline(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    /// The session or attempt has ended: what was for it alone is not written, nor, if it was
+    /// ready, what was for the next ready session.
+    pub(crate) fn end_session(&mut self, was_ready: bool, settle: &mut impl FnMut(R, Fate)) {
+        let was_for_it = |slot: &Slot<P, R>| match slot.terms.as_ref().map(|terms| terms.scope) {
+            None | Some(Scope::Now | Scope::Session(_)) => true,
+            Some(Scope::UntilReady) => was_ready,
+            Some(Scope::Durable) => false,
+        };
+        self.drain(was_for_it, Loss::Session, settle);
+    }
+
+    /// The connection has ended: nothing is written any more.
+    pub(crate) fn end(&mut self, settle: &mut impl FnMut(R, Fate)) {
+        self.drain(|_| true, Loss::Connection, settle);
+        self.earliest = None;
+    }
+
+    /// Messages that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.at_once.len() + self.after_ready.len()
+    }
+
+    /// Their bytes of payload.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Removes the messages that are meant, and tells them, in order.
+    fn drain(
+        &mut self,
+        is_meant: impl Fn(&Slot<P, R>) -> bool,
+        loss: Loss,
+        settle: &mut impl FnMut(R, Fate),
+    ) {
+        let mut gone = Vec::new();
+        for queue in [&mut self.at_once, &mut self.after_ready] {
+            if queue.iter().any(&is_meant) {
+                for slot in std::mem::take(queue) {
+                    if is_meant(&slot) { gone.push(slot) } else { queue.push_back(slot) }
+                }
+            }
+        }
+        gone.sort_unstable_by_key(|slot| slot.seq);
+        for slot in gone {
+            self.removed(&slot);
+            if let Some(reply) = slot.reply {
+                settle(reply, Fate::NotWritten(loss));
+            }
+        }
+        self.release();
+    }
+
+    fn queue_of(&mut self, slot: &Slot<P, R>) -> &mut VecDeque<Slot<P, R>> {
+        if slot.terms.as_ref().is_some_and(|terms| terms.waits_for_ready()) {
+            &mut self.after_ready
+        } else {
+            &mut self.at_once
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot<P, R>> {
+        self.at_once.iter().chain(&self.after_ready)
+    }
+
+    fn find(&self, key: &str) -> Option<&Slot<P, R>> {
+        let seq = *self.keys.get(key)?;
+        [&self.at_once, &self.after_ready]
+            .into_iter()
+            .find_map(|queue| queue.get(queue.binary_search_by_key(&seq, |slot| slot.seq).ok()?))
+    }
+
+    fn remove(&mut self, seq: u64) -> Option<Slot<P, R>> {
+        let slot = [&mut self.at_once, &mut self.after_ready].into_iter().find_map(|queue| {
+            queue.remove(queue.binary_search_by_key(&seq, |slot| slot.seq).ok()?)
+        })?;
+        self.bytes -= slot.len;
+        Some(slot)
+    }
+
+    fn removed(&mut self, slot: &Slot<P, R>) {
+        self.bytes -= slot.len;
+        if let Some(key) = slot.terms.as_ref().and_then(|terms| terms.key.as_ref()) {
+            self.keys.remove(key);
+        }
+    }
+
+    fn note_deadline(&mut self, slot: &Slot<P, R>) {
+        if let Some(due) = slot.deadline() {
+            self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
+        }
+    }
+
+    /// An idle connection keeps no buffer from its busiest moment.
+    fn release(&mut self) {
+        for queue in [&mut self.at_once, &mut self.after_ready] {
+            if queue.is_empty() && queue.capacity() > RETAINED {
+                *queue = VecDeque::new();
+            }
+        }
+        if self.at_once.is_empty() && self.after_ready.is_empty() {
+            self.earliest = None;
+        }
+    }
+}
+
+impl<P, R> Slot<P, R> {
+    fn deadline(&self) -> Option<Instant> {
+        self.terms.as_ref()?.deadline()
+    }
+}
+
+/// Slots that an empty queue may keep.
+const RETAINED: usize = 8;

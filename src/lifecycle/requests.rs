@@ -1,0 +1,186 @@
+use std::{collections::HashMap, time::Instant};
+
+/// The requests of a connection whose answers have not come, by their keys.
+///
+/// A request waits in the outbox like any message, and there its deadline and its session's end are
+/// told. Once it is written, both are told here, or its answer comes.
+#[derive(Debug)]
+pub(crate) struct Requests<T> {
+    pending: HashMap<Box<str>, Pending<T>>,
+    next_number: u64,
+    /// No written request expires before this.
+    earliest: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Pending<T> {
+    number: u64,
+    asker: T,
+    deadline: Instant,
+    written: bool,
+}
+
+impl<T> Default for Requests<T> {
+    fn default() -> Self {
+        Self { pending: HashMap::new(), next_number: 0, earliest: None }
+    }
+}
+
+impl<T> Requests<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(crate) fn contains(&self, key: &str) -> bool {
+        self.pending.contains_key(key)
+    }
+
+    /// A request was accepted, whose key no other has.
+    pub(crate) fn accept(&mut self, key: Box<str>, asker: T, deadline: Instant) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.pending.insert(key, Pending { number, asker, deadline, written: false });
+    }
+
+    /// It was written: its answer may come.
+    pub(crate) fn written(&mut self, key: &str) {
+        if let Some(pending) = self.pending.get_mut(key) {
+            pending.written = true;
+            let due = pending.deadline;
+            self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
+        }
+    }
+
+    /// It will not be answered.
+    pub(crate) fn withdraw(&mut self, key: &str) -> Option<T> {
+        self.pending.remove(key).map(|pending| pending.asker)
+    }
+
+    /// An answer to this key came. One that nobody asked for, or a second one, finds nobody.
+    pub(crate) fn answered(&mut self, key: &str) -> Option<T> {
+        if !self.pending.get(key)?.written {
+            return None;
+        }
+        self.withdraw(key)
+    }
+
+    /// Those that were written and whose time is over, in the order in which they were accepted.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<T> {
+        if self.earliest.is_none_or(|due| now < due) {
+            return vec![];
+        }
+        let expired = self.take(|pending| pending.written && pending.deadline <= now);
+        let written = self.pending.values().filter(|pending| pending.written);
+        self.earliest = written.map(|pending| pending.deadline).min();
+        expired
+    }
+
+    /// When [`expire`](Self::expire) is wanted next, at the earliest.
+    pub(crate) const fn next_deadline(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    /// The session has ended: no answer comes to those that were written in it.
+    pub(crate) fn end_session(&mut self) -> Vec<T> {
+        self.earliest = None;
+        self.take(|pending| pending.written)
+    }
+
+    fn take(&mut self, is_meant: impl Fn(&Pending<T>) -> bool) -> Vec<T> {
+        let mut taken: Vec<_> =
+            self.pending.extract_if(|_, pending| is_meant(pending)).map(|(_, it)| it).collect();
+        taken.sort_unstable_by_key(|pending| pending.number);
+        taken.into_iter().map(|pending| pending.asker).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Accept(u8, u64),
+        Written(u8),
+        Withdraw(u8),
+        Answer(u8),
+        Pass(u64),
+        EndSession,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u8..6, 1u64..50).prop_map(|(key, ms)| Step::Accept(key, ms)),
+            4 => (0u8..6).prop_map(Step::Written),
+            1 => (0u8..6).prop_map(Step::Withdraw),
+            3 => (0u8..6).prop_map(Step::Answer),
+            2 => (0u64..30).prop_map(Step::Pass),
+            1 => Just(Step::EndSession),
+        ]
+    }
+
+    proptest! {
+        /// Against a list of what was accepted: each asker is given out exactly once, at the first
+        /// reason, and in order.
+        #[test]
+        fn each_asker_hears_once(steps in proptest::collection::vec(step(), 0..100)) {
+            let mut now = Instant::now();
+            let mut requests = Requests::default();
+            // By number: key, deadline, written.
+            let mut model: BTreeMap<usize, (String, Instant, bool)> = BTreeMap::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                let find = |model: &BTreeMap<usize, (String, Instant, bool)>, key: u8| {
+                    model.iter().find(|(_, it)| it.0 == key.to_string()).map(|(n, it)| (*n, it.2))
+                };
+                match step {
+                    Step::Accept(key, ms) => {
+                        let taken = find(&model, key).is_some();
+                        prop_assert_eq!(requests.contains(&key.to_string()), taken);
+                        if !taken {
+                            let due = now + Duration::from_millis(ms);
+                            requests.accept(key.to_string().into(), number, due);
+                            model.insert(number, (key.to_string(), due, false));
+                        }
+                    }
+                    Step::Written(key) => {
+                        requests.written(&key.to_string());
+                        if let Some((number, _)) = find(&model, key) {
+                            model.entry(number).and_modify(|it| it.2 = true);
+                        }
+                    }
+                    Step::Withdraw(key) => {
+                        let expected = find(&model, key).map(|(number, _)| number);
+                        prop_assert_eq!(requests.withdraw(&key.to_string()), expected);
+                        expected.map(|number| model.remove(&number));
+                    }
+                    Step::Answer(key) => {
+                        let expected = find(&model, key).filter(|it| it.1).map(|it| it.0);
+                        prop_assert_eq!(requests.answered(&key.to_string()), expected);
+                        expected.map(|number| model.remove(&number));
+                    }
+                    Step::Pass(ms) => {
+                        now += Duration::from_millis(ms);
+                        let over: Vec<_> = model.iter().filter(|(_, it)| it.2 && it.1 <= now)
+                            .map(|(number, _)| *number).collect();
+                        prop_assert_eq!(requests.expire(now), over.clone());
+                        model.retain(|number, _| !over.contains(number));
+                        let next = model.values().filter(|it| it.2).map(|it| it.1).min();
+                        prop_assert!(next.is_none() || requests.next_deadline() <= next);
+                        prop_assert!(requests.next_deadline().is_none_or(|due| now < due));
+                    }
+                    Step::EndSession => {
+                        let lost: Vec<_> = model.iter().filter(|(_, it)| it.2)
+                            .map(|(number, _)| *number).collect();
+                        prop_assert_eq!(requests.end_session(), lost.clone());
+                        model.retain(|number, _| !lost.contains(number));
+                    }
+                }
+                prop_assert_eq!(requests.len(), model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use super::reply::{Reply, tell};
+use crate::{
+    clock::now,
+    lifecycle::{ExitReason, Outbox, OutboxLimits, SendLimit, Slot, Terms, Throttle},
+    protocol::OwnedPayload,
+};
+
+/// A message that waits for a session, or for the socket.
+pub(super) type Waiting = Slot<OwnedPayload, Reply>;
+
+/// A connection's outbox: its actor puts messages in, and the session that is up takes them out.
+/// Both run on the same thread.
+pub(crate) struct SharedOutbox(RefCell<Inner>);
+
+struct Inner {
+    limits: OutboxLimits,
+    outbox: Outbox<OwnedPayload, Reply>,
+    /// Of the session that takes messages out.
+    waker: Option<Waker>,
+    /// Boxed because most connections have none.
+    throttle: Option<Box<Throttle>>,
+}
+
+impl SharedOutbox {
+    pub(crate) fn new(limits: OutboxLimits, limit: Option<SendLimit>) -> Rc<Self> {
+        let outbox = Outbox::default();
+        let throttle = limit.map(|limit| Box::new(Throttle::new(limit)));
+        Rc::new(Self(RefCell::new(Inner { limits, outbox, waker: None, throttle })))
+    }
+
+    /// Other limits hold from now on. What waits stays.
+    pub(crate) fn limit(&self, limits: OutboxLimits, limit: Option<SendLimit>) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.limits = limits;
+        match (limit, &mut inner.throttle) {
+            (Some(limit), Some(throttle)) => throttle.change(limit),
+            (limit, none) => *none = limit.map(|limit| Box::new(Throttle::new(limit))),
+        }
+    }
+
+    /// Whether a message fits, beside others that are written and wait to be confirmed.
+    pub(crate) fn has_room(&self, unconfirmed: usize, len: usize, key: Option<&str>) -> bool {
+        let inner = self.0.borrow();
+        inner.outbox.has_room(&inner.limits, unconfirmed, len, key)
+    }
+
+    /// How long the send limit would keep a message waiting that is accepted now, behind what waits and
+    /// `greeting` messages more. Nothing where it never would pass.
+    pub(crate) fn wait(&self, greeting: usize, now: Instant) -> Option<Duration> {
+        let inner = self.0.borrow();
+        match &inner.throttle {
+            Some(throttle) => throttle.wait(inner.outbox.len() + greeting, now),
+            None => Some(Duration::ZERO),
+        }
+    }
+
+    /// Takes a message that has room.
+    pub(crate) fn push(
+        &self,
+        payload: OwnedPayload,
+        reply: Option<Reply>,
+        terms: Option<Box<Terms>>,
+    ) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.outbox.push(payload.len(), payload, reply, terms, &mut |reply, fate| {
+            tell(reply, fate, None);
+        });
+        if let Some(waker) = inner.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Messages and bytes that wait to be written.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        let inner = self.0.borrow();
+        (inner.outbox.len(), inner.outbox.bytes())
+    }
+
+    /// Tells what has expired.
+    pub(crate) fn expire(&self, now: Instant) {
+        self.0.borrow_mut().outbox.expire(now, &mut |reply, fate| tell(reply, fate, None));
+    }
+
+    /// When [`expire`](Self::expire) is wanted next.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.0.borrow().outbox.next_deadline()
+    }
+
+    /// The session or the attempt ended: what was for it alone is told so.
+    pub(crate) fn end_session(&self, was_ready: bool, exit: &ExitReason) {
+        let tell = &mut |reply, fate| tell(reply, fate, Some(exit));
+        self.0.borrow_mut().outbox.end_session(was_ready, tell);
+    }
+
+    /// The connection ended: everything that is left is told so.
+    pub(crate) fn end(&self) {
+        self.0.borrow_mut().outbox.end(&mut |reply, fate| tell(reply, fate, None));
+    }
+
+    pub(super) fn register(&self, waker: &Waker) {
+        match &mut self.0.borrow_mut().waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    pub(super) fn take_back(&self, unbegun: Vec<Waiting>) {
+        self.0.borrow_mut().outbox.take_back(unbegun);
+    }
+
+    pub(super) fn has_due(&self, is_ready: bool) -> bool {
+        self.0.borrow().outbox.has_due(is_ready)
+    }
+
+    /// Lets a message pass the send limit, or says when one may.
+    pub(super) fn pass(&self) -> Result<(), Instant> {
+        match &mut self.0.borrow_mut().throttle {
+            Some(throttle) => throttle.pass(now()),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives messages that may be written now to `take`, for as long as it says and the send limit
+    /// lets them pass. Returns when the next one may, where that holds it back.
+    pub(super) fn drain(
+        &self,
+        is_ready: bool,
+        mut take: impl FnMut(Waiting) -> bool,
+    ) -> Option<Instant> {
+        let inner = &mut *self.0.borrow_mut();
+        if inner.outbox.next_deadline().is_some() {
+            inner.outbox.expire(now(), &mut |reply, fate| tell(reply, fate, None));
+        }
+        while inner.outbox.has_due(is_ready) {
+            if let Some(throttle) = &mut inner.throttle
+                && let Err(due) = throttle.pass(now())
+            {
+                return Some(due);
+            }
+            if !inner.outbox.pop(is_ready).is_some_and(&mut take) {
+                break;
+            }
+        }
+        None
+    }
+}
