@@ -62,7 +62,7 @@ impl Drop for Certificate {
     }
 }
 
-fn new_folder() -> PathBuf {
+pub(crate) fn new_folder() -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("real_peers-{}-{number}", process::id());

@@ -1,5 +1,6 @@
 //! Connections to servers that others wrote: Python's `websockets` and Node's `ws`, installed by
 //! `.ci/install-peers`. Each scenario is written once and runs against both.
+//! tinyproxy and microsocks lead to them.
 //!
 //! ```sh
 //! .ci/install-peers && cargo test --test real_peers -- --ignored
@@ -30,6 +31,8 @@ macro_rules! against_both {
 mod authority;
 mod client;
 mod closing;
+mod forward_proxies;
+mod forward_proxy;
 mod handshake;
 mod messages;
 mod restart;

@@ -61,6 +61,10 @@ impl Server {
         }
     }
 
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The rest of the next line that begins with `what`.
     pub(crate) async fn says(&mut self, what: &str) -> String {
         loop {
