@@ -4,7 +4,7 @@ use super::{
     DialError, ExitReason, GreetingFailure, ProviderFailure, ProxyFailure, RefusedCredential,
     ResolveError, TlsFailure,
 };
-use crate::protocol::{CloseCode, CloseFrame, HandshakeError, RetryAfter};
+use crate::protocol::{CloseCode, CloseFrame, HandshakeError, ProtocolError, RetryAfter};
 
 /// What an exit means for the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,11 @@ impl ExitClass {
             ExitReason::ClosedByPeer(frame) => {
                 Self::of_close(frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code))
             }
+            // Troubles of the network, or what may be one.
             ExitReason::Eof { .. }
             | ExitReason::Io(_)
             | ExitReason::Judged(_)
+            | ExitReason::Protocol(ProtocolError::Stalled { .. })
             | ExitReason::Greeting(GreetingFailure::TimedOut { .. }) => RETRY,
             ExitReason::Greeting(GreetingFailure::Provider(failure)) => Self::of_provider(failure),
             ExitReason::Dial(error) => Self::of_dial(error),
@@ -317,7 +319,7 @@ mod tests {
         close_1002_1003_1007_1010_for_good: closed(1002), closed(1003), closed(1007), closed(1010)
             => ExitClass::Fatal;
         close_1005_no_status: ExitReason::ClosedByPeer(None) => RETRY;
-        close_1006_abnormal: ExitReason::Eof { mid_message: false }, ExitReason::Eof { mid_message: true }
+        close_1006_abnormal: ExitReason::Protocol(ProtocolError::Stalled { limit: Duration::ZERO }), ExitReason::Eof { mid_message: false }, ExitReason::Eof { mid_message: true }
             => RETRY;
         close_1008_policy: closed(1008) => ExitClass::Fatal;
         close_1009_too_big: closed(1009) => ExitClass::Fatal;

@@ -24,6 +24,8 @@ pub struct Decoder {
     phase: Phase,
     #[cfg(feature = "deflate")]
     inflater: Option<Box<Inflater>>,
+    /// Unfinished messages that were finished, by which one is told from the next.
+    finished: u32,
 }
 
 /// What the caller of [`Decoder::decode`] has to do next.
@@ -51,6 +53,7 @@ impl Decoder {
             header: PartialHeader::EMPTY,
             fragmented: None,
             phase: Phase::Header,
+            finished: 0,
             #[cfg(feature = "deflate")]
             inflater: None,
         }
@@ -112,6 +115,11 @@ impl Decoder {
             || matches!(self.phase, Phase::Data(_) | Phase::Control(_))
     }
 
+    /// The number of the frame or message that is unfinished, so that one is told from the next.
+    pub(crate) fn unfinished(&self) -> Option<u32> {
+        self.is_mid_message().then_some(self.finished)
+    }
+
     /// How many received bytes are held for an unfinished frame or message.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
@@ -146,15 +154,21 @@ impl Decoder {
                     } else if !out.has_room_for(frame.message.len()) {
                         self.phase = Phase::Data(frame);
                         return Ok(Step::Flush);
-                    } else if frame.message.deliver(out)? == Delivered::Adopted
-                        || self.inflates() && out.payload_bytes() >= INFLATED
-                    {
-                        return Ok(Step::Flush);
+                    } else {
+                        self.finished = self.finished.wrapping_add(1);
+                        if frame.message.deliver(out)? == Delivered::Adopted
+                            || self.inflates() && out.payload_bytes() >= INFLATED
+                        {
+                            return Ok(Step::Flush);
+                        }
                     }
                 }
                 Phase::Control(mut frame) => {
                     frame.take_payload(rest);
                     if frame.missing == 0 {
+                        if self.fragmented.is_none() {
+                            self.finished = self.finished.wrapping_add(1);
+                        }
                         return frame.into_step();
                     }
                     self.phase = Phase::Control(frame);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{CloseCode, CloseFrame, OpCode};
 
 /// Why received bytes break RFC 6455, or a [limit](super::Limits). The connection is to be failed
@@ -68,6 +70,13 @@ pub enum ProtocolError {
         /// The limit in frames.
         limit: u32,
     },
+    /// A frame or message was begun and not finished within
+    /// [`Timeouts::message`](crate::Timeouts::message).
+    #[error("message not finished within {limit:?}: raise timeouts.message for a slow server")]
+    Stalled {
+        /// The limit.
+        limit: Duration,
+    },
     /// A text message is not UTF-8 (§8.1).
     #[error("text message is not UTF-8: the server should send it as binary")]
     InvalidUtf8,
@@ -89,7 +98,7 @@ pub enum ProtocolError {
 
 impl ProtocolError {
     /// The code to fail the connection with (§7.4.1): 1002, 1007 for text that is not UTF-8 and for
-    /// what cannot be decompressed, 1009 past a limit.
+    /// what cannot be decompressed, 1009 past a limit of size, 1008 past the limit of time.
     #[must_use]
     pub const fn close_code(&self) -> CloseCode {
         match self {
@@ -99,6 +108,7 @@ impl ProtocolError {
             Self::FrameTooBig { .. }
             | Self::MessageTooBig { .. }
             | Self::TooManyFragments { .. } => CloseCode::TOO_BIG,
+            Self::Stalled { .. } => CloseCode::POLICY,
             Self::UnknownOpcode(_)
             | Self::ReservedBits(_)
             | Self::MaskedFrame
@@ -138,6 +148,7 @@ mod tests {
             (ProtocolError::FrameTooBig { announced: 1 << 33, limit: 10 }, 1009, "8589934592"),
             (ProtocolError::MessageTooBig { announced: 12, limit: 10 }, 1009, "limit is 10"),
             (ProtocolError::TooManyFragments { limit: 4096 }, 1009, "4096"),
+            (ProtocolError::Stalled { limit: Duration::from_mins(1) }, 1008, "60s"),
         ];
         for (error, code, text) in cases {
             assert_eq!(error.close_code(), CloseCode::from(code), "{error:?}");

@@ -62,6 +62,10 @@ pub struct Timeouts {
     pub tls: Duration,
     /// The opening handshake, from the request to the end of the answer's head. Default 10 s.
     pub handshake: Duration,
+    /// From the first byte of a message or frame that does not come whole to its last byte; the
+    /// time in which a subscriber holds the socket back does not count. A server may not keep a
+    /// session's memory with a message that it never finishes. Default 60 s.
+    pub message: Duration,
     /// From `Disconnect` to the end of the closing handshake, what is queued included; then the
     /// connection is cut. Default 5 s.
     pub close: Duration,
@@ -77,6 +81,7 @@ impl Default for Timeouts {
             proxy: dial * 2,
             tls: dial,
             handshake: dial,
+            message: Duration::from_mins(1),
             close: short,
         }
     }
@@ -87,7 +92,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 impl Timeouts {
     fn check(&self) -> Result<(), InvalidSpec> {
-        let Self { provider, connect, resolve, proxy, tls, handshake, close } = *self;
+        let Self { provider, connect, resolve, proxy, tls, handshake, message, close } = *self;
         let named = [
             ("timeouts.provider", provider),
             ("timeouts.connect", connect),
@@ -95,6 +100,7 @@ impl Timeouts {
             ("timeouts.proxy", proxy),
             ("timeouts.tls", tls),
             ("timeouts.handshake", handshake),
+            ("timeouts.message", message),
             ("timeouts.close", close),
         ];
         for (name, time) in named {

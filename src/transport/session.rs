@@ -52,6 +52,9 @@ pub(crate) struct Session<D> {
     link: Rc<Link>,
     inbound: D,
     close_timeout: Duration,
+    message_timeout: Duration,
+    /// What is unfinished while nothing more can be read. Boxed because it is rare.
+    unfinished: Option<Box<Unfinished>>,
     vitals: Option<Box<Vitals>>,
     /// What was read and is not decoded: it came in one piece with the handshake's answer, or behind
     /// a message that was compressed.
@@ -72,6 +75,13 @@ struct Closing {
     courtesy: u8,
     shut_down: bool,
     deadline: Pin<Box<Sleep>>,
+}
+
+/// A message of which bytes are missing.
+struct Unfinished {
+    /// Which one, by the decoder's count.
+    number: u32,
+    alarm: Pin<Box<Sleep>>,
 }
 
 /// After the last frame the server is the one to end the TCP connection (RFC 6455 §7.1.1). It is
@@ -108,6 +118,8 @@ impl<D: Inbound> Session<D> {
             link,
             inbound,
             close_timeout: settings.timeouts.close,
+            message_timeout: settings.timeouts.message,
+            unfinished: None,
             vitals: Vitals::begin(settings, vigil),
             early: (!opened.rest.is_empty()).then(|| Box::new(opened.rest)),
             throttled: None,
@@ -124,22 +136,28 @@ impl<D: Inbound> Session<D> {
                 vitals.hold(held);
             }
             if held {
+                // Its time begins again when the socket is read again.
+                self.unfinished = None;
                 return Poll::Pending;
             }
         }
-        let read = match self.early.take() {
-            Some(early) => {
-                Workspace::with(|workspace| self.ingest(&early, &mut workspace.batch));
-                Ok(early.len())
-            }
-            None => ready!(Workspace::with(|workspace| {
+        let read = if let Some(early) = self.early.take() {
+            Workspace::with(|workspace| self.ingest(&early, &mut workspace.batch));
+            Ok(early.len())
+        } else {
+            let polled = Workspace::with(|workspace| {
                 let mut buffer = ReadBuf::new(&mut workspace.read);
                 Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
                     let read = buffer.filled();
                     self.ingest(read, &mut workspace.batch);
                     read.len()
                 })
-            })),
+            });
+            let Poll::Ready(read) = polled else {
+                self.judge_unfinished(cx);
+                return Poll::Pending;
+            };
+            read
         };
         match read {
             Ok(0) => Poll::Ready(self.stream_ended(None)),
@@ -151,6 +169,25 @@ impl<D: Inbound> Session<D> {
                 Poll::Pending
             }
             Err(error) => Poll::Ready(self.stream_ended(Some(error))),
+        }
+    }
+
+    /// All that came was read: a message that is unfinished all the same may be so for a time only.
+    fn judge_unfinished(&mut self, cx: &mut Context<'_>) {
+        let number = self.decoder.unfinished().filter(|_| self.closing.is_none());
+        let Some(number) = number else {
+            self.unfinished = None;
+            return;
+        };
+        let known = self.unfinished.take().filter(|known| known.number == number);
+        let mut unfinished = known.unwrap_or_else(|| {
+            let alarm = Box::pin(tokio::time::sleep(self.message_timeout));
+            Box::new(Unfinished { number, alarm })
+        });
+        if unfinished.alarm.as_mut().poll(cx).is_ready() {
+            self.refuse(ProtocolError::Stalled { limit: self.message_timeout });
+        } else {
+            self.unfinished = Some(unfinished);
         }
     }
 

@@ -75,6 +75,42 @@ fn fault_19_a_length_that_no_frame_may_have() {
     }
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn stalled(reason: &ExitReason) -> bool {
+    matches!(reason, ExitReason::Protocol(ProtocolError::Stalled { limit: MINUTE }))
+}
+
+/// A message has a minute, however it is kept from its end: bytes that drip, fragments and pings
+/// between them do not give it more. It may be the network's fault, so another session is tried.
+#[test]
+fn fault_20_a_message_that_is_never_finished() {
+    let half = || Script::new().accept().send_text("before").send(header(0x82, 126, &[4, 0]));
+    let ping = || frame(0x89, "still here");
+    let silent = half().pause(MINUTE).expect_close();
+    let begun = [frame(0x01, "begun "), ping().repeat(3)].concat();
+    let fragments =
+        Script::new().accept().send_text("before").drip(begun, ms(3_000)).expect_close();
+    let header = Script::new().accept().send_text("before").send([0x82]).expect_close();
+    let ping = Script::new().accept().send_text("before").send([0x89, 5, b'x']).expect_close();
+    for script in [silent, half().drip(vec![0; 1_000], ms(500)), fragments, header, ping] {
+        let fault = Fault::of_careless(script).after_hearing(&["before"]);
+        // It begins 3 s after the session, and the close handshake takes 1 s.
+        fault.breaks(MINUTE + ms(4_100), 1008, Next::Retries, stalled);
+    }
+}
+
+/// Each of many messages that take their time has the whole minute.
+#[test]
+fn fault_20_slow_messages_are_finished() {
+    let slow = |script: Script, text: &str| script.drip(frame(0x81, text), ms(15_000));
+    let script = slow(slow(slow(Script::new().accept(), "a"), "b"), "c");
+    let fault = Fault::of(script.close(1001)).after_hearing(&["a", "b", "c"]);
+    fault.breaks(Duration::from_mins(4), 1001, Next::Retries, |reason| {
+        matches!(reason, ExitReason::ClosedByPeer(_))
+    });
+}
+
 #[test]
 fn fault_21_fragments_without_end() {
     let limits = Limits::default().with_max_fragments(3);
