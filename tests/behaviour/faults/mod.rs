@@ -7,7 +7,7 @@
 //! | 8–18 | the opening handshake: [`opening`] |
 //! | 19–27 | frames: [`frames`] |
 //! | 28–33 | the end of a session: [`ending`] |
-//! | 36 | overload: [`overload`] |
+//! | 36, 39 | overload: [`overload`] |
 //!
 //! Each asserts the same: the attempt or session ends once, for the typed reason, with its close
 //! code and within its time; every message that was accepted has a fate, and what was received whole is
