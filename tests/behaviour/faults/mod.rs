@@ -17,6 +17,7 @@
 mod ending;
 mod frames;
 mod ground;
+mod masking;
 mod opening;
 mod overload;
 mod reaching;
