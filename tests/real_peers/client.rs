@@ -57,6 +57,11 @@ impl Client {
         sent.expect("the connection lives").expect("it is connected");
     }
 
+    /// Whatever becomes of it.
+    pub(crate) async fn try_send_binary(&self, bytes: Vec<u8>) {
+        let _ = self.connection.send(SendBinary::new(bytes)).await.expect("the connection lives");
+    }
+
     pub(crate) async fn send_json(&self, value: &serde_json::Value) {
         let message = SendJson::new(value).expect("a value is JSON");
         let sent = self.connection.send(message).await;

@@ -2,7 +2,7 @@
 
 use wsvisor::{
     Disconnect, ExitReason,
-    testing::{backoff_scheduled, disconnected},
+    testing::{backoff_scheduled, connected, disconnected, gave_up},
 };
 
 use crate::{
@@ -14,6 +14,8 @@ against_both!(
     the_server_closes,
     our_close_is_normal_and_has_no_reason,
     our_close_may_have_a_code_and_a_reason,
+    a_terminated_session_is_tried_again,
+    a_message_that_is_too_big_for_the_server_is_for_good,
 );
 
 async fn the_server_closes(program: Program) {
@@ -27,6 +29,25 @@ async fn the_server_closes(program: Program) {
         // RFC 6455 §5.5.1: the answer echoes the code.
         assert!(server.says("closed").await.starts_with(&code.to_string()));
     }
+}
+
+/// `terminate()` of Node's `ws`, and the like: a bare end, or a reset.
+async fn a_terminated_session_is_tried_again(program: Program) {
+    let server = Server::start(program).await;
+    let mut client = Client::connected(server.url("/terminate")).await;
+    client.send_text("bye").await;
+    client.events.expect(disconnected().epoch(1).code(1006).clean(false)).await;
+    client.events.expect(backoff_scheduled()).await;
+    client.events.until(connected().epoch(2)).await;
+}
+
+/// Its `maxPayload` or `max_size` closes with 1009: the same message would be refused again.
+async fn a_message_that_is_too_big_for_the_server_is_for_good(program: Program) {
+    let server = Server::start(program).await;
+    let mut client = Client::connected(server.url("/echo")).await;
+    client.try_send_binary(vec![0; (16 << 20) + 1]).await;
+    client.events.expect(disconnected().code(1009)).await;
+    client.events.expect(gave_up()).await;
 }
 
 async fn our_close_is_normal_and_has_no_reason(program: Program) {

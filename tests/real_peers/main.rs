@@ -1,6 +1,6 @@
 //! Connections to servers that others wrote: Python's `websockets` and Node's `ws`, installed by
-//! `.ci/install-peers`. Each scenario is written once and runs against both.
-//! tinyproxy and microsocks lead to them.
+//! `.ci/install-peers`. Each scenario is written once and runs against both. nginx and HAProxy stand
+//! before them as reverse proxies; tinyproxy and microsocks lead to them.
 //!
 //! ```sh
 //! .ci/install-peers && cargo test --test real_peers -- --ignored
@@ -33,8 +33,11 @@ mod client;
 mod closing;
 mod forward_proxies;
 mod forward_proxy;
+mod graphql;
 mod handshake;
 mod messages;
+mod proxies;
+mod proxy;
 mod restart;
 mod server;
 mod tls;

@@ -18,6 +18,8 @@ pub(crate) enum Program {
     Python,
     /// `peers/peer.cjs`.
     Node,
+    /// `peers/graphql.cjs`.
+    GraphQl,
 }
 
 /// A server on a loopback port that it chose itself.
@@ -157,10 +159,11 @@ impl Program {
                 command.arg(scripts.join("peer.py"));
                 command
             }
-            Self::Node => {
+            Self::Node | Self::GraphQl => {
                 let modules = must_exist(installed.join("node/node_modules/ws"));
+                let script = if matches!(self, Self::Node) { "peer.cjs" } else { "graphql.cjs" };
                 let mut command = Command::new(must_exist(installed.join("node/bin/node")));
-                command.env("NODE_PATH", modules.with_file_name("")).arg(scripts.join("peer.cjs"));
+                command.env("NODE_PATH", modules.with_file_name("")).arg(scripts.join(script));
                 command
             }
         }

@@ -21,6 +21,7 @@ const scenarios = {
     socket.on('message', (data, binary) => socket.send(data, { binary }));
   },
   '/close': (socket, { code, reason }) => socket.close(Number(code), reason),
+  '/terminate': (socket) => socket.on('message', () => socket.terminate()),
   '/ping': (socket, { payload }) => answeredPing(socket, payload),
   '/fragments': async (socket) => {
     const euros = Buffer.from('one €, two €');
@@ -74,7 +75,7 @@ const server = cert
   ? https.createServer({ cert: readFileSync(cert), key: readFileSync(key) })
   : http.createServer();
 const sockets = new WebSocketServer({
-  server, verifyClient: judge, handleProtocols: pick, maxPayload: 64 << 20,
+  server, verifyClient: judge, handleProtocols: pick, maxPayload: 16 << 20,
 });
 sockets.on('connection', open);
 server.listen(Number(port), '127.0.0.1', () => say(server.address().port));

@@ -37,6 +37,12 @@ async def close(connection, options):
     await connection.close(int(options["code"]), options["reason"])
 
 
+async def terminate(connection, options):
+    """/terminate drops the connection at the first message, without a close frame."""
+    await connection.recv()
+    connection.transport.abort()
+
+
 async def ping(connection, options):
     """/ping?payload=… pings, and prints when the pong came."""
     await answered_ping(connection, options["payload"])
@@ -61,7 +67,7 @@ async def answered_ping(connection, payload):
     say("pong", json.dumps(payload), f"after {seconds * 1000:.3f} ms")
 
 
-SCENARIOS = {"/echo": echo, "/close": close, "/ping": ping, "/fragments": fragments}
+SCENARIOS = {"/echo": echo, "/close": close, "/terminate": terminate, "/ping": ping, "/fragments": fragments}
 
 
 async def open_connection(connection):
@@ -102,7 +108,7 @@ async def main(port, *certificate):
         tls.load_cert_chain(*certificate)
     server = serve(
         open_connection, "127.0.0.1", int(port), ssl=tls, process_request=judge,
-        select_subprotocol=pick, max_size=64 << 20,
+        select_subprotocol=pick, max_size=16 << 20,
     )
     async with server as listening:
         say(listening.sockets[0].getsockname()[1])
