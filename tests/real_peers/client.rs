@@ -42,7 +42,12 @@ impl Client {
 
     /// A connection that is up.
     pub(crate) async fn connected(url: String) -> Self {
-        let mut client = Self::start(ConnectionSpec::string("client", url)).await;
+        Self::connected_as(ConnectionSpec::string("client", url)).await
+    }
+
+    /// A connection that was asked for so, and is up.
+    pub(crate) async fn connected_as(spec: ConnectionSpec) -> Self {
+        let mut client = Self::start(spec).await;
         client.events.expect("1 Connected").await;
         client
     }

@@ -1,7 +1,7 @@
 //! The closing handshake, from either side.
 
 use wsvisor::{
-    Disconnect, ExitReason,
+    ConnectionSpec, Disconnect, ExitReason, OutboxLimits, Settings,
     testing::{backoff_scheduled, connected, disconnected, gave_up},
 };
 
@@ -44,7 +44,10 @@ async fn a_terminated_session_is_tried_again(program: Program) {
 /// Its `maxPayload` or `max_size` closes with 1009: the same message would be refused again.
 async fn a_message_that_is_too_big_for_the_server_is_for_good(program: Program) {
     let server = Server::start(program).await;
-    let mut client = Client::connected(server.url("/echo")).await;
+    // Our own outbox would refuse such a message first.
+    let roomy = Settings::default().outbox(OutboxLimits { messages: 10, bytes: 32 << 20 });
+    let spec = ConnectionSpec::string("client", server.url("/echo")).settings(roomy);
+    let mut client = Client::connected_as(spec).await;
     client.try_send_binary(vec![0; (16 << 20) + 1]).await;
     client.events.expect(disconnected().code(1009)).await;
     client.events.expect(gave_up()).await;
