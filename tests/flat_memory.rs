@@ -253,7 +253,7 @@ fn what_a_server_does_not_read_is_bounded() {
                 }
             }
             assert!(refused > 16_000, "only {refused} of 16,384 were refused");
-            recorder.expect(disconnected()).await;
+            recorder.until(disconnected()).await;
         });
     });
 }
