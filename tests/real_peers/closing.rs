@@ -19,15 +19,17 @@ against_both!(
 );
 
 async fn the_server_closes(program: Program) {
-    let mut server = Server::start(program).await;
     for (code, reason) in [(1001, "going-away"), (1011, "out-of-order"), (4000, "come-again")] {
+        // One that has not seen the attempts after the first.
+        let mut server = Server::start(program).await;
         let url = server.url(&format!("/close?code={code}&reason={reason}"));
         let mut client = Client::connected(url).await;
         let name = move |told: &ExitReason| told.to_string().ends_with(reason);
         client.events.expect(disconnected().epoch(1).code(code).clean(true).because(name)).await;
         client.events.expect(backoff_scheduled()).await;
         // RFC 6455 §5.5.1: the answer echoes the code.
-        assert!(server.says("closed").await.starts_with(&code.to_string()));
+        let closed = server.says("closed").await;
+        assert!(closed.starts_with(&code.to_string()), "the server saw {closed}");
     }
 }
 

@@ -77,8 +77,11 @@ async fn a_server_that_is_down_is_tried_again(proxy: &Proxy) {
 }
 
 fn is_status(reason: &ExitReason, codes: std::ops::RangeInclusive<u16>) -> bool {
-    let ExitReason::Handshake(HandshakeError::Status { code, .. }) = reason else { return false };
-    codes.contains(code)
+    match reason {
+        ExitReason::Handshake(HandshakeError::Status { code, .. })
+        | ExitReason::Redirect { status: code, .. } => codes.contains(code),
+        _ => false,
+    }
 }
 
 /// The first attempt is refused with this status, and another follows or not.
