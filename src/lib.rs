@@ -44,7 +44,7 @@ pub use policy::{
 };
 pub use protocol::{
     CloseCode, CloseFrame, HandshakeError, InvalidClose, InvalidHeader, Limits, OwnedPayload,
-    Payload, ProtocolError, RetryAfter,
+    Payload, ProtocolError, RetryAfter, Subprotocol,
 };
 #[cfg(feature = "deflate")]
 pub use protocol::{InvalidWindowBits, PerMessageDeflate, WindowBits};

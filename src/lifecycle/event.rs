@@ -1,7 +1,7 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use super::{ExitClass, ExitReason, SubscriptionId, Verdict};
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, Subprotocol};
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,8 +56,9 @@ impl fmt::Display for State {
 pub enum LifecycleEvent {
     /// The opening handshake is done; messages may be sent and will come.
     Connected {
-        /// The subprotocol that the server chose from those offered.
-        subprotocol: Option<Arc<str>>,
+        /// The subprotocol that the server chose from those offered. Texts tell its length only, for it
+        /// may be a token.
+        subprotocol: Option<Subprotocol>,
     },
     /// The session is ready: its greeting is written, and what it was to wait for has come. Told only
     /// where a greeting or a [`Readiness`](crate::Readiness) is asked for; else `Connected` says it.
@@ -160,7 +161,7 @@ impl fmt::Display for LifecycleEvent {
         match self {
             Self::Connected { subprotocol: None } => f.write_str("Connected"),
             Self::Connected { subprotocol: Some(name) } => {
-                write!(f, "Connected with subprotocol {name}")
+                write!(f, "Connected with a subprotocol of {} bytes", name.len())
             }
             Self::Ready => f.write_str("Ready"),
             Self::ConnectionError { reason, .. } => write!(f, "ConnectionError: {reason}"),

@@ -3,14 +3,16 @@ use std::fmt;
 #[cfg(feature = "deflate")]
 use super::deflate::{DeflateAgreement, PerMessageDeflate};
 use super::{
-    HandshakeError, Key,
+    HandshakeError, Key, Subprotocol,
     excerpt::excerpt,
     token::{elements, list_has},
 };
 
 /// What a client asked for in its upgrade request: the measure for the server's answer (RFC 6455
 /// §4.1).
-#[derive(Clone, Copy, Debug)]
+///
+/// `Debug` counts the subprotocols only: some services take a token there.
+#[derive(Clone, Copy)]
 pub struct Offer<'a> {
     /// The key that was sent.
     pub key: &'a Key,
@@ -41,10 +43,19 @@ pub struct ResponseHead<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The subprotocol it picked, one of those offered.
-    pub subprotocol: Option<String>,
+    pub subprotocol: Option<Subprotocol>,
     /// The compression, if there is to be any.
     #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateAgreement>,
+}
+
+impl fmt::Debug for Offer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer")
+            .field("subprotocols", &self.subprotocols.len())
+            .field("subprotocol_required", &self.subprotocol_required)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Offer<'_> {
@@ -101,7 +112,10 @@ impl Offer<'_> {
         }
     }
 
-    fn check_subprotocol(&self, head: &ResponseHead<'_>) -> Result<Option<String>, HandshakeError> {
+    fn check_subprotocol(
+        &self,
+        head: &ResponseHead<'_>,
+    ) -> Result<Option<Subprotocol>, HandshakeError> {
         let mut values = head.values("Sec-WebSocket-Protocol");
         let Some(picked) = values.next() else {
             return if self.subprotocol_required {
@@ -114,8 +128,8 @@ impl Offer<'_> {
             return Err(HandshakeError::RepeatedHeader { header: "Sec-WebSocket-Protocol" });
         }
         match self.subprotocols.iter().find(|offered| offered.as_bytes() == picked) {
-            Some(offered) => Ok(Some(offered.clone())),
-            None => Err(HandshakeError::UnofferedSubprotocol(excerpt(picked))),
+            Some(offered) => Ok(Some(offered.as_str().into())),
+            None => Err(HandshakeError::UnofferedSubprotocol(excerpt(picked).into())),
         }
     }
 }
@@ -170,7 +184,10 @@ mod tests {
         ]
     }
 
-    fn check_with(headers: &Headers<'_>, required: bool) -> Result<Option<String>, HandshakeError> {
+    fn check_with(
+        headers: &Headers<'_>,
+        required: bool,
+    ) -> Result<Option<Subprotocol>, HandshakeError> {
         let key = Key::from_random(*b"the sample nonce");
         let subprotocols = ["v2.chat".to_owned(), "v1.chat".to_owned()];
         let offer = Offer {
@@ -185,7 +202,7 @@ mod tests {
             .map(|accepted| accepted.subprotocol)
     }
 
-    fn check(headers: &Headers<'_>) -> Result<Option<String>, HandshakeError> {
+    fn check(headers: &Headers<'_>) -> Result<Option<Subprotocol>, HandshakeError> {
         check_with(headers, false)
     }
 
@@ -251,7 +268,7 @@ mod tests {
         assert_eq!(check(&good()), Ok(None));
         assert_eq!(check_with(&good(), true), Err(HandshakeError::NoSubprotocol));
         for picked in ["v1.chat", "v2.chat"] {
-            assert_eq!(check_with(&with(name, &[picked]), true), Ok(Some(picked.to_owned())));
+            assert_eq!(check_with(&with(name, &[picked]), true), Ok(Some(picked.into())));
         }
         for (picked, shown) in [
             ("V1.chat", "V1.chat"),

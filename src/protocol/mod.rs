@@ -33,6 +33,7 @@ mod opcode;
 mod payload;
 mod refusal;
 mod retry_after;
+mod subprotocol;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -58,5 +59,6 @@ pub use opcode::OpCode;
 pub use payload::{OwnedPayload, Payload};
 pub use refusal::HandshakeError;
 pub use retry_after::RetryAfter;
+pub use subprotocol::Subprotocol;
 pub use token::is_token;
 pub use utf8::{InvalidUtf8, Utf8Text};

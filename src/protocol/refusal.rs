@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{ResponseHead, RetryAfter, excerpt::excerpt};
+use super::{ResponseHead, RetryAfter, Subprotocol, excerpt::excerpt};
 
 /// Why an opening handshake failed. Texts of the server in it are escaped and cut.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,9 +74,13 @@ pub enum HandshakeError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The server picked a subprotocol that was not offered.
-    #[error("server picked the subprotocol \"{0}\", which was not offered")]
-    UnofferedSubprotocol(String),
+    /// The server picked a subprotocol that was not offered. Its text tells the length only, for it may
+    /// be a token.
+    #[error(
+        "server picked a subprotocol of {} bytes that was not offered: offer one that it speaks",
+        .0.len()
+    )]
+    UnofferedSubprotocol(Subprotocol),
     /// The server picked no subprotocol, and one is required.
     #[error("server picked no subprotocol: offer one that it speaks, or do not require one")]
     NoSubprotocol,

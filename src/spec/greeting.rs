@@ -3,6 +3,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use crate::{
     lifecycle::{ConnectionId, Epoch, ProviderError},
     message::Outgoing,
+    protocol::Subprotocol,
 };
 
 /// What is sent first in every session, before anything else: a login, subscriptions.
@@ -46,7 +47,7 @@ pub struct NewSession {
     /// The session.
     pub epoch: Epoch,
     /// The subprotocol that the server chose from those offered.
-    pub subprotocol: Option<Arc<str>>,
+    pub subprotocol: Option<Subprotocol>,
 }
 
 impl Greeting {

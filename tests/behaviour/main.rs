@@ -24,6 +24,7 @@ mod liveness;
 mod proxies;
 mod redirects;
 mod requests;
+mod secrets;
 mod set_policy;
 mod standalone_close;
 mod standalone_connect;

@@ -66,7 +66,7 @@ async fn a_server_must_pick_a_subprotocol_where_one_is_required() {
     connection.send(connect()).await.unwrap().unwrap();
     let mut peer = server.accept().await;
     peer.shake_hands_with("Sec-WebSocket-Protocol: v1\r\n").await;
-    events.expect_all(["2 Connected with subprotocol v1"]).await;
+    events.expect_all(["2 Connected with a subprotocol of 2 bytes"]).await;
 
     let (idle, _events) = string();
     let none = Connect::to(server.url()).subprotocol("").require_subprotocol();
@@ -81,7 +81,11 @@ async fn the_chosen_subprotocol_is_told() {
     let connect = Connect::to(server.url()).subprotocol("v2").subprotocol("v1");
     connection.send(connect).await.unwrap().unwrap();
     server.accept().await.shake_hands_with("Sec-WebSocket-Protocol: v1\r\n").await;
-    events.expect_all(["1 Connected with subprotocol v1"]).await;
+    let told = events.expect("1 Connected with a subprotocol of 2 bytes").await;
+    let Some(LifecycleEvent::Connected { subprotocol }) = told.lifecycle() else {
+        panic!("{told}");
+    };
+    assert_eq!(subprotocol.as_deref(), Some("v1"));
 }
 
 #[actix::test]

@@ -25,7 +25,7 @@ async fn a_subprotocol_is_agreed_on(program: Program) {
         .subprotocol("v2.chat")
         .subprotocol("v1.chat");
     let mut client = Client::start(spec).await;
-    client.events.expect("1 Connected with subprotocol v1.chat").await;
+    client.events.expect("1 Connected with a subprotocol of 7 bytes").await;
 }
 
 async fn a_server_may_pick_none(program: Program) {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     policy::PolicyDenied,
-    protocol::{CloseCode, CloseFrame},
+    protocol::{CloseCode, CloseFrame, Subprotocol},
 };
 
 /// The state machine of one connection.
@@ -407,7 +407,7 @@ impl Machine {
         self.failing_since = None;
     }
 
-    fn opened(&mut self, subprotocol: Option<Arc<str>>, now: Instant) -> Actions {
+    fn opened(&mut self, subprotocol: Option<Subprotocol>, now: Instant) -> Actions {
         if !matches!(self.phase, Phase::Connecting) {
             // Cancelled at the same moment: `Exited` follows.
             return vec![];

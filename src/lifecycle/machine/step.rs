@@ -1,11 +1,11 @@
 //! What the machine is told, and what it says is to be done.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use crate::{
     lifecycle::{Epoch, ExitReason, LifecycleEvent},
     policy::PolicyDenied,
-    protocol::CloseFrame,
+    protocol::{CloseFrame, Subprotocol},
 };
 
 /// What happened.
@@ -20,7 +20,7 @@ pub(crate) enum Input {
     /// The application says that the session is ready.
     MarkReady,
     /// The session of this epoch finished its opening handshake.
-    Opened { epoch: Epoch, subprotocol: Option<Arc<str>> },
+    Opened { epoch: Epoch, subprotocol: Option<Subprotocol> },
     /// The attempt or session of this epoch ended; its socket is gone.
     Exited { epoch: Epoch, reason: ExitReason },
     /// Time passed.

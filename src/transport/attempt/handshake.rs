@@ -93,7 +93,7 @@ async fn shake_hands(
     Ok(Answered::Accepted(Opened {
         io,
         rest,
-        subprotocol: accepted.subprotocol.map(Arc::from),
+        subprotocol: accepted.subprotocol,
         #[cfg(feature = "deflate")]
         deflate: accepted.deflate,
     }))

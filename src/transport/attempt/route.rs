@@ -13,6 +13,7 @@ use crate::{
     lifecycle::{ConnectionId, ExitReason, Refusals},
     message::CheckedConnect,
     policy::Allowed,
+    protocol::Subprotocol,
     spec::{AttemptCause, CheckedEndpoints, Headers, ProviderRequest, Settings},
     supervision::Place,
     transport::{BoxedStream, gate::Gate},
@@ -51,7 +52,7 @@ pub(crate) struct Occasion {
 pub(crate) struct Opened {
     pub(in crate::transport) io: BoxedStream,
     pub(in crate::transport) rest: Bytes,
-    pub(crate) subprotocol: Option<Arc<str>>,
+    pub(crate) subprotocol: Option<Subprotocol>,
     #[cfg(feature = "deflate")]
     pub(in crate::transport) deflate: Option<DeflateAgreement>,
 }
