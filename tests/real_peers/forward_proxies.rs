@@ -9,7 +9,8 @@ use wsvisor::{
 use crate::{
     authority::Authority,
     client::Client,
-    forward_proxy::{ForwardProxy, free_port},
+    forward_proxy::ForwardProxy,
+    proxy::free_port,
     server::{Program, Server},
 };
 

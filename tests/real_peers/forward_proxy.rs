@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -12,7 +11,7 @@ use std::{
 use tokio::{net::TcpStream, time::sleep};
 use wsvisor::Settings;
 
-use crate::{authority::new_folder, client::soon};
+use crate::{authority::new_folder, client::soon, proxy::free_port};
 
 /// A proxy that wants `user:pass-word`, and writes down whom it connects to. It is killed when it is
 /// dropped.
@@ -98,10 +97,4 @@ impl Drop for ForwardProxy {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// A port that nobody listened on a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    listener.local_addr().expect("it is bound").port()
 }
