@@ -14,6 +14,13 @@ mod supervision;
 pub mod testing;
 mod transport;
 
+/// The doors of `fuzz/` to what is not public.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::lifecycle::run_machine;
+}
+
 pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
 pub use error::{
     ChildError, ConnectError, Delivery, InvalidSpec, Refusal, SendError, StartError, Unconfirmed,

@@ -48,6 +48,8 @@ pub use intensity::{Intensity, IntensityPer, IntensityScope, OnExceeded};
 pub(crate) use intensity::{Ledger, Restraint};
 pub use liveness::{Beat, Heartbeat, Liveness, MaxAge, Remedy, Verdict, Watchdog};
 pub(crate) use liveness::{Order, Pulse, Vigil};
+#[cfg(fuzzing)]
+pub use machine::run_machine;
 pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision, Urgency};
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{

@@ -21,6 +21,7 @@ mod faults;
 mod greetings;
 mod groups;
 mod liveness;
+mod masking;
 mod proxies;
 mod redirects;
 mod requests;

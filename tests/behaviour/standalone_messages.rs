@@ -1,9 +1,10 @@
 //! Messages in both directions.
 
-use actix::Addr;
+use actix::prelude::*;
 use wsvisor::{
     Connect, Connection, ConnectionBuilder, Delivery, Disconnect, GetStatus, Limits, OutboxLimits,
-    Refusal, SendBinary, SendError, SendJson, SendString, Subscribe, Unsubscribe,
+    Payload, ReceivedBatch, Refusal, SendBinary, SendError, SendJson, SendString, Subscribe,
+    Unsubscribe,
 };
 
 use wsvisor::testing::{ClientFrame as Frame, Peer, Recorder, disconnected, frame, text};
@@ -214,4 +215,41 @@ async fn one_payload_limit_holds_for_all_fragments_together() {
     assert_eq!(peer.read_close().await, 1009u16.to_be_bytes());
     drop(peer);
     events.expect_all(["1 Disconnected 1009 unclean: the peer's bytes were refused…"]).await;
+}
+
+/// The message was good when it came, and its answer is written although the verdict on what follows
+/// is known by then (Autobahn 3.2 to 3.4, 4.1.3 and others).
+#[actix::test]
+async fn a_message_ahead_of_bad_bytes_can_still_be_answered() {
+    let server = listen();
+    let context = Context::new();
+    let connection = Connection::string("a")
+        .policy(loopback_policy())
+        .settings(settings())
+        .subscribe(context.address().recipient::<ReceivedBatch>())
+        .start()
+        .unwrap();
+    context.run(Echo(connection.clone()));
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let mut peer = server.open().await;
+    peer.write([frame(0x81, b"good"), frame(0xA1, b"bad"), frame(0x81, b"late")].concat()).await;
+    assert_eq!(peer.read().await, Frame::text("good"));
+    assert_eq!(peer.read_close().await, 1002u16.to_be_bytes());
+    peer.read_end().await;
+}
+
+struct Echo(Addr<Connection>);
+
+impl Actor for Echo {
+    type Context = Context<Self>;
+}
+
+impl Handler<ReceivedBatch> for Echo {
+    type Result = ();
+
+    fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
+        for text in batch.iter().filter_map(Payload::as_text) {
+            self.0.do_send(SendString::new(text));
+        }
+    }
 }

@@ -1,6 +1,8 @@
 mod ending;
 mod forbidding;
 mod outlook;
+#[cfg(fuzzing)]
+mod script;
 mod step;
 mod terms;
 
@@ -11,6 +13,8 @@ use std::{
 
 use rand::Rng;
 
+#[cfg(fuzzing)]
+pub use self::script::run_machine;
 pub(crate) use self::{
     step::{Action, Busy, Input, Urgency},
     terms::{Supervised, Supervision},
