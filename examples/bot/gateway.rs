@@ -1,5 +1,7 @@
 //! A gateway that behaves badly, each time in another way.
 
+#![allow(clippy::indexing_slicing, reason = "what a JSON value lacks is null")]
+
 use std::{cell::RefCell, io, rc::Rc, time::Duration};
 
 use serde_json::{Value, json};
