@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use wsvisor::{
-    ConnectionSpec, ExitRules, Payload,
-    testing::{backoff_scheduled, connected, disconnected, gave_up, message},
+    ConnectionSpec, ExitRules, LifecycleEvent, Payload,
+    testing::{backoff_scheduled, connected, disconnected, gave_up, lifecycle, message},
 };
 
 use crate::{
@@ -18,7 +18,12 @@ async fn connected_to(server: &Server) -> Client {
         .subprotocol(PROTOCOL)
         .classify(ExitRules::graphql_ws());
     let mut client = Client::start(spec).await;
-    client.events.expect(format!("1 Connected with subprotocol {PROTOCOL}").as_str()).await;
+    // Its name is not shown, and can be read.
+    let agreed = |event: &LifecycleEvent| {
+        let LifecycleEvent::Connected { subprotocol: Some(agreed) } = event else { return false };
+        agreed.as_str() == PROTOCOL
+    };
+    client.events.expect(lifecycle("Connected with the protocol", agreed)).await;
     client
 }
 
