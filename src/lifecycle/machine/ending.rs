@@ -128,7 +128,7 @@ impl Machine {
         if stable {
             self.failing_since = None;
         }
-        let elsewhere = self.rotation.ended(&reason);
+        let elsewhere = self.endpoints.ended(&reason);
         let mut delay = match class {
             // What it supervises runs on meanwhile.
             _ if matches!(reason, ExitReason::SupervisorPanicked) => Duration::ZERO,

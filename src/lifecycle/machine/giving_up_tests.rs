@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::lifecycle::{Backoff, ExitRules, RetryBudget};
 

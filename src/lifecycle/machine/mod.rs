@@ -1,8 +1,11 @@
+mod commands;
 mod ending;
 mod forbidding;
+mod orders;
 mod outlook;
 #[cfg(fuzzing)]
 mod script;
+mod state;
 mod step;
 mod terms;
 
@@ -19,13 +22,8 @@ pub(crate) use self::{
     step::{Action, Busy, Input, Urgency},
     terms::{Supervised, Supervision},
 };
-use super::{
-    Epoch, Ledger, LifecycleEvent, Outlook, RestartPolicy, Restraint, Rotation, StableAfter, State,
-};
-use crate::{
-    policy::PolicyDenied,
-    protocol::{CloseCode, CloseFrame, Subprotocol},
-};
+use super::{EndpointRotation, Epoch, Ledger, LifecycleEvent, Restraint, StableAfter};
+use crate::{policy::PolicyDenied, protocol::Subprotocol};
 
 /// The state machine of one connection.
 ///
@@ -44,7 +42,7 @@ pub(crate) struct Machine {
     /// Restarts that count against the supervisor's intensity, where each connection has a count.
     restarts: Option<Box<Ledger>>,
     supervised: Option<Supervised>,
-    rotation: Rotation,
+    endpoints: EndpointRotation,
     /// Its supervisor is ending: no attempt follows any more.
     wanes: bool,
 }
@@ -89,44 +87,18 @@ impl Machine {
             failing_since: None,
             restarts: None,
             supervised,
-            rotation: Rotation::over(1),
+            endpoints: EndpointRotation::over(1),
             wanes: false,
         }
     }
 
     /// There are so many endpoints; the first comes first.
     pub(crate) const fn rotate_over(&mut self, endpoints: usize) {
-        self.rotation = Rotation::over(endpoints);
-    }
-
-    /// Which of them an attempt dials.
-    pub(crate) const fn endpoint(&self) -> usize {
-        self.rotation.current()
+        self.endpoints = EndpointRotation::over(endpoints);
     }
 
     fn supervision(&self) -> Option<&Supervision> {
         self.supervised.as_ref().map(|supervised| &*supervised.supervision)
-    }
-
-    pub(crate) const fn state(&self) -> State {
-        match self.phase {
-            Phase::Idle => State::Idle,
-            Phase::Connecting => State::Connecting,
-            Phase::Connected { .. } => State::Connected,
-            Phase::Closing { .. } => State::Closing,
-            Phase::BackingOff { .. } => State::BackingOff,
-            Phase::Disconnected => State::Disconnected,
-            Phase::Failed => State::Failed,
-        }
-    }
-
-    /// The epoch of the latest attempt.
-    pub(crate) const fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    pub(crate) const fn attempt(&self) -> u32 {
-        self.attempt
     }
 
     /// What follows from the next end follows from these terms.
@@ -142,85 +114,6 @@ impl Machine {
             supervised.restraint = restraint;
         }
         self.restarts = None;
-    }
-
-    /// Whether the session that is up counts as stable.
-    pub(crate) const fn is_stable(&self) -> bool {
-        matches!(self.phase, Phase::Connected { stability: Stability::Stable })
-    }
-
-    /// Whether its supervisor is ending.
-    pub(crate) const fn wanes(&self) -> bool {
-        self.wanes
-    }
-
-    /// Whether nothing happens until a command comes.
-    pub(crate) const fn is_at_rest(&self) -> bool {
-        matches!(self.phase, Phase::Idle | Phase::Disconnected | Phase::Failed)
-    }
-
-    /// Whether it waits for its supervisor, or has nothing to do.
-    pub(crate) const fn is_settled(&self) -> bool {
-        match self.phase {
-            Phase::Idle | Phase::Disconnected | Phase::Failed => true,
-            Phase::BackingOff { held, .. } => held,
-            _ => false,
-        }
-    }
-
-    /// Whether it waits for its supervisor to start it again.
-    pub(crate) const fn is_held(&self) -> bool {
-        matches!(self.phase, Phase::BackingOff { held: true, .. })
-    }
-
-    /// When it is to be started again by its supervisor, for which it waits, or will once its session
-    /// has ended.
-    pub(crate) const fn held_until(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::BackingOff { due, held: true }
-            | Phase::Closing { then: Then::Hold(due), .. } => Some(due),
-            _ => None,
-        }
-    }
-
-    /// When the next attempt is to be.
-    pub(crate) const fn next_attempt(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::BackingOff { due, .. } => Some(due),
-            _ => None,
-        }
-    }
-
-    /// When [`Input::Tick`] is wanted next.
-    pub(crate) const fn due(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::BackingOff { due, held: false } => Some(due),
-            Phase::Connected { stability: Stability::Pending(due) } => due,
-            _ => None,
-        }
-    }
-
-    /// Whether `Connect` would be accepted now.
-    pub(crate) const fn can_connect(&self) -> Result<(), Busy> {
-        match self.phase {
-            Phase::Idle | Phase::Disconnected | Phase::Failed if self.wanes => Err(Busy::Waning),
-            Phase::Idle | Phase::Disconnected | Phase::Failed => Ok(()),
-            _ => Err(Busy::InProgress),
-        }
-    }
-
-    /// What a message may hope for.
-    pub(crate) const fn outlook(&self) -> Outlook {
-        match self.phase {
-            Phase::Connected { .. } => Outlook::Open(self.epoch),
-            Phase::Connecting => Outlook::Later(Some(self.epoch)),
-            Phase::BackingOff { .. }
-            | Phase::Closing { then: Then::Redial | Then::Hold(_), .. } => Outlook::Later(None),
-            Phase::Closing { then: Then::Stop | Then::GiveUp(_), .. }
-            | Phase::Idle
-            | Phase::Disconnected
-            | Phase::Failed => Outlook::Nothing,
-        }
     }
 
     /// Decides what `input` leads to. A refused command changes nothing.
@@ -269,142 +162,6 @@ impl Machine {
         Action::Dial(self.epoch, urgency)
     }
 
-    fn reconnect(&mut self) -> Result<Actions, Busy> {
-        match self.phase {
-            _ if self.wanes => Err(Busy::Waning),
-            Phase::Idle => Err(Busy::NeverConnected),
-            Phase::Disconnected | Phase::Failed => {
-                // From rest, attempts are counted anew, as after `Connect`.
-                self.start_anew();
-                Ok(vec![self.dial(Urgency::Now)])
-            }
-            Phase::BackingOff { .. } => {
-                Ok(vec![self.emit(LifecycleEvent::Restarted), self.dial(Urgency::Now)])
-            }
-            Phase::Connected { stability } if self.supervised.is_some() => {
-                let stable = stability == Stability::Stable;
-                self.phase = Phase::Closing { was_connected: true, stable, then: Then::Redial };
-                Ok(vec![Action::Close(CloseFrame::normal())])
-            }
-            Phase::Connecting | Phase::Connected { .. } | Phase::Closing { .. } => {
-                Err(Busy::InProgress)
-            }
-        }
-    }
-
-    fn disconnect(&mut self, frame: CloseFrame) -> Actions {
-        match &mut self.phase {
-            Phase::Idle
-            | Phase::Disconnected
-            | Phase::Failed
-            // It ends as the policy has it.
-            | Phase::Closing { then: Then::GiveUp(_), .. } => vec![],
-            Phase::Connecting => {
-                self.phase =
-                    Phase::Closing { was_connected: false, stable: false, then: Then::Stop };
-                vec![Action::Abort]
-            }
-            Phase::Connected { stability } => {
-                let stable = *stability == Stability::Stable;
-                self.phase = Phase::Closing { was_connected: true, stable, then: Then::Stop };
-                vec![Action::Close(frame)]
-            }
-            Phase::Closing { then, .. } => {
-                *then = Then::Stop;
-                vec![]
-            }
-            Phase::BackingOff { .. } => {
-                self.phase = Phase::Disconnected;
-                vec![self.emit(LifecycleEvent::Stopped)]
-            }
-        }
-    }
-
-    /// The supervisor is ending. A session that is up is closed when its turn comes.
-    fn wane(&mut self) -> Actions {
-        self.wanes = true;
-        match self.phase {
-            Phase::Connected { .. } => vec![],
-            _ => self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY)),
-        }
-    }
-
-    /// A temporary connection is not started again with its group: it ends.
-    fn hold(&mut self, due: Instant) -> Actions {
-        let is_temporary =
-            self.supervision().is_none_or(|terms| terms.restart == RestartPolicy::Temporary);
-        if is_temporary {
-            return self.disconnect(CloseFrame::normal());
-        }
-        match &mut self.phase {
-            Phase::Idle
-            | Phase::Disconnected
-            | Phase::Failed
-            // It was told to stop, and stops.
-            | Phase::Closing { then: Then::Stop | Then::GiveUp(_), .. } => vec![],
-            Phase::BackingOff { held, .. } => {
-                *held = true;
-                vec![]
-            }
-            Phase::Closing { then, .. } => {
-                *then = Then::Hold(due);
-                vec![]
-            }
-            Phase::Connecting => {
-                let then = Then::Hold(due);
-                self.phase = Phase::Closing { was_connected: false, stable: false, then };
-                vec![Action::Abort]
-            }
-            Phase::Connected { stability } => {
-                let (stable, then) = (*stability == Stability::Stable, Then::Hold(due));
-                self.phase = Phase::Closing { was_connected: true, stable, then };
-                vec![Action::Close(CloseFrame::normal())]
-            }
-        }
-    }
-
-    /// As OTP does, this also starts what was told to stop before. What gave up stays as it is.
-    fn release(&mut self, everything: bool, now: Instant) -> Actions {
-        if everything {
-            self.wanes = false;
-        } else if self.wanes {
-            return vec![];
-        }
-        match self.phase {
-            // It was backing off by itself before it was held, and its server may have asked for it.
-            Phase::BackingOff { due, held: true } if now < due => {
-                self.phase = Phase::BackingOff { due, held: false };
-                vec![]
-            }
-            Phase::BackingOff { held: true, .. } => vec![self.dial(Urgency::Patient)],
-            // It starts again as soon as its session has ended.
-            Phase::Closing { was_connected, stable, then: Then::Hold(_) } => {
-                self.phase = Phase::Closing { was_connected, stable, then: Then::Redial };
-                vec![]
-            }
-            Phase::Disconnected => {
-                self.start_anew();
-                vec![self.dial(Urgency::Patient)]
-            }
-            Phase::Failed if everything => {
-                self.start_anew();
-                vec![self.dial(Urgency::Patient)]
-            }
-            _ => vec![],
-        }
-    }
-
-    fn mark_ready(&mut self) {
-        let waits_for_it =
-            self.supervision().is_some_and(|terms| terms.stable_after == StableAfter::Ready);
-        if let Phase::Connected { stability } = &mut self.phase
-            && waits_for_it
-        {
-            *stability = Stability::Stable;
-            self.start_anew();
-        }
-    }
-
     /// What failed before counts no more.
     const fn start_anew(&mut self) {
         self.attempt = 0;
@@ -421,7 +178,7 @@ impl Machine {
             Some(StableAfter::Ready) | None => None,
         };
         self.phase = Phase::Connected { stability: Stability::Pending(stable_at) };
-        self.rotation.works();
+        self.endpoints.works();
         vec![self.emit(LifecycleEvent::Connected { subprotocol })]
     }
 
@@ -441,5 +198,7 @@ impl Machine {
     }
 }
 
+#[cfg(test)]
+mod rig;
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,14 @@ use crate::protocol::{CloseCode, HandshakeError};
 /// WebSocket server there, and when the server closed with 1013 (try again later), which asks for
 /// another endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rotation {
+pub(crate) struct EndpointRotation {
     len: usize,
     current: usize,
     /// How many were left in a row since one worked.
     left: usize,
 }
 
-impl Rotation {
+impl EndpointRotation {
     /// Begins with the first of so many.
     pub(crate) const fn over(len: usize) -> Self {
         Self { len, current: 0, left: 0 }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_one_that_works_is_kept() {
-        let mut rotation = Rotation::over(3);
+        let mut rotation = EndpointRotation::over(3);
         for exit in
             [closed(1001), closed(1012), closed(1000), ExitReason::Eof { mid_message: false }]
         {
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn what_does_not_answer_is_left() {
         for exit in [refused(), closed(1013), status(503), status(429)] {
-            let mut rotation = Rotation::over(3);
+            let mut rotation = EndpointRotation::over(3);
             let ended: Vec<_> =
                 (0..4).map(|_| (rotation.ended(&exit), rotation.current())).collect();
             let round = [(true, 1), (true, 2), (false, 0), (true, 1)];
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_round_begins_anew_where_one_works() {
-        let mut rotation = Rotation::over(2);
+        let mut rotation = EndpointRotation::over(2);
         assert!(rotation.ended(&refused()));
         rotation.works();
         assert!(rotation.ended(&closed(1013)));
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn one_endpoint_is_never_left() {
-        let mut rotation = Rotation::over(1);
+        let mut rotation = EndpointRotation::over(1);
         assert!(!rotation.ended(&refused()));
         assert_eq!(rotation.current(), 0);
     }

@@ -1,3 +1,6 @@
+mod closing;
+mod unfinished;
+
 use std::{
     cell::RefCell,
     io,
@@ -14,6 +17,7 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 
+use self::{closing::Closing, unfinished::Unfinished};
 use super::{
     attempt::Opened,
     dialler::BoxedStream,
@@ -24,7 +28,7 @@ use super::{
 };
 use crate::{
     lifecycle::{ExitReason, Order, Verdict, Vigil},
-    protocol::{BatchBuilder, CloseCode, CloseFrame, Decoder, ProtocolError, Step},
+    protocol::{BatchBuilder, CloseCode, CloseFrame, Decoder, Step},
     spec::Settings,
 };
 
@@ -64,34 +68,6 @@ pub(crate) struct Session<D> {
     /// Absent while the session is open.
     closing: Option<Box<Closing>>,
 }
-
-struct Closing {
-    farewell: Option<Farewell>,
-    /// Why the session ends. Absent while we wait for the peer's close frame.
-    exit: Option<ExitReason>,
-    /// Why we close the session, where nobody asked for it.
-    verdict: Option<Verdict>,
-    /// Turns of the thread in which messages still go out.
-    courtesy: u8,
-    shut_down: bool,
-    deadline: Pin<Box<Sleep>>,
-}
-
-/// A message of which bytes are missing.
-struct Unfinished {
-    /// Which one, by the decoder's count.
-    number: u32,
-    alarm: Pin<Box<Sleep>>,
-}
-
-/// After the last frame the server is the one to end the TCP connection (RFC 6455 §7.1.1). It is
-/// waited for this long, so that a reset of ours does not overtake our close frame.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// The close frame that refuses the peer's bytes goes out in this turn of the thread after them.
-/// Before that, subscribers handle the messages that came ahead of the bad bytes, and the
-/// connection's actor takes their answers: these are written, as if the messages had come alone.
-const COURTESY: u8 = 3;
 
 impl<D: Inbound> Session<D> {
     pub(crate) fn new(
@@ -172,25 +148,6 @@ impl<D: Inbound> Session<D> {
         }
     }
 
-    /// All that came was read: a message that is unfinished all the same may be so for a time only.
-    fn judge_unfinished(&mut self, cx: &mut Context<'_>) {
-        let number = self.decoder.unfinished().filter(|_| self.closing.is_none());
-        let Some(number) = number else {
-            self.unfinished = None;
-            return;
-        };
-        let known = self.unfinished.take().filter(|known| known.number == number);
-        let mut unfinished = known.unwrap_or_else(|| {
-            let alarm = Box::pin(tokio::time::sleep(self.message_timeout));
-            Box::new(Unfinished { number, alarm })
-        });
-        if unfinished.alarm.as_mut().poll(cx).is_ready() {
-            self.refuse(ProtocolError::Stalled { limit: self.message_timeout });
-        } else {
-            self.unfinished = Some(unfinished);
-        }
-    }
-
     /// Decodes `input` and delivers what it completes.
     fn ingest(&mut self, input: &[u8], batch: &mut BatchBuilder) {
         if self.closing.as_ref().is_some_and(|closing| closing.exit.is_some()) {
@@ -248,66 +205,6 @@ impl<D: Inbound> Session<D> {
             // After Disconnect nothing is delivered.
             batch.clear();
         }
-    }
-
-    /// Begins the closing handshake: it was asked for, or this verdict asks for it.
-    fn begin_close(&mut self, frame: CloseFrame, verdict: Option<Verdict>) {
-        if self.closing.is_none() {
-            self.vitals = None;
-            self.closing = Some(Box::new(Closing {
-                farewell: Some(Farewell::Frame(frame)),
-                exit: None,
-                verdict,
-                courtesy: 0,
-                shut_down: false,
-                deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
-            }));
-        }
-    }
-
-    fn peer_closed(&mut self, frame: Option<CloseFrame>) {
-        if let Some(closing) = &mut self.closing {
-            // The answer to our close frame, or a close that crossed it.
-            closing.exit = Some(match closing.verdict.take() {
-                Some(verdict) => ExitReason::Judged(verdict),
-                None => ExitReason::ClosedByUs(frame),
-            });
-            closing.linger(self.close_timeout);
-            return;
-        }
-        // RFC 6455 §5.5.1: the answer typically echoes the status code.
-        let echo = frame
-            .as_ref()
-            .map_or(Farewell::Empty, |frame| Farewell::Frame(CloseFrame::bare(frame.code())));
-        self.end(echo, ExitReason::ClosedByPeer(frame));
-    }
-
-    /// Fails the session (RFC 6455 §7.1.7): a close frame with the error's code, and the end.
-    fn refuse(&mut self, error: ProtocolError) {
-        let frame = CloseFrame::bare(error.close_code());
-        self.end(Farewell::Frame(frame), ExitReason::Protocol(error));
-        if let Some(closing) = &mut self.closing
-            && closing.farewell.is_some()
-        {
-            closing.courtesy = COURTESY;
-        }
-    }
-
-    fn end(&mut self, farewell: Farewell, exit: ExitReason) {
-        self.vitals = None;
-        // A close frame of ours that is already out is the last frame.
-        let farewell = match self.closing.take() {
-            Some(closing) if closing.farewell.is_none() => None,
-            _ => Some(farewell),
-        };
-        self.closing = Some(Box::new(Closing {
-            farewell,
-            exit: Some(exit),
-            verdict: None,
-            courtesy: 0,
-            shut_down: false,
-            deadline: Box::pin(tokio::time::sleep(LINGER.min(self.close_timeout))),
-        }));
     }
 
     /// After the socket was read, so that nothing is judged by what only waits to be read.
@@ -371,38 +268,6 @@ impl<D: Inbound> Session<D> {
             cx.waker().wake_by_ref();
         }
     }
-
-    /// Whether what is left to say waits for one turn more.
-    fn waits_out_of_courtesy(&mut self, cx: &Context<'_>) -> bool {
-        match &mut self.closing {
-            Some(closing) if closing.courtesy > 0 => {
-                closing.courtesy -= 1;
-                cx.waker().wake_by_ref();
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        match &mut self.closing {
-            Some(closing) => {
-                closing.deadline.as_mut().poll(cx).map(|()| closing.reason_without_answer())
-            }
-            None => Poll::Pending,
-        }
-    }
-
-    fn stream_ended(&mut self, error: Option<io::Error>) -> ExitReason {
-        match (self.closing.take(), error) {
-            (Some(mut closing), _) => closing.reason_without_answer(),
-            // TLS without close_notify ends so: a close frame would have said more.
-            (None, Some(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                ExitReason::io(error)
-            }
-            (None, _) => ExitReason::Eof { mid_message: self.decoder.is_mid_message() },
-        }
-    }
 }
 
 impl<D: Inbound + Unpin> Future for Session<D> {
@@ -432,16 +297,5 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         session.writer.poll_release(cx);
         session.poll_throttle(cx);
         session.poll_deadline(cx)
-    }
-}
-
-impl Closing {
-    fn linger(&mut self, close_timeout: Duration) {
-        self.deadline = Box::pin(tokio::time::sleep(LINGER.min(close_timeout)));
-    }
-
-    fn reason_without_answer(&mut self) -> ExitReason {
-        let verdict = self.verdict.take().map(ExitReason::Judged);
-        self.exit.take().or(verdict).unwrap_or(ExitReason::CloseUnanswered)
     }
 }
