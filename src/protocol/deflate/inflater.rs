@@ -240,6 +240,13 @@ mod tests {
         let with_tail = [&whole[..], &TAIL].concat();
         let verdict = inflate(&mut inflater(15, true), &with_tail);
         assert_eq!(verdict, Err(ProtocolError::InvalidDeflate));
+        // A block that is not over takes the tail for codes. Who does not ask whether it ended
+        // delivers what comes of them.
+        let cut = inflate(&mut inflater(15, true), &[0x5B, 0xF3, 0x68]);
+        assert_eq!(cut, Err(ProtocolError::InvalidDeflate));
+        // Behind a final block comes the first byte of an empty one (RFC 7692 §7.2.3.4).
+        let bare = inflate(&mut inflater(15, true), &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]);
+        assert_eq!(bare, Err(ProtocolError::InvalidDeflate));
         for nonsense in [&[0xFF][..], &[0x07], &[0x01, 0x02, 0x03, 0x04], b"plain text"] {
             let verdict = inflate(&mut inflater(15, true), nonsense);
             assert_eq!(verdict, Err(ProtocolError::InvalidDeflate), "{nonsense:?}");
