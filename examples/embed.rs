@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .policy(AccessPolicy::from_rules([format!("allow {url}")])?)
         // Connections on a thread of their own do not wait for the handlers of requests.
         .arbiters(1)
-        .start();
+        .start()?;
     let bot = Bot.start();
     let spec = ConnectionSpec::string("echo", url)
         .subscribe(bot.clone().recipient::<Lifecycle>())

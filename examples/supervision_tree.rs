@@ -83,7 +83,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .policy(AccessPolicy::from_rules(["allow ws://*.test"])?)
         .dialler(network.clone())
         .subscribe(log.recipient::<Lifecycle>())
-        .start();
+        .start()?;
     let bot =
         Supervisor::builder().strategy(Strategy::RestForOne).cascade_on(CascadeOn::SessionLost);
     let bot = top.send(StartSupervisor(SupervisorSpec::new("bot", bot))).await??;

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ]);
 
         let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
-        let supervisor = Supervisor::builder().policy(policy).dialler(network).start();
+        let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
         let mut recorder = Recorder::start();
         let spec = ConnectionSpec::string("bot", server.url())
             .subscribe(recorder.lifecycle())

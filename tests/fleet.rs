@@ -75,7 +75,8 @@ fn five_thousand_connections_get_their_server_back() {
             .policy(policy)
             .dialler(network.clone())
             .dial_gate(DialGate::new(AT_ONCE, PER_SECOND).unwrap())
-            .start();
+            .start()
+            .unwrap();
         let (mut fleet, mut others) = (Recorder::start(), Recorder::start());
         for number in 0..FLEET + OTHERS {
             let url = if number < FLEET { big_url } else { small_url };

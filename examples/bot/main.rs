@@ -50,7 +50,7 @@ async fn run() -> Result<(), Failure> {
     let supervisor = Supervisor::builder()
         .policy(AccessPolicy::from_rules(["allow ws://gateway.test"])?)
         .dialler(network)
-        .start();
+        .start()?;
     let spec = ConnectionSpec::json("bot", "ws://gateway.test").settings(settings()?);
     let bot = supervisor.send(StartConnection(spec)).await??;
 

@@ -47,7 +47,7 @@ async fn demonstrate() -> Outcome {
         .policy(AccessPolicy::from_rules([format!("allow ws://{server}/echo")])?)
         .subscribe(log.clone().recipient::<Lifecycle>())
         .subscribe(log.clone().recipient::<Received>())
-        .start();
+        .start()?;
     let backoff = Backoff::between(Duration::from_millis(200), Duration::from_secs(1))?;
 
     let json = ConnectionSpec::json("json", &url).backoff(backoff.clone());
@@ -88,7 +88,7 @@ async fn watch(url: String) -> Outcome {
         .policy(policy)
         .subscribe(log.clone().recipient::<Lifecycle>())
         .subscribe(log.clone().recipient::<Received>())
-        .start();
+        .start()?;
     let spec = ConnectionSpec::string("yours", url);
     supervisor.send(StartConnection(spec)).await??;
     println!("supervising {target}; Ctrl-C ends\n");

@@ -23,7 +23,7 @@ use crate::policy::AccessPolicy;
 /// ```
 /// # use wsvisor::{AccessPolicy, SetPolicy, Supervisor};
 /// # #[actix::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let supervisor = Supervisor::builder().start();
+/// let supervisor = Supervisor::builder().start()?;
 /// let policy = AccessPolicy::from_rules(["allow wss://*.example.com", "deny wss://old.example.com"])?;
 /// let set = supervisor.send(SetPolicy(policy)).await??;
 /// assert_eq!((set.allowed, set.denied), (0, 0));

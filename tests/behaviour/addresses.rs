@@ -276,7 +276,7 @@ fn many_addresses_are_not_all_tried() {
 #[actix::test]
 async fn the_systems_resolver_finds_and_does_not_find() {
     let policy = AccessPolicy::from_rules(["allow ws://*:*"]).unwrap();
-    let supervisor = Supervisor::builder().policy(policy).start();
+    let supervisor = Supervisor::builder().policy(policy).start().unwrap();
     // RFC 6761 §6.4: this name never exists. Some resolvers are not reached where tests run.
     let (spec, mut events) = recorded(ConnectionSpec::string("a", "ws://nothing.invalid"));
     let settings = Settings::default();

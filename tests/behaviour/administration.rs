@@ -34,7 +34,7 @@ fn crashing(intensity: Intensity) -> wsvisor::SupervisorBuilder {
 #[test]
 fn who_crashes_too_often_is_put_in_quarantine() {
     virtual_time(1, async {
-        let supervisor = crashing(Intensity::new(2, Duration::from_mins(1))).start();
+        let supervisor = crashing(Intensity::new(2, Duration::from_mins(1))).start().unwrap();
         let (spec, mut events) = recorded(ConnectionSpec::string("a", URL));
         let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         events
@@ -52,7 +52,7 @@ fn too_many_crashes_may_end_the_supervisor() {
         let intensity = Intensity::new(1, Duration::from_mins(1))
             .per_supervisor()
             .on_exceeded(OnExceeded::ShutdownSupervisor);
-        let supervisor = crashing(intensity).start();
+        let supervisor = crashing(intensity).start().unwrap();
         let healthy = listen();
         let (spec, mut healthy_events) = recorded(ConnectionSpec::string("healthy", healthy.url()));
         let spec = spec.settings(crate::support::settings());
@@ -134,7 +134,8 @@ fn an_explanation_names_the_rule_and_the_place_before_the_gate() {
             .policy(loopback_policy())
             .dialler(network())
             .dial_gate(one)
-            .start();
+            .start()
+            .unwrap();
         let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
         let rules = wsvisor::ExitRules::new().close(4000..=4099, ExitClass::Fatal);
         supervisor.send(StartConnection(spec.classify(rules))).await.unwrap().unwrap();
@@ -233,7 +234,8 @@ fn no_more_connections_than_allowed() {
             .policy(loopback_policy())
             .dialler(network())
             .strategy(Strategy::Dynamic(Dynamic::default().max_children(1)))
-            .start();
+            .start()
+            .unwrap();
         let mut recorder = Recorder::start();
         let start = async |id: &str| {
             let spec = ConnectionSpec::string(id, URL).subscribe(recorder.lifecycle());
@@ -302,7 +304,7 @@ fn a_supervisor_may_end_with_its_significant_connections() {
             let mut events = Recorder::start();
             let builder = Supervisor::builder().policy(loopback_policy()).dialler(network());
             let builder = builder.subscribe(events.lifecycle());
-            let supervisor = builder.auto_shutdown(auto_shutdown).start();
+            let supervisor = builder.auto_shutdown(auto_shutdown).start().unwrap();
             let start = async |spec: ConnectionSpec| {
                 supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
                 server.open().await
@@ -335,7 +337,7 @@ fn what_is_terminated_or_comes_back_is_no_significant_end() {
     virtual_time(1, async {
         let server = listen();
         let builder = Supervisor::builder().policy(loopback_policy()).dialler(network());
-        let supervisor = builder.auto_shutdown(AutoShutdown::AnySignificant).start();
+        let supervisor = builder.auto_shutdown(AutoShutdown::AnySignificant).start().unwrap();
         let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
         let spec = spec.restart(RestartPolicy::Transient).significant();
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
@@ -381,7 +383,7 @@ fn no_backoff_needs_another_limit() {
         // OTP to the letter: its intensity ends the loop.
         let limit = Intensity::new(3, Duration::from_secs(5)).all_restarts();
         let builder = Supervisor::builder().policy(loopback_policy()).dialler(network());
-        let supervisor = builder.intensity(limit).host_breaker(None).start();
+        let supervisor = builder.intensity(limit).host_breaker(None).start().unwrap();
         let mut recorder = Recorder::start();
         let spec = spec().subscribe(recorder.lifecycle());
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
@@ -393,7 +395,7 @@ fn no_backoff_needs_another_limit() {
 fn limits_that_cancel_each_other_are_refused() {
     virtual_time(1, async {
         let intensity = Intensity::new(5, Duration::from_secs(30)).all_restarts();
-        let supervisor = crashing(intensity).start();
+        let supervisor = crashing(intensity).start().unwrap();
         let minute = Duration::from_mins(1);
         let backoff = Backoff::between(Duration::from_secs(10), minute).unwrap();
         let spec = ConnectionSpec::string("a", URL).backoff(backoff);

@@ -35,7 +35,8 @@ async fn a_connection_outlives_its_arbiter() {
         .policy(loopback_policy())
         .dialler(StopsArbiter(Arc::clone(&stops), Tcp::default()))
         .arbiters(2)
-        .start();
+        .start()
+        .unwrap();
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let lost = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     let peer = server.open().await;

@@ -126,7 +126,8 @@ async fn the_policy_judges_each_answer() {
     let supervisor = Supervisor::builder()
         .policy(AccessPolicy::from_rules(["allow ws://127.0.0.1:*/allowed"]).unwrap())
         .dialler(network())
-        .start();
+        .start()
+        .unwrap();
     let (url, asked) = (server.url(), AtomicUsize::new(0));
     let provider = move |_: ProviderRequest| {
         let path =

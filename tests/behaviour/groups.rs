@@ -52,7 +52,7 @@ impl Group {
     ) -> Self {
         let events = Recorder::start();
         let builder = builder.policy(loopback_policy()).subscribe(events.lifecycle());
-        let supervisor = builder.start();
+        let supervisor = builder.start().unwrap();
         let mut group =
             Self { supervisor, connections: vec![], servers: vec![], peers: vec![], events };
         for id in IDS {

@@ -38,6 +38,7 @@ fn supervisor() -> Addr<Supervisor> {
         .policy(AccessPolicy::from_rules(rules).unwrap())
         .dialler(network())
         .start()
+        .unwrap()
 }
 
 /// Connects with these settings, and sends a message each way.
@@ -137,7 +138,8 @@ async fn a_supervisor_has_a_default() {
         .policy(AccessPolicy::from_rules(["allow ws://server.example:81"]).unwrap())
         .dialler(network())
         .proxy(PLACE_URL.parse::<wsvisor::Proxy>().unwrap())
-        .start();
+        .start()
+        .unwrap();
     let exempt = Proxies::all_except(PLACE_URL.parse().unwrap(), "server.example");
     for (id, settings, proxied) in [
         ("through", Settings::default(), 1),

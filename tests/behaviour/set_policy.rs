@@ -32,7 +32,8 @@ fn set(outcome: Result<PolicySet, SetPolicyError>) -> (usize, usize) {
 
 #[actix::test]
 async fn forbidden_sessions_are_closed_and_others_do_not_notice() {
-    let supervisor = Supervisor::builder().policy(loopback_policy()).dialler(network()).start();
+    let supervisor =
+        Supervisor::builder().policy(loopback_policy()).dialler(network()).start().unwrap();
     let (kept, lost) = (listen(), listen());
     let (spec, mut kept_events) = recorded(ConnectionSpec::string("kept", kept.url()));
     let kept_connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
@@ -227,7 +228,7 @@ fn a_policy_that_changes_while_an_address_is_connected_to_holds_for_it() {
 
 #[actix::test]
 async fn supervisors_below_are_told_and_keep_it_when_they_are_started_again() {
-    let top = Supervisor::builder().policy(loopback_policy()).dialler(network()).start();
+    let top = Supervisor::builder().policy(loopback_policy()).dialler(network()).start().unwrap();
     // It has a policy of its own.
     let below = Supervisor::builder().policy(policy(&["allow ws://127.0.0.1:*"]));
     let below =

@@ -271,7 +271,7 @@ async fn a_connection_without_a_server_costs_no_one_else_and_connects_when_there
 #[actix::test]
 async fn connections_may_run_on_many_arbiters() {
     let server = Server::on_loopback().await.unwrap();
-    let supervisor = Supervisor::builder().policy(loopback_policy()).arbiters(3).start();
+    let supervisor = Supervisor::builder().policy(loopback_policy()).arbiters(3).start().unwrap();
     let mut peers = Vec::new();
     for id in ["a", "b", "c", "d"] {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, server.url()));

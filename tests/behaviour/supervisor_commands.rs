@@ -1,11 +1,13 @@
 //! The supervisor's administration, as OTP's `supervisor` has it.
 
+use std::time::Duration;
+
 use actix::prelude::*;
 use wsvisor::{
-    ChildError, ConnectError, Connection, ConnectionSpec, CountConnections, DeleteConnection,
-    Dynamic, GetStatus, InvalidSpec, RestartConnection, SendString, Shutdown, StartConnection,
-    StartError, State, Strategy, Subscribe, Supervisor, TerminateConnection, Timeouts, Unsubscribe,
-    WhichConnections,
+    AutoShutdown, ChildError, ConnectError, Connection, ConnectionSpec, CountConnections,
+    DeleteConnection, Dynamic, GetStatus, Intensity, InvalidSpec, RestartConnection, SendString,
+    Shutdown, StartConnection, StartError, State, Strategy, Subscribe, Supervisor,
+    TerminateConnection, Timeouts, Unsubscribe, WhichConnections,
 };
 
 use wsvisor::testing::{Recorder, backoff_scheduled, connected, text};
@@ -162,7 +164,8 @@ async fn shutdown_closes_all_and_dials_no_more() {
         .policy(loopback_policy())
         .dialler(network())
         .strategy(Strategy::Dynamic(Dynamic::default()))
-        .start();
+        .start()
+        .unwrap();
     let mut connected = Vec::new();
     for id in ["a", "b", "c"] {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, server.url()));
@@ -209,4 +212,27 @@ async fn dropping_the_supervisor_closes_its_connections() {
     drop(peer);
     events.expect_all(["1 Disconnected 1001 clean…", "1 Stopped…"]).await;
     drop(connection);
+}
+
+#[actix::test]
+async fn a_supervisor_that_contradicts_itself_is_refused_before_it_starts() {
+    let dynamic = Supervisor::builder().strategy(Strategy::Dynamic(Dynamic::default()));
+    let builders = [
+        (
+            dynamic.auto_shutdown(AutoShutdown::AllSignificant),
+            "strategy: a dynamic supervisor has no auto_shutdown; choose another",
+        ),
+        (
+            Supervisor::builder().strategy(Strategy::Dynamic(Dynamic::default().max_children(0))),
+            "max_children is zero: that leaves nothing",
+        ),
+        (
+            Supervisor::builder().intensity(Intensity::new(1, Duration::ZERO)),
+            "intensity.period is zero",
+        ),
+    ];
+    for (builder, expected) in builders {
+        let refused = builder.start().unwrap_err().to_string();
+        assert!(refused.starts_with(expected), "{refused}");
+    }
 }

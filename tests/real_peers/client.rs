@@ -28,7 +28,7 @@ impl Client {
     pub(crate) async fn start(spec: ConnectionSpec) -> Self {
         let rules = ["allow ws://127.0.0.1:*", "allow wss://localhost:*"];
         let policy = AccessPolicy::from_rules(rules).expect("the rules are valid");
-        let supervisor = Supervisor::builder().policy(policy).start();
+        let supervisor = Supervisor::builder().policy(policy).start().unwrap();
         let events = Recorder::start();
         let quick = Backoff::between(Duration::from_millis(1), Duration::from_millis(50));
         let spec = spec

@@ -29,12 +29,12 @@ impl Seat {
         if !*tree {
             return strategies
                 .iter()
-                .map(|it| Self::Alone(build(it).start(), Rc::default()))
+                .map(|it| Self::Alone(build(it).start().unwrap(), Rc::default()))
                 .collect();
         }
         // Bugs are many here.
         let patient = Intensity::new(u32::MAX, Duration::from_secs(1));
-        let top = Supervisor::builder().policy(policy()).intensity(patient).start();
+        let top = Supervisor::builder().policy(policy()).intensity(patient).start().unwrap();
         let mut seats = Vec::new();
         for (number, strategy) in strategies.iter().enumerate() {
             let name = format!("u{number}");

@@ -65,8 +65,10 @@ impl<S: Show> Subject<S> {
     pub(crate) fn start(wiring: Wiring, show: S) -> Result<Self> {
         let policy = AccessPolicy::from_rules(["allow ws://127.0.0.1:*"])?;
         // The peers' loops have no gate either.
-        let supervisor =
-            Supervisor::builder().policy(policy.clone()).dial_gate(DialGate::unlimited()).start();
+        let supervisor = Supervisor::builder()
+            .policy(policy.clone())
+            .dial_gate(DialGate::unlimited())
+            .start()?;
         let (sender, events) = unbounded_channel();
         let subscriber = Subscriber { show, events: sender };
         let (subscriber, arbiter) = if wiring == Wiring::BatchesAcross {

@@ -188,7 +188,7 @@ const URL: &str = "ws://canned.example/";
 fn supervisor(network: Canned) -> Result<Addr<Supervisor>> {
     let policy = AccessPolicy::from_rules(["allow ws://canned.example"])?;
     let supervisor = Supervisor::builder().policy(policy).dialler(network);
-    Ok(supervisor.dial_gate(DialGate::unlimited()).start())
+    Ok(supervisor.dial_gate(DialGate::unlimited()).start()?)
 }
 
 async fn start(supervisor: &Addr<Supervisor>, spec: ConnectionSpec) -> Result<Addr<Connection>> {

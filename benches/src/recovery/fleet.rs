@@ -42,7 +42,7 @@ impl Fleet for Wsvisor {
         let supervisor = Supervisor::builder()
             .policy(policy)
             .subscribe(subscriber.recipient::<Lifecycle>())
-            .start();
+            .start()?;
         let mut fleet = Self { connections: Vec::new(), journal, _supervisor: supervisor.clone() };
         for number in 0..connections {
             let spec = ConnectionSpec::string(format!("client-{number}"), url);

@@ -46,7 +46,7 @@ impl Crowd {
     }
 
     async fn start(builder: SupervisorBuilder) -> Result<Self> {
-        let supervisor = builder.dial_gate(DialGate::new(64, 20_000)?).start();
+        let supervisor = builder.dial_gate(DialGate::new(64, 20_000)?).start()?;
         let told = Arc::new(Told::default());
         let subscriber = Subscriber { told: Arc::clone(&told), next: HashMap::new() }.start();
         supervisor.send(Subscribe::new(subscriber.clone().recipient::<Lifecycle>())).await?;

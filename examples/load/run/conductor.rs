@@ -279,7 +279,8 @@ impl Staff {
                 .policy(plan.target.policy().clone())
                 .dial_gate(DialGate::unlimited())
                 .host_breaker(None)
-                .start();
+                .start()
+                .unwrap_or_else(|error| unreachable!("the same for every load: {error}"));
             Worker::new(share, plan, supervisor, gauge)
         });
         Self { worker, in_flight, arbiter, usage: None }

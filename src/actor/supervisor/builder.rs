@@ -147,9 +147,12 @@ impl SupervisorBuilder {
     /// [`SupervisorSpec::start`] starts one with children.
     ///
     /// After more than five panics of its own code within a minute it ends with all its children.
-    #[expect(clippy::must_use_candidate, reason = "its connections are started with it")]
-    pub fn start(self) -> Addr<Supervisor> {
-        Supervisor::start_at_the_top(SupervisorSpec::new("top", self))
+    ///
+    /// # Errors
+    /// When what was chosen contradicts itself; then nothing is started.
+    pub fn start(self) -> Result<Addr<Supervisor>, InvalidSpec> {
+        self.check(0)?;
+        Ok(Supervisor::start_at_the_top(SupervisorSpec::new("top", self)))
     }
 
     /// Whether it can be, with so many children to start with.
@@ -159,6 +162,9 @@ impl SupervisorBuilder {
             Strategy::Dynamic(_) if self.auto_shutdown != AutoShutdown::Never => Err(
                 InvalidSpec::Dynamic("a dynamic supervisor has no auto_shutdown; choose another"),
             ),
+            Strategy::Dynamic(dynamic) if dynamic.most() == 0 => {
+                Err(InvalidSpec::ZeroLimit("max_children"))
+            }
             Strategy::Dynamic(dynamic) if dynamic.most() < children => {
                 Err(InvalidSpec::Dynamic("there are more children than max_children"))
             }

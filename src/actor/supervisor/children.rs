@@ -1,4 +1,7 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+};
 
 use actix::{Addr, Arbiter, ArbiterHandle};
 
@@ -12,10 +15,12 @@ use crate::{
     supervision::{Operation, Refused, Standing},
 };
 
-/// What a supervisor keeps, by id: connections and supervisors; and how many are in which state.
+/// What a supervisor keeps: connections and supervisors, in the order of their starts; and how many
+/// are in which state.
 #[derive(Default)]
 pub(super) struct Children {
-    by_id: BTreeMap<ConnectionId, Child>,
+    by_serial: BTreeMap<u64, Child>,
+    serials: HashMap<ConnectionId, u64>,
     counts: Counts,
     next_serial: u64,
     /// The threads that the connections run on; none, and they run on the supervisor's.
@@ -23,11 +28,10 @@ pub(super) struct Children {
 }
 
 pub(super) struct Child {
+    id: ConnectionId,
     pub(super) post: Post,
     pub(super) restart: RestartPolicy,
     significant: bool,
-    /// Rises with each start, so that it also tells the order of starts.
-    pub(super) serial: u64,
     state: State,
     epoch: Epoch,
 }
@@ -84,13 +88,12 @@ impl Children {
     }
 
     pub(super) fn knows(&self, id: &ConnectionId, serial: u64) -> bool {
-        self.by_id.get(id).is_some_and(|child| child.serial == serial)
+        self.serials.get(id) == Some(&serial)
     }
 
     /// The connection has another actor.
     pub(super) fn move_to(&mut self, id: &ConnectionId, address: Addr<Connection>) {
-        if let Some(Child { post: Post::Connection { address: known, .. }, .. }) =
-            self.by_id.get_mut(id)
+        if let Some(Child { post: Post::Connection { address: known, .. }, .. }) = self.get_mut(id)
         {
             *known = address;
         }
@@ -101,15 +104,15 @@ impl Children {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_id.len()
+        self.by_serial.len()
     }
 
-    /// All, in no order that means anything.
-    pub(super) fn all(&self) -> impl Iterator<Item = Subordinate> {
-        self.by_id.values().map(Child::subordinate)
+    /// All, first to last.
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = Subordinate> {
+        self.by_serial.values().map(Child::subordinate)
     }
 
-    /// A number that no child before had.
+    /// A number that no child before had, and greater than theirs.
     pub(super) const fn take_serial(&mut self) -> u64 {
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -125,30 +128,33 @@ impl Children {
     ) {
         let (restart, significant) = (supervision.restart, supervision.significant);
         let (state, epoch) = (State::Connecting, Epoch::NONE);
-        let child = Child { post, restart, significant, serial, state, epoch };
+        let child = Child { id: id.clone(), post, restart, significant, state, epoch };
         self.counts.add(&child);
-        self.by_id.insert(id, child);
+        self.by_serial.insert(serial, child);
+        self.serials.insert(id, serial);
     }
 
-    /// Counts are part of what a panic may have left half done.
+    /// What follows from the children is part of what a panic may have left half done.
     pub(super) fn count_again(&mut self) {
         self.counts = Counts::default();
-        for child in self.by_id.values() {
+        self.serials.clear();
+        for (serial, child) in &self.by_serial {
             self.counts.add(child);
+            self.serials.insert(child.id.clone(), *serial);
         }
     }
 
     pub(super) fn get(&self, id: &ConnectionId) -> Option<&Child> {
-        self.by_id.get(id)
+        self.by_serial.get(self.serials.get(id)?)
     }
 
     pub(super) fn get_mut(&mut self, id: &ConnectionId) -> Option<&mut Child> {
-        self.by_id.get_mut(id)
+        self.by_serial.get_mut(self.serials.get(id)?)
     }
 
     /// How OTP sees this id.
     pub(super) fn standing(&self, id: &ConnectionId) -> Option<Standing> {
-        self.by_id.get(id).map(|child| Standing::of(child.state))
+        self.get(id).map(|child| Standing::of(child.state))
     }
 
     /// The child of a kind on which an operation may go on, and its serial number.
@@ -158,10 +164,13 @@ impl Children {
         id: &ConnectionId,
         kind: impl Fn(&Child) -> Option<T>,
     ) -> Result<(T, u64), ChildError> {
-        let child = self.by_id.get(id).and_then(|child| Some((kind(child)?, child)));
-        let standing = child.as_ref().map(|(_, child)| Standing::of(child.state));
-        match (operation.on(standing), child) {
-            (Ok(()), Some((found, child))) => Ok((found, child.serial)),
+        let known = self.serials.get(id).and_then(|serial| {
+            let child = self.by_serial.get(serial)?;
+            Some((Standing::of(child.state), (kind(child)?, *serial)))
+        });
+        let (standing, found) = known.unzip();
+        match (operation.on(standing), found) {
+            (Ok(()), Some(found)) => Ok(found),
             (Err(Refused::Running), _) => Err(ChildError::Running(id.clone())),
             (Err(Refused::Restarting), _) => Err(ChildError::Restarting(id.clone())),
             _ => Err(ChildError::NotFound(id.clone())),
@@ -170,107 +179,84 @@ impl Children {
 
     /// Forgets this start of an id, if it is the latest.
     pub(super) fn forget(&mut self, id: &ConnectionId, serial: u64) {
-        if self.by_id.get(id).is_some_and(|child| child.serial == serial)
-            && let Some(child) = self.by_id.remove(id)
+        if self.knows(id, serial)
+            && let Some(child) = self.by_serial.remove(&serial)
         {
+            self.serials.remove(id);
             self.counts.remove(&child);
         }
     }
 
     /// Forgets all. What is left of them, and the threads that they run on.
     pub(super) fn take_all(&mut self) -> (Vec<Subordinate>, Vec<Arbiter>) {
-        let left = self.in_stop_order();
-        self.by_id.clear();
-        self.counts = Counts::default();
+        let left = self.all().rev().collect();
+        self.clear();
         (left, std::mem::take(&mut self.arbiters))
     }
 
     /// Forgets all, which have ended.
     pub(super) fn clear(&mut self) {
-        self.by_id.clear();
+        self.by_serial.clear();
+        self.serials.clear();
         self.counts = Counts::default();
     }
 
-    /// All ids, in the order of their starts.
-    pub(super) fn ids_in_start_order(&self) -> Vec<ConnectionId> {
-        self.sorted(|_| true).map(|(id, _)| id.clone()).collect()
-    }
-
-    /// First to last.
-    pub(super) fn in_start_order(&self) -> Vec<Subordinate> {
-        self.sorted(|_| true).map(|(_, child)| child.subordinate()).collect()
-    }
-
-    /// Last to first.
-    pub(super) fn in_stop_order(&self) -> Vec<Subordinate> {
-        let mut children = self.in_start_order();
-        children.reverse();
-        children
-    }
-
-    fn sorted(
-        &self,
-        which: impl Fn(&Child) -> bool,
-    ) -> impl Iterator<Item = (&ConnectionId, &Child)> {
-        let mut children: Vec<_> = self.by_id.iter().filter(|(_, child)| which(child)).collect();
-        children.sort_unstable_by_key(|(_, child)| child.serial);
-        children.into_iter()
+    /// All ids, first to last.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &ConnectionId> {
+        self.by_serial.values().map(|child| &child.id)
     }
 
     /// How many significant children have not ended.
     pub(super) fn significant_left(&self) -> usize {
         let is_left =
             |child: &&Child| child.significant && Standing::of(child.state) != Standing::Stopped;
-        self.by_id.values().filter(is_left).count()
+        self.by_serial.values().filter(is_left).count()
     }
 
     /// Notes where a child is.
     pub(super) fn note(&mut self, report: &Report) {
-        let Some(child) = self.by_id.get_mut(&report.id) else { return };
-        if child.serial != report.serial {
-            return;
-        }
+        let Some(child) = self.by_serial.get_mut(&report.serial) else { return };
         self.counts.remove(child);
         child.state = report.state;
         child.epoch = report.epoch;
         self.counts.add(child);
         let ended = Standing::of(child.state) == Standing::Stopped;
         if ended && child.restart == RestartPolicy::Temporary {
-            let serial = child.serial;
-            self.forget(&report.id, serial);
+            self.forget(&report.id, report.serial);
         }
     }
 
-    /// A page of those that are asked for, in the order of their starts.
+    /// A page of those that are asked for, first to last. It costs what it passes over, not what is
+    /// before it.
     pub(super) fn page(&self, which: &WhichConnections) -> Vec<ConnectionInfo> {
-        let after = which.after.as_ref().map(|id| self.by_id.get(id).map(|child| child.serial));
-        let is_after = |child: &Child| match after {
-            None => true,
-            // The page begins after one that is gone: nothing is known to come after it.
-            Some(None) => false,
-            Some(Some(serial)) => child.serial > serial,
+        let after = match &which.after {
+            None => Bound::Unbounded,
+            Some(id) => match self.serials.get(id) {
+                Some(serial) => Bound::Excluded(*serial),
+                // The page begins after one that is gone: nothing is known to come after it.
+                None => return vec![],
+            },
         };
-        let is_wanted = |child: &Child| which.state.is_none_or(|state| child.state == state);
-        let wanted = self.sorted(|child| is_after(child) && is_wanted(child));
-        let info = |(id, child): (&ConnectionId, &Child)| {
-            let (state, epoch) = (child.state, child.epoch);
-            let address = child.connection()?.clone();
-            Some(ConnectionInfo { id: id.clone(), state, epoch, address })
+        let following = self.by_serial.range((after, Bound::Unbounded)).map(|(_, child)| child);
+        let is_wanted = |child: &&Child| which.state.is_none_or(|state| child.state == state);
+        let info = |child: &Child| {
+            let (id, address) = (child.id.clone(), child.connection()?.clone());
+            Some(ConnectionInfo { id, state: child.state, epoch: child.epoch, address })
         };
-        wanted.filter_map(info).take(which.limit).collect()
+        following.filter(is_wanted).filter_map(info).take(which.limit).collect()
     }
 
-    /// The supervisors, in the order of their starts.
+    /// The supervisors, first to last.
     pub(super) fn supervisors(&self) -> Vec<SupervisorInfo> {
-        let info = |(id, child): (&ConnectionId, &Child)| {
+        let info = |child: &Child| {
             Some(SupervisorInfo {
-                id: id.clone(),
+                id: child.id.clone(),
                 address: child.supervisor()?.clone(),
                 state: child.state.into(),
                 restarts: child.epoch.get().saturating_sub(1),
             })
         };
-        self.sorted(|_| true).filter_map(info).collect()
+        self.by_serial.values().filter_map(info).collect()
     }
 }
 

@@ -1,21 +1,18 @@
 //! What a supervisor does with each command.
 
-use actix::{
-    ActorFutureExt as _, Addr, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture,
-    WrapFuture as _,
-};
+use actix::{Addr, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture};
 
 use super::{
     Supervisor,
     children::{Child, Post},
+    subordinate::Subordinate,
 };
 use crate::{
     actor::{
         connection::Connection,
-        superior::{Alarm, Discard, Report, Terminate, Update},
+        superior::{Alarm, Report, Update},
     },
     error::{ChildError, StartError, UpdateError},
-    lifecycle::ConnectionId,
     message::{
         Connect, CountConnections, DeleteConnection, Explain, ExplainConnection, Explanation,
         RestartConnection, Shutdown, StartConnection, Subscribe, TerminateConnection, Unsubscribe,
@@ -39,17 +36,6 @@ impl Handler<Report> for Supervisor {
     }
 }
 
-impl Supervisor {
-    /// The connection on which an operation may go on, and its serial number.
-    fn connection_on(
-        &self,
-        operation: Operation,
-        id: &ConnectionId,
-    ) -> Result<(Addr<Connection>, u64), ChildError> {
-        self.children.on(operation, id, |child| child.connection().cloned())
-    }
-}
-
 impl Handler<StartConnection> for Supervisor {
     type Result = Result<Addr<Connection>, StartError>;
 
@@ -70,12 +56,7 @@ impl Handler<TerminateConnection> for Supervisor {
         TerminateConnection(id): TerminateConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let found = self.connection_on(Operation::Terminate, &id);
-        Box::pin(async move {
-            // An actor that is gone has no socket.
-            let _ = found?.0.send(Terminate).await;
-            Ok(())
-        })
+        self.terminate(&id, Subordinate::connection)
     }
 }
 
@@ -115,20 +96,7 @@ impl Handler<DeleteConnection> for Supervisor {
         DeleteConnection(id): DeleteConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let found = self.connection_on(Operation::Delete, &id);
-        let discarded = async move {
-            let (address, serial) = found?;
-            // An actor that is gone is at rest.
-            match address.send(Discard).await {
-                Ok(true) | Err(_) => Ok((id, serial)),
-                Ok(false) => Err(ChildError::Running(id)),
-            }
-        };
-        Box::pin(discarded.into_actor(self).map(|discarded, supervisor, _| {
-            let (id, serial) = discarded?;
-            supervisor.children.forget(&id, serial);
-            Ok(())
-        }))
+        self.delete(id, Subordinate::connection)
     }
 }
 

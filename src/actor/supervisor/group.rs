@@ -38,7 +38,7 @@ impl Supervisor {
         if !self.is_up() {
             return;
         }
-        let order = self.children.ids_in_start_order();
+        let order: Vec<_> = self.children.ids().cloned().collect();
         let mut regrouping = self.strategy.regroup(&order, failed);
         let mut due = due;
         if let Some(earlier) = self.regrouping.take() {

@@ -55,7 +55,7 @@ impl Supervisor {
         let starts_again = !std::mem::take(&mut self.panicked);
         self.deadline = None;
         self.restraint = Arc::new(Restraint::new(self.intensity, self.cascades));
-        for child in self.children.in_start_order() {
+        for child in self.children.all() {
             child.tell(Adopt { restraint: Arc::clone(&self.restraint), starts_again });
         }
         let epoch = self.machine.epoch();

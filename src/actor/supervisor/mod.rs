@@ -5,6 +5,7 @@ mod group;
 mod keeper;
 mod life;
 mod obedience;
+mod operations;
 mod policy;
 mod stopping;
 mod subordinate;
@@ -59,7 +60,7 @@ use crate::{
 ///
 /// let supervisor = Supervisor::builder()
 ///     .policy(AccessPolicy::from_rules(["allow wss://*.example.com"])?)
-///     .start();
+///     .start()?;
 /// let ticker = supervisor
 ///     .send(StartConnection(ConnectionSpec::json("ticker", "wss://stream.example.com/v1")))
 ///     .await??;

@@ -74,7 +74,7 @@ impl Handler<Wane> for Supervisor {
 
     fn handle(&mut self, wane: Wane, ctx: &mut Context<Self>) {
         let _ = self.step(Input::Wane, ctx);
-        for child in self.children.in_stop_order() {
+        for child in self.children.all().rev() {
             child.tell(wane);
         }
     }

@@ -53,7 +53,7 @@ impl Supervisor {
     /// The time to stop is over.
     pub(super) fn cut(&self) {
         if let Some(Winding { how, .. }) = &self.winding {
-            for child in self.children.in_stop_order() {
+            for child in self.children.all().rev() {
                 child.cut(*how);
             }
         }
@@ -61,7 +61,7 @@ impl Supervisor {
 
     /// As OTP does: last to first, one after the other; all at once where the supervisor is dynamic.
     fn stop_children(&self, how: Stop) -> impl Future<Output = ()> + use<> {
-        let children = self.children.in_stop_order();
+        let children: Vec<_> = self.children.all().rev().collect();
         if !matches!(how, Stop::Hold(_)) {
             for child in &children {
                 child.tell(Wane);
@@ -83,7 +83,7 @@ impl Supervisor {
 
     /// What waited for the supervisor to start again waits for nothing any more.
     pub(super) fn let_children_rest(&self) {
-        for child in self.children.in_stop_order() {
+        for child in self.children.all().rev() {
             child.tell(Wane);
             child.tell(Terminate);
         }

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use actix::{
-    ActorFutureExt as _, Addr, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture,
-    WrapFuture as _,
-};
+use actix::{Addr, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture};
 
-use super::{Supervisor, builder::build, children::Post, keeper::keep};
+use super::{Supervisor, builder::build, children::Post, keeper::keep, subordinate::Subordinate};
 use crate::{
-    actor::superior::{Discard, Rerun, Terminate},
+    actor::superior::Rerun,
     error::{ChildError, StartError},
-    lifecycle::ConnectionId,
     message::{
         DeleteSupervisor, RestartSupervisor, StartSupervisor, SupervisorInfo, TerminateSupervisor,
         WhichSupervisors,
@@ -40,15 +36,6 @@ impl Supervisor {
         let post = Post::Supervisor { address: address.clone() };
         self.children.insert(id, post, &supervision, serial);
         Ok(address)
-    }
-
-    /// The supervisor on which an operation may go on.
-    fn supervisor_on(
-        &self,
-        operation: Operation,
-        id: &ConnectionId,
-    ) -> Result<(Addr<Self>, u64), ChildError> {
-        self.children.on(operation, id, |child| child.supervisor().cloned())
     }
 }
 
@@ -81,12 +68,7 @@ impl Handler<TerminateSupervisor> for Supervisor {
         TerminateSupervisor(id): TerminateSupervisor,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let found = self.supervisor_on(Operation::Terminate, &id);
-        Box::pin(async move {
-            // An actor that is gone has no children.
-            let _ = found?.0.send(Terminate).await;
-            Ok(())
-        })
+        self.terminate(&id, Subordinate::supervisor)
     }
 }
 
@@ -101,7 +83,7 @@ impl Handler<RestartSupervisor> for Supervisor {
         if !self.is_up() {
             return Box::pin(async { Err(ChildError::ShuttingDown) });
         }
-        let found = self.supervisor_on(Operation::Restart, &id);
+        let found = self.children.on(Operation::Restart, &id, |child| child.supervisor().cloned());
         Box::pin(async move {
             let restarted = found?.0.send(Rerun).await;
             restarted.map_err(|_| ChildError::NotFound(id))
@@ -117,18 +99,6 @@ impl Handler<DeleteSupervisor> for Supervisor {
         DeleteSupervisor(id): DeleteSupervisor,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let found = self.supervisor_on(Operation::Delete, &id);
-        let discarded = async move {
-            let (address, serial) = found?;
-            match address.send(Discard).await {
-                Ok(true) | Err(_) => Ok((id, serial)),
-                Ok(false) => Err(ChildError::Running(id)),
-            }
-        };
-        Box::pin(discarded.into_actor(self).map(|discarded, supervisor, _| {
-            let (id, serial) = discarded?;
-            supervisor.children.forget(&id, serial);
-            Ok(())
-        }))
+        self.delete(id, Subordinate::supervisor)
     }
 }

@@ -68,7 +68,7 @@ fn b02_five_thousand_ends_by_the_network_cost_no_intensity() {
 fn b03_limits_that_cannot_be_are_refused_by_name() {
     virtual_time(1, async {
         let refusal = async |intensity: Intensity, spec: ConnectionSpec| {
-            let supervisor = builder().intensity(intensity).start();
+            let supervisor = builder().intensity(intensity).start().unwrap();
             match supervisor.send(StartConnection(spec)).await.unwrap().unwrap_err() {
                 StartError::Spec { source, .. } => source,
                 other => panic!("{other}"),

@@ -73,7 +73,7 @@ fn builder() -> SupervisorBuilder {
 /// A supervisor, and what all its connections tell.
 fn watched(builder: SupervisorBuilder) -> (Addr<Supervisor>, Recorder) {
     let events = Recorder::start();
-    (builder.subscribe(events.lifecycle()).start(), events)
+    (builder.subscribe(events.lifecycle()).start().unwrap(), events)
 }
 
 /// The servers of these tests answer no pings.

@@ -34,10 +34,10 @@ impl Ground {
         match over {
             Over::Memory => {
                 let network = Network::new();
-                let supervisor = supervisor.dialler(network.clone()).start();
+                let supervisor = supervisor.dialler(network.clone()).start().unwrap();
                 Self { network: Some(network), supervisor }
             }
-            Over::Tcp => Self { network: None, supervisor: supervisor.start() },
+            Over::Tcp => Self { network: None, supervisor: supervisor.start().unwrap() },
         }
     }
 

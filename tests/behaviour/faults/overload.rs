@@ -112,7 +112,7 @@ impl Witness {
 }
 
 fn supervisor() -> Addr<Supervisor> {
-    Supervisor::builder().policy(loopback_policy()).start()
+    Supervisor::builder().policy(loopback_policy()).start().unwrap()
 }
 
 /// Handles each message for so long, and blocks its thread meanwhile.

@@ -75,7 +75,7 @@ pub(crate) fn string() -> (Addr<Connection>, Recorder) {
 }
 
 pub(crate) fn supervisor() -> Addr<Supervisor> {
-    Supervisor::builder().policy(loopback_policy()).dialler(network()).start()
+    Supervisor::builder().policy(loopback_policy()).dialler(network()).start().unwrap()
 }
 
 /// A spec whose events are recorded.

@@ -21,7 +21,8 @@ impl World {
             .policy(policy.with_grant_resolved(granted).unwrap())
             .dialler(network.clone())
             .resolver(names.clone())
-            .start();
+            .start()
+            .unwrap();
         Self { names, network, supervisor }
     }
 

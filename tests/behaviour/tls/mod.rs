@@ -143,7 +143,8 @@ async fn addresses_are_names_too() {
         let supervisor = Supervisor::builder()
             .policy(AccessPolicy::from_rules(rules).unwrap())
             .dialler(network())
-            .start();
+            .start()
+            .unwrap();
         let tls = Tls::private_ca(authority.pem()).unwrap();
         let mut peer = connected_over(server, &issued.acceptor(), tls, supervisor).await;
         peer.text("to an address").await;
