@@ -141,6 +141,8 @@ async fn a_supervisor_has_a_default() {
         .start()
         .unwrap();
     let exempt = Proxies::all_except(PLACE_URL.parse().unwrap(), "server.example");
+    // As long as they are there, nobody dials again in the place of the next one.
+    let mut peers = Vec::new();
     for (id, settings, proxied) in [
         ("through", Settings::default(), 1),
         ("past", Settings::default().proxy(Proxies::none()), 1),
@@ -148,7 +150,7 @@ async fn a_supervisor_has_a_default() {
     ] {
         let (spec, mut events) = recorded(ConnectionSpec::string(id, SERVER).settings(settings));
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
-        let _peer = server.open().await;
+        peers.push(server.open().await);
         events.expect(connected()).await;
         assert_eq!(proxy.asked().len(), proxied, "{id}");
     }

@@ -87,10 +87,11 @@ fn b03_limits_that_cannot_be_are_refused_by_name() {
         let hot = refusal(usual, spec().backoff(Backoff::none())).await;
         assert_eq!(hot, InvalidSpec::HotLoop);
 
-        let no_time = refusal(Intensity::new(1, Duration::ZERO), spec()).await;
+        // What is the supervisor's own is refused when that is started.
+        let no_supervisor = |intensity| builder().intensity(intensity).start().unwrap_err();
+        let no_time = no_supervisor(Intensity::new(1, Duration::ZERO));
         assert_eq!(no_time, InvalidSpec::ZeroLimit("intensity.period"));
-        let no_delay = usual.on_exceeded(OnExceeded::Delay(Duration::ZERO));
-        let no_delay = refusal(no_delay, spec()).await;
+        let no_delay = no_supervisor(usual.on_exceeded(OnExceeded::Delay(Duration::ZERO)));
         assert_eq!(no_delay, InvalidSpec::ZeroLimit("intensity.on_exceeded.delay"));
         let budget = |budget| spec().retry_budget(budget);
         let no_attempt = refusal(usual, budget(RetryBudget::attempts(0))).await;
