@@ -37,13 +37,13 @@ pub use lifecycle::{
     TargetFailure, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
-    Answer, Connect, Connecting, ConnectionInfo, CountConnections, Counts, DeleteConnection,
-    DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation, GetStatus, JsonRpcError,
-    MarkReady, Outgoing, PolicySet, Reconnect, Request, RequestError, RestartConnection,
-    RestartSupervisor, SendBinary, SendJson, SendString, SetHeartbeat, SetPolicy, SetPolicyError,
-    SetWatchdog, Shutdown, StartConnection, StartSupervisor, Status, Subscribe, SupervisorInfo,
-    SupervisorState, TerminateConnection, TerminateSupervisor, Unsubscribe, UpdateSpec,
-    WhichConnections, WhichSupervisors,
+    Answer, BatchError, Connect, Connecting, ConnectionInfo, CountConnections, Counts,
+    DeleteConnection, DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation,
+    GetStatus, JsonRpcError, MarkReady, Outcomes, Outgoing, PolicySet, Reconnect, Request,
+    RequestError, RestartConnection, RestartSupervisor, SendBatch, SendBinary, SendJson,
+    SendString, SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog, Shutdown, StartConnection,
+    StartSupervisor, Status, Subscribe, SupervisorInfo, SupervisorState, TerminateConnection,
+    TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,

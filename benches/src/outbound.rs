@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use wsvisor::{Connection, SendString};
+use wsvisor::{Connection, SendBatch, SendString};
 
 use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
@@ -40,6 +40,7 @@ enum Pace {
 }
 
 const WSVISOR: Contender = Contender::Wsvisor(Wiring::Lifecycle);
+const BATCHES: Contender = Contender::Wsvisor(Wiring::SendBatches);
 /// Messages that are on their way at once; the outbox holds 1,000.
 const IN_FLIGHT: usize = 500;
 
@@ -63,7 +64,11 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
     let shape = Shape::Text(len);
     let title =
         format!("Outbound: {shape} {how}, outcomes awaited, ns of processor time a message");
-    let contenders = Contender::beside_peers(&[Wiring::Lifecycle]);
+    let wirings = match pace {
+        Pace::Flood => &[Wiring::SendBatches, Wiring::Lifecycle][..],
+        Pace::OneByOne => &[Wiring::Lifecycle],
+    };
+    let contenders = Contender::beside_peers(wirings);
     // Writing is the same with and without awc's StreamHandler.
     let contenders = contenders.into_iter().filter(|who| *who != Contender::AwcStreamHandler);
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
@@ -94,16 +99,23 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
             "of_best_peer": cpu.median / best_peer, "rounds": row.samples,
         }));
     }
-    let ours = median_of(&taken, WSVISOR, |cost| cost.cpu()) / best_peer;
-    let targets = match (pace, len) {
-        (Pace::Flood, 64) => {
-            vec![Target::new("outbound flood 64 B: wsvisor / best peer", ours, 0.5)]
-        }
-        (Pace::Flood, 1024) => {
-            vec![Target::new("outbound flood 1 KiB: wsvisor / best peer", ours, 0.5)]
-        }
-        _ => vec![],
+    let of_best = |who| median_of(&taken, who, |cost| cost.cpu()) / best_peer;
+    let names = match (pace, len) {
+        (Pace::Flood, 64) => [
+            "outbound flood 64 B: wsvisor by SendBatch / best peer",
+            "outbound flood 64 B: wsvisor by SendString / best peer",
+        ],
+        (Pace::Flood, _) => [
+            "outbound flood 1 KiB: wsvisor by SendBatch / best peer",
+            "outbound flood 1 KiB: wsvisor by SendString / best peer",
+        ],
+        (Pace::OneByOne, _) => return Ok(Report { table, lines, targets: vec![] }),
     };
+    let targets = names
+        .into_iter()
+        .zip([BATCHES, WSVISOR])
+        .map(|(name, who)| Target::new(name, of_best(who), 0.5))
+        .collect();
     Ok(Report { table, lines, targets })
 }
 
@@ -148,6 +160,9 @@ impl Plan {
                     connection.send(SendString::new(text.to_owned())).await??;
                 }
             }
+            Pace::Flood if wiring == Wiring::SendBatches => {
+                self.flood_by_batches(&connection, text).await?;
+            }
             Pace::Flood => self.flood(&connection, text).await?,
         }
         Ok(Usage::now()?.each_since(start, self.messages))
@@ -171,6 +186,19 @@ impl Plan {
         }
         for send in under_way {
             send.await??;
+        }
+        Ok(())
+    }
+
+    /// As many messages in each batch as the others have on their way at once.
+    async fn flood_by_batches(self, connection: &Addr<Connection>, text: &str) -> Result<()> {
+        let mut left = self.messages;
+        while left > 0 {
+            let count = left.min(IN_FLIGHT as u64);
+            let mut batch = SendBatch::new();
+            (0..count).for_each(|_| batch.push_text(text));
+            connection.send(batch).await?.into_result()?;
+            left -= count;
         }
         Ok(())
     }

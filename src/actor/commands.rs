@@ -2,13 +2,17 @@
 
 use actix::{Context, Handler, MessageResult};
 
-use super::{connection::Connection, delivery::Enqueue};
+use super::{
+    connection::Connection,
+    delivery::{Enqueue, EnqueueBatch},
+};
 use crate::{
     error::ConnectError,
     lifecycle::SubscriptionId,
     message::{
         Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, PolicySet, Reconnect,
-        SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Subscribe, Unsubscribe,
+        SendBatch, SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Subscribe,
+        Unsubscribe,
     },
     protocol::OwnedPayload,
 };
@@ -108,6 +112,14 @@ impl Handler<SendBinary> for Connection {
 
     fn handle(&mut self, send: SendBinary, ctx: &mut Context<Self>) -> Enqueue {
         self.enqueue_as_is(OwnedPayload::Binary(send.bytes), send.terms, ctx)
+    }
+}
+
+impl Handler<SendBatch> for Connection {
+    type Result = EnqueueBatch;
+
+    fn handle(&mut self, batch: SendBatch, ctx: &mut Context<Self>) -> EnqueueBatch {
+        self.enqueue_batch(batch, ctx)
     }
 }
 

@@ -13,9 +13,10 @@ use crate::{
     clock::now,
     error::{Delivery, Refusal, SendError},
     lifecycle::{LifecycleEvent, Scope, Terms, Unplaced},
+    message::{Outcomes, SendBatch},
     protocol::OwnedPayload,
     spec::Kind,
-    transport::{Reply, SharedOutbox},
+    transport::{BatchReply, Reply, SharedOutbox},
 };
 
 /// The answer to a send: it puts the message into the outbox together with the sender's reply, so
@@ -53,6 +54,31 @@ impl Connection {
             payload,
             terms,
         }))
+    }
+
+    /// Takes the messages of a batch until one is refused, and all behind it with it.
+    pub(super) fn enqueue_batch(
+        &mut self,
+        mut batch: SendBatch,
+        ctx: &mut Context<Self>,
+    ) -> EnqueueBatch {
+        let reply = BatchReply::of(batch.len());
+        let mut terms = batch.terms.take();
+        let is_wrong_kind = self.kind == Kind::Json && !batch.is_json();
+        let mut refusal = is_wrong_kind.then_some(Refusal::NotJson);
+        for (index, payload) in batch.into_payloads().enumerate() {
+            if refusal.is_none() {
+                refusal = self.admit(payload.len(), terms.as_deref_mut(), ctx).err();
+            }
+            match refusal {
+                None => {
+                    let reply = Reply::Batch(Rc::clone(&reply), index);
+                    self.outbox.push(payload, Some(reply), terms.clone());
+                }
+                Some(refusal) => reply.refuse(index, refusal),
+            }
+        }
+        EnqueueBatch(reply)
     }
 
     /// Whether a message of `len` bytes is accepted. If it is, it must come into the outbox next.
@@ -108,6 +134,21 @@ impl Connection {
             self.emit(self.machine.epoch(), &LifecycleEvent::OutboxFull { refused });
         }
         self.overflow.as_ref()?.due(now)
+    }
+}
+
+/// The answer to a batch, whose messages are in the outbox.
+pub struct EnqueueBatch(Rc<BatchReply>);
+
+impl<A, M> MessageResponse<A, M> for EnqueueBatch
+where
+    A: Actor,
+    M: Message<Result = Outcomes>,
+{
+    fn handle(self, _: &mut A::Context, sender: Option<oneshot::Sender<Outcomes>>) {
+        if let Some(sender) = sender {
+            self.0.is_for(sender);
+        }
     }
 }
 

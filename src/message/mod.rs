@@ -1,8 +1,10 @@
 //! What users tell a connection and a supervisor.
 
 mod administration;
+mod batch;
 mod explanation;
 mod liveness;
+mod outcomes;
 mod outgoing;
 mod request;
 mod send;
@@ -14,7 +16,6 @@ use actix::Message;
 use bytestring::ByteString;
 use secrecy::SecretString;
 
-pub(crate) use self::liveness::Tempo;
 pub use self::{
     administration::{
         ConnectionInfo, CountConnections, Counts, DeleteConnection, DeleteSupervisor,
@@ -22,13 +23,16 @@ pub use self::{
         StartSupervisor, SupervisorInfo, SupervisorState, TerminateConnection, TerminateSupervisor,
         UpdateSpec, WhichConnections, WhichSupervisors,
     },
+    batch::SendBatch,
     explanation::Explanation,
     liveness::{SetHeartbeat, SetWatchdog},
+    outcomes::{BatchError, Outcomes},
     outgoing::Outgoing,
     request::{Answer, JsonRpcError, Request, RequestError},
     send::{SendBinary, SendJson, SendString},
     set_policy::{PolicySet, SetPolicy, SetPolicyError},
 };
+pub(crate) use self::{liveness::Tempo, outcomes::Tally};
 use crate::{
     error::ConnectError,
     event::Subscription,

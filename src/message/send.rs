@@ -8,7 +8,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 
-use super::Request;
+use super::{Request, SendBatch};
 use crate::{
     error::{Delivery, SendError},
     lifecycle::{Epoch, Expiry, Scope, Terms},
@@ -82,7 +82,7 @@ impl SendBinary {
 }
 
 macro_rules! takes_terms {
-    ($($message:ident($payload:ident)),*) => {$(
+    ($($message:ident),*) => {$(
         impl $message {
             /// In the session of this epoch only, which may still be being made. Refused where
             /// another is up or being made; not written where its session ends first.
@@ -124,14 +124,6 @@ macro_rules! takes_terms {
                 self
             }
 
-            /// Replaces an unwritten message of this connection with the same key. It takes its
-            /// place in the order where it stands, behind what was sent since.
-            #[must_use]
-            pub fn replacing(mut self, key: impl AsRef<str>) -> Self {
-                self.terms().key = Some(key.as_ref().into());
-                self
-            }
-
             /// Not before its session is ready. Until then, what may go at once passes it.
             #[must_use]
             pub fn after_ready(mut self) -> Self {
@@ -152,6 +144,21 @@ macro_rules! takes_terms {
                 self.terms.get_or_insert_default()
             }
         }
+    )*};
+}
+
+/// What is for one message, and not for a batch.
+macro_rules! is_one_message {
+    ($($message:ident($payload:ident)),*) => {$(
+        impl $message {
+            /// Replaces an unwritten message of this connection with the same key. It takes its
+            /// place in the order where it stands, behind what was sent since.
+            #[must_use]
+            pub fn replacing(mut self, key: impl AsRef<str>) -> Self {
+                self.terms().key = Some(key.as_ref().into());
+                self
+            }
+        }
 
         impl fmt::Debug for $message {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,4 +169,5 @@ macro_rules! takes_terms {
     )*};
 }
 
-takes_terms!(SendJson(text), SendString(text), SendBinary(bytes), Request(payload));
+takes_terms!(SendJson, SendString, SendBinary, SendBatch, Request);
+is_one_message!(SendJson(text), SendString(text), SendBinary(bytes), Request(payload));

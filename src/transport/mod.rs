@@ -31,7 +31,7 @@ pub(crate) use entropy::Seeded;
 pub(crate) use entropy::with_entropy;
 pub(crate) use gate::Gate;
 pub(crate) use link::Link;
-pub(crate) use reply::{Reply, ended, unwritten};
+pub(crate) use reply::{BatchReply, Reply, ended, unwritten};
 pub(crate) use resolver::SharedResolver;
 pub use resolver::{Resolver, Resolving, SystemResolver};
 pub(crate) use session::{Inbound, Session};

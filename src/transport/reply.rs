@@ -1,8 +1,11 @@
+use std::{cell::RefCell, rc::Rc};
+
 use tokio::sync::oneshot;
 
 use crate::{
-    error::{Delivery, SendError, Unconfirmed, Unwritten},
+    error::{Delivery, Refusal, SendError, Unconfirmed, Unwritten},
     lifecycle::{ExitReason, Fate, Loss},
+    message::{Outcomes, Tally},
 };
 
 /// Where a message's fate is told.
@@ -11,6 +14,8 @@ pub(crate) enum Reply {
     Sender(oneshot::Sender<Result<Delivery, SendError>>),
     /// To whoever looks for its answer, with the reason why its session ended, where it has.
     Request(Box<Told>),
+    /// To the sender of a batch, once it is told of all messages: this is which one.
+    Batch(Rc<BatchReply>, usize),
 }
 
 type Told = dyn FnOnce(Fate, Option<&ExitReason>);
@@ -20,19 +25,67 @@ pub(crate) fn tell(reply: Reply, fate: Fate, exit: Option<&ExitReason>) {
     match reply {
         Reply::Sender(sender) => {
             // The sender may have stopped waiting.
-            let _ = sender.send(match fate {
-                Fate::Written => Ok(Delivery::Written),
-                Fate::Confirmed => Ok(Delivery::Confirmed),
-                Fate::NotWritten(loss) => Err(SendError::NotWritten(unwritten(loss, exit))),
-                Fate::Unknown(Loss::Deadline) => {
-                    Err(SendError::WrittenUnknown(Unconfirmed::Expired))
-                }
-                Fate::Unknown(_) => {
-                    Err(SendError::WrittenUnknown(Unconfirmed::SessionEnded(ended(exit))))
-                }
-            });
+            let _ = sender.send(outcome(fate, exit));
         }
+        Reply::Batch(batch, index) => batch.record(index, outcome(fate, exit)),
         Reply::Request(tell) => tell(fate, exit),
+    }
+}
+
+fn outcome(fate: Fate, exit: Option<&ExitReason>) -> Result<Delivery, SendError> {
+    match fate {
+        Fate::Written => Ok(Delivery::Written),
+        Fate::Confirmed => Ok(Delivery::Confirmed),
+        Fate::NotWritten(loss) => Err(SendError::NotWritten(unwritten(loss, exit))),
+        Fate::Unknown(Loss::Deadline) => Err(SendError::WrittenUnknown(Unconfirmed::Expired)),
+        Fate::Unknown(_) => Err(SendError::WrittenUnknown(Unconfirmed::SessionEnded(ended(exit)))),
+    }
+}
+
+/// The one answer to a batch, to which the fate of each of its messages is told.
+pub(crate) struct BatchReply(RefCell<Answer>);
+
+struct Answer {
+    tally: Tally,
+    /// Absent until it is known, and where nobody asks.
+    sender: Option<oneshot::Sender<Outcomes>>,
+}
+
+impl BatchReply {
+    /// Of so many messages.
+    pub(crate) fn of(messages: usize) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(Answer { tally: Tally::of(messages), sender: None })))
+    }
+
+    /// The message at this place was not accepted.
+    pub(crate) fn refuse(&self, index: usize, refusal: Refusal) {
+        self.record(index, Err(refusal.into()));
+    }
+
+    /// Who is told.
+    pub(crate) fn is_for(&self, sender: oneshot::Sender<Outcomes>) {
+        let answer = &mut *self.0.borrow_mut();
+        answer.sender = Some(sender);
+        answer.give();
+    }
+
+    fn record(&self, index: usize, outcome: Result<Delivery, SendError>) {
+        let answer = &mut *self.0.borrow_mut();
+        answer.tally.record(index, outcome);
+        answer.give();
+    }
+}
+
+impl Answer {
+    /// Gives the answer when nothing is missing of it.
+    fn give(&mut self) {
+        if self.sender.is_some()
+            && let Some(outcomes) = self.tally.take()
+            && let Some(sender) = self.sender.take()
+        {
+            // The sender may have stopped waiting.
+            let _ = sender.send(outcomes);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 mod addresses;
 mod administration;
 mod arbiters;
+mod batches;
 mod beyond_otp;
 mod compression;
 mod credentials;

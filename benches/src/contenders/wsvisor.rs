@@ -17,6 +17,8 @@ use super::Show;
 pub(crate) enum Wiring {
     /// Its life only.
     Lifecycle,
+    /// The same, and it is sent many messages at once.
+    SendBatches,
     /// And its messages, one actor message for each.
     Each,
     /// And its messages, one actor message for all of one read.
@@ -47,12 +49,19 @@ struct Subscriber<S> {
 }
 
 impl Wiring {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Lifecycle, Self::Each, Self::Batches, Self::BatchesAcross, Self::BatchesAlone];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Lifecycle,
+        Self::SendBatches,
+        Self::Each,
+        Self::Batches,
+        Self::BatchesAcross,
+        Self::BatchesAlone,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Lifecycle => "wsvisor",
+            Self::SendBatches => "wsvisor SendBatch",
             Self::Each => "wsvisor Received",
             Self::Batches => "wsvisor ReceivedBatch",
             Self::BatchesAcross => "wsvisor across arbiters",
@@ -134,7 +143,7 @@ impl<S: Show> Subject<S> {
             .restart(RestartPolicy::Temporary)
             .subscribe(self.subscriber.clone().recipient::<Lifecycle>());
         let spec = match self.wiring {
-            Wiring::Lifecycle => spec,
+            Wiring::Lifecycle | Wiring::SendBatches => spec,
             Wiring::Each => spec.subscribe(self.subscriber.clone().recipient::<Received>()),
             Wiring::Batches | Wiring::BatchesAcross | Wiring::BatchesAlone => {
                 spec.subscribe(self.subscriber.clone().recipient::<ReceivedBatch>())

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wsvisor::{
     AccessPolicy, Connection, ConnectionSpec, DialGate, Lifecycle, LifecycleEvent, Limits,
-    Received, ReceivedBatch, RestartPolicy, SendString, StartConnection, Subscription, Supervisor,
+    Received, ReceivedBatch, RestartPolicy, SendBatch, SendString, StartConnection, Subscription,
+    Supervisor,
     protocol::{BatchBuilder, Decoder, OpCode, Step, encode_frame},
     testing::virtual_time,
 };
@@ -29,6 +30,8 @@ pub(crate) enum Path {
     DeliverEach,
     /// From a `send` to the socket's write, and its outcome back.
     Send,
+    /// The same for many messages at once.
+    SendBatch,
     /// A connection on which nothing happens.
     Idle,
 }
@@ -42,12 +45,13 @@ const A_FLOOD: usize = 500;
 const CROWD: usize = 200;
 
 impl Path {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Decode,
         Self::Encode,
         Self::DeliverBatches,
         Self::DeliverEach,
         Self::Send,
+        Self::SendBatch,
         Self::Idle,
     ];
 
@@ -58,6 +62,7 @@ impl Path {
             Self::DeliverBatches => "deliver by ReceivedBatch",
             Self::DeliverEach => "deliver by Received",
             Self::Send => "send",
+            Self::SendBatch => "send by SendBatch",
             Self::Idle => "idle",
         }
     }
@@ -73,7 +78,7 @@ impl Path {
     pub(super) const fn times(self) -> u32 {
         match self {
             Self::Decode | Self::Encode => 200,
-            Self::DeliverBatches => 100,
+            Self::DeliverBatches | Self::SendBatch => 100,
             Self::DeliverEach | Self::Send => 20,
             Self::Idle => 10,
         }
@@ -82,7 +87,7 @@ impl Path {
     pub(super) const fn operations_each_time(self) -> f64 {
         match self {
             Self::Decode | Self::Encode | Self::DeliverBatches | Self::DeliverEach => A_READ as f64,
-            Self::Send => A_FLOOD as f64,
+            Self::Send | Self::SendBatch => A_FLOOD as f64,
             Self::Idle => CROWD as f64,
         }
     }
@@ -100,6 +105,7 @@ impl Path {
             Self::DeliverEach => System::new()
                 .block_on(deliver(times, |subscriber| subscriber.recipient::<Received>().into())),
             Self::Send => System::new().block_on(send(times)),
+            Self::SendBatch => System::new().block_on(send_batches(times)),
             Self::Idle => virtual_time(1, idle(times)),
         }
     }
@@ -152,12 +158,7 @@ async fn deliver(
 }
 
 async fn send(times: u32) -> Result<()> {
-    let (subscriber, mut told) = Subscriber::new();
-    let subscriber = subscriber.start();
-    let spec = ConnectionSpec::string("send", URL).subscribe(subscriber.recipient::<Lifecycle>());
-    let supervisor = supervisor(Canned::silent())?;
-    let connection = start(&supervisor, spec).await?;
-    while !matches!(told.recv().await, Some(Told::Connected)) {}
+    let connection = connected().await?;
     let text = String::from_utf8(SHAPE.payload())?;
     for _ in 0..times {
         let sends = (0..A_FLOOD).map(|_| connection.send(SendString::new(text.clone())));
@@ -166,6 +167,30 @@ async fn send(times: u32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn send_batches(times: u32) -> Result<()> {
+    let connection = connected().await?;
+    let text = String::from_utf8(SHAPE.payload())?;
+    for _ in 0..times {
+        let mut batch = SendBatch::new();
+        (0..A_FLOOD).for_each(|_| batch.push_text(&text));
+        connection.send(batch).await?.into_result()?;
+    }
+    Ok(())
+}
+
+/// A connection to a server that says nothing.
+async fn connected() -> Result<Addr<Connection>> {
+    let (subscriber, mut told) = Subscriber::new();
+    let subscriber = subscriber.start();
+    let spec = ConnectionSpec::string("send", URL).subscribe(subscriber.recipient::<Lifecycle>());
+    let supervisor = supervisor(Canned::silent())?;
+    let connection = start(&supervisor, spec).await?;
+    while !matches!(told.recv().await, Some(Told::Connected)) {}
+    // It lives as long as the path is taken.
+    std::mem::forget(supervisor);
+    Ok(connection)
 }
 
 async fn idle(minutes: u32) -> Result<()> {

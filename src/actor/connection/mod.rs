@@ -42,7 +42,7 @@ use crate::{
 /// | command | answer |
 /// | --- | --- |
 /// | [`Connect`](crate::Connect) | `Connecting`, or why not |
-/// | [`SendJson`](crate::SendJson), [`SendString`](crate::SendString), [`SendBinary`](crate::SendBinary) | the message's fate, once its bytes were handed to the socket |
+/// | [`SendJson`](crate::SendJson), [`SendString`](crate::SendString), [`SendBinary`](crate::SendBinary), [`SendBatch`](crate::SendBatch) | the message's fate, once its bytes were handed to the socket |
 /// | [`Disconnect`](crate::Disconnect), [`Reconnect`](crate::Reconnect) | at once; the events follow |
 /// | [`Subscribe`](crate::Subscribe), [`Unsubscribe`](crate::Unsubscribe), [`MarkReady`](crate::MarkReady), [`GetStatus`](crate::GetStatus) | at once |
 pub struct Connection {

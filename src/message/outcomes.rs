@@ -1,0 +1,218 @@
+use std::{collections::BTreeMap, mem};
+
+use crate::error::{Delivery, SendError};
+
+/// What became of the messages of a [`SendBatch`](crate::SendBatch), in their order.
+///
+/// Messages next to each other with the same outcome take the memory of one.
+#[derive(Clone, Debug, Default)]
+pub struct Outcomes {
+    runs: Vec<Run>,
+    len: usize,
+}
+
+/// So many messages with this outcome.
+#[derive(Clone, Debug)]
+struct Run {
+    count: usize,
+    outcome: Outcome,
+}
+
+type Outcome = Result<Delivery, SendError>;
+
+impl Outcomes {
+    /// How many messages the batch had.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it had none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// One outcome for each message, as a send of it alone would have been answered.
+    pub fn iter(&self) -> impl Iterator<Item = &Result<Delivery, SendError>> {
+        self.runs.iter().flat_map(|run| std::iter::repeat_n(&run.outcome, run.count))
+    }
+
+    /// How many were written, or confirmed where that was asked for.
+    #[must_use]
+    pub fn delivered(&self) -> usize {
+        self.runs.iter().filter(|run| run.outcome.is_ok()).map(|run| run.count).sum()
+    }
+
+    /// Whether all were written, or confirmed where that was asked for.
+    ///
+    /// # Errors
+    /// The first that was not, and why.
+    pub fn into_result(self) -> Result<(), BatchError> {
+        let Self { runs, len: of } = self;
+        let mut index = 0;
+        for Run { count, outcome } in runs {
+            if let Err(source) = outcome {
+                return Err(BatchError { index, of, source: Box::new(source) });
+            }
+            index += count;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, outcome: Outcome) {
+        self.len += 1;
+        match self.runs.last_mut() {
+            Some(run) if is_the_same(&run.outcome, &outcome) => run.count += 1,
+            _ => self.runs.push(Run { count: 1, outcome }),
+        }
+    }
+}
+
+/// The first message of a batch that was not delivered.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("message {index} of {of}, counted from 0: {source}")]
+#[non_exhaustive]
+pub struct BatchError {
+    /// Which message, counted from 0.
+    pub index: usize,
+    /// Messages of the batch.
+    pub of: usize,
+    /// What became of it.
+    pub source: Box<SendError>,
+}
+
+/// The outcomes of a batch as they come, one by one and mostly in order.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    known: Outcomes,
+    /// Outcomes of messages behind one whose outcome is not known.
+    early: BTreeMap<usize, Outcome>,
+    of: usize,
+}
+
+impl Tally {
+    /// Of so many messages.
+    pub(crate) const fn of(messages: usize) -> Self {
+        let known = Outcomes { runs: Vec::new(), len: 0 };
+        Self { known, early: BTreeMap::new(), of: messages }
+    }
+
+    /// The message at `index`, counted from 0, ended so. Each ends once.
+    pub(crate) fn record(&mut self, index: usize, outcome: Outcome) {
+        if index != self.known.len {
+            self.early.insert(index, outcome);
+            return;
+        }
+        self.known.push(outcome);
+        while let Some(outcome) = self.early.remove(&self.known.len) {
+            self.known.push(outcome);
+        }
+    }
+
+    /// All outcomes, once none is missing.
+    pub(crate) fn take(&mut self) -> Option<Outcomes> {
+        (self.known.len == self.of).then(|| mem::take(&mut self.known))
+    }
+}
+
+/// Whether one may stand for the other. Ends of sessions are not compared: they are rare.
+fn is_the_same(one: &Outcome, other: &Outcome) -> bool {
+    use SendError::{NotWritten, Refused, WrittenUnknown};
+
+    use crate::error::{
+        Unconfirmed,
+        Unwritten::{ConnectionEnded, Expired, Replaced},
+    };
+    match (one, other) {
+        (Ok(one), Ok(other)) => one == other,
+        (Err(Refused(one)), Err(Refused(other))) => one == other,
+        (Err(NotWritten(one)), Err(NotWritten(other))) => matches!(
+            (one, other),
+            (ConnectionEnded, ConnectionEnded) | (Expired, Expired) | (Replaced, Replaced)
+        ),
+        (Err(WrittenUnknown(one)), Err(WrittenUnknown(other))) => {
+            matches!((one, other), (Unconfirmed::Expired, Unconfirmed::Expired))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        error::{Refusal, Unconfirmed, Unwritten},
+        lifecycle::ExitReason,
+    };
+
+    fn some_outcomes() -> Vec<Outcome> {
+        vec![
+            Ok(Delivery::Written),
+            Ok(Delivery::Confirmed),
+            Err(SendError::Refused(Refusal::NotConnected)),
+            Err(SendError::Refused(Refusal::OutboxFull { messages: 1, bytes: 2 })),
+            Err(SendError::NotWritten(Unwritten::Expired)),
+            Err(SendError::NotWritten(Unwritten::Replaced)),
+            Err(SendError::NotWritten(Unwritten::ConnectionEnded)),
+            Err(SendError::NotWritten(Unwritten::SessionEnded(ExitReason::Cancelled))),
+            Err(SendError::WrittenUnknown(Unconfirmed::Expired)),
+            Err(SendError::WrittenUnknown(Unconfirmed::SessionEnded(ExitReason::Cancelled))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn each_message_has_its_own_outcome_in_whatever_order_they_came(
+            (which, order) in prop::collection::vec(0usize..10, 0..40).prop_flat_map(|which| {
+                let order = Just((0..which.len()).collect::<Vec<_>>()).prop_shuffle();
+                (Just(which), order)
+            })
+        ) {
+            let outcomes = some_outcomes();
+            let outcome = |index: usize| outcomes[which[index]].clone();
+            let mut tally = Tally::of(which.len());
+            for index in order {
+                prop_assert!(tally.take().is_none(), "one is missing");
+                tally.record(index, outcome(index));
+            }
+            let told = tally.take().expect("none is missing");
+            prop_assert_eq!(told.len(), which.len());
+            for (index, told) in told.iter().enumerate() {
+                prop_assert_eq!(format!("{told:?}"), format!("{:?}", outcome(index)));
+            }
+            let delivered = which.iter().filter(|which| **which < 2).count();
+            prop_assert_eq!(told.delivered(), delivered);
+            let first = which.iter().position(|which| *which >= 2);
+            match told.into_result() {
+                Ok(()) => prop_assert_eq!(first, None),
+                Err(error) => {
+                    prop_assert_eq!(Some(error.index), first);
+                    prop_assert_eq!(format!("{:?}", error.source), format!("{:?}", outcome(error.index).unwrap_err()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_outcome_is_kept_once() {
+        let mut tally = Tally::of(1_000);
+        (0..1_000).for_each(|index| tally.record(index, Ok(Delivery::Written)));
+        let told = tally.take().expect("none is missing");
+        assert_eq!((told.runs.len(), told.len()), (1, 1_000));
+    }
+
+    #[test]
+    fn the_error_says_which_message_and_why() {
+        let mut tally = Tally::of(2);
+        tally.record(0, Ok(Delivery::Written));
+        tally.record(1, Err(Refusal::NotJson.into()));
+        let error = tally.take().expect("none is missing").into_result().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "message 1 of 2, counted from 0: the message was refused: this is a JSON connection: send SendJson"
+        );
+    }
+}
