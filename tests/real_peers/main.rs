@@ -35,6 +35,8 @@ mod forward_proxies;
 mod forward_proxy;
 mod graphql;
 mod handshake;
+#[cfg(unix)]
+mod kills;
 mod messages;
 mod proxies;
 mod proxy;

@@ -7,6 +7,11 @@ use std::{
     thread,
 };
 
+#[cfg(unix)]
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::{authority::Certificate, client::soon};
@@ -80,6 +85,23 @@ impl Server {
     /// Ends the server with SIGKILL: it says good-bye to nobody.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Lets the server do nothing more, as if its machine hung.
+    #[cfg(unix)]
+    pub(crate) fn freeze(&self) {
+        let id = i32::try_from(self.process.child.id()).expect("it is a process id");
+        kill(Pid::from_raw(id), Signal::SIGSTOP).expect("the server runs");
+    }
+
+    /// Ends the server with SIGKILL. All that it printed and that was not read.
+    pub(crate) async fn kill_and_read(&mut self) -> Vec<String> {
+        self.kill();
+        let mut lines = Vec::new();
+        while let Some(line) = soon("the last line", self.process.lines.recv()).await {
+            lines.push(line);
+        }
+        lines
     }
 
     /// Tells the server to close its connections and exit, and waits until it has.

@@ -23,6 +23,10 @@ const scenarios = {
   '/close': (socket, { code, reason }) => socket.close(Number(code), reason),
   '/terminate': (socket) => socket.on('message', () => socket.terminate()),
   '/ping': (socket, { payload }) => answeredPing(socket, payload),
+  '/log': (socket, { name }) => {
+    // A pipe is written to at once: nothing that was answered to is lost with the process.
+    socket.on('message', (data) => say('got', name, data.toString().split(' ', 1)[0]));
+  },
   '/fragments': async (socket) => {
     const euros = Buffer.from('one €, two €');
     // The first cut is inside a character.

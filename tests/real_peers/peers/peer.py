@@ -13,8 +13,9 @@ import ssl
 import sys
 from urllib.parse import parse_qsl, urlsplit
 
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Opcode
 
 
 def say(*words):
@@ -48,6 +49,29 @@ async def ping(connection, options):
     await answered_ping(connection, options["payload"])
 
 
+async def log(connection, options):
+    """/log?name=… prints the first word of each message; Reader does so."""
+    async for _ in connection:
+        pass
+
+
+class Reader(ServerConnection):
+    """Prints what it reads before it answers the ping behind it: this library has the pong written
+    before its user is given what came first."""
+
+    def __init__(self, protocol, *args, **kwargs):
+        super().__init__(protocol, *args, **kwargs)
+        take = protocol.recv_frame
+
+        def recv_frame(frame):
+            path, options = asked(self.request)
+            if path == "/log" and frame.opcode is Opcode.TEXT:
+                say("got", options["name"], bytes(frame.data).split(b" ", 1)[0].decode())
+            take(frame)
+
+        protocol.recv_frame = recv_frame
+
+
 async def fragments(connection, options):
     """/fragments sends messages in pieces, and goes on when a ping between two is answered."""
     euros = "one €, two €".encode()
@@ -67,7 +91,7 @@ async def answered_ping(connection, payload):
     say("pong", json.dumps(payload), f"after {seconds * 1000:.3f} ms")
 
 
-SCENARIOS = {"/echo": echo, "/close": close, "/terminate": terminate, "/ping": ping, "/fragments": fragments}
+SCENARIOS = {"/echo": echo, "/close": close, "/terminate": terminate, "/ping": ping, "/log": log, "/fragments": fragments}
 
 
 async def open_connection(connection):
@@ -108,7 +132,7 @@ async def main(port, *certificate):
         tls.load_cert_chain(*certificate)
     server = serve(
         open_connection, "127.0.0.1", int(port), ssl=tls, process_request=judge,
-        select_subprotocol=pick, max_size=16 << 20,
+        select_subprotocol=pick, max_size=16 << 20, create_connection=Reader,
     )
     async with server as listening:
         say(listening.sockets[0].getsockname()[1])
