@@ -2,6 +2,7 @@
 //! goes to `tally`.
 
 mod conductor;
+mod due;
 mod embedded_server;
 mod flights;
 mod gauge;
@@ -9,6 +10,7 @@ mod listen;
 mod pacer;
 mod progress;
 mod seat;
+mod sending;
 mod worker;
 
 pub(crate) use self::{

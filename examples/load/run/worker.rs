@@ -4,18 +4,12 @@ use std::{
 };
 
 use actix::prelude::*;
-use futures_util::future::Either;
 use rand::{SeedableRng as _, rngs::StdRng};
-use wsvisor::{SendBinary, SendString, Shutdown, Supervisor};
+use wsvisor::{Shutdown, Supervisor};
 
-use super::{
-    flights::Flight,
-    gauge::Gauge,
-    pacer::{Pacer, Wake},
-    seat::{Seat, Stage},
-};
+use super::{gauge::Gauge, pacer::Pacer, seat::Seat};
 use crate::{
-    plan::{Answers, Message, Pace, Phase, Place, Plan, Schedule},
+    plan::{Pace, Phase, Plan, Schedule},
     tally::{Tally, Usage},
 };
 
@@ -31,10 +25,10 @@ pub(crate) struct Worker {
     pub(super) tally: Tally,
     /// Messages without an answer, on all its connections.
     pub(super) in_flight: Gauge,
-    load: Option<Load>,
-    pacer: Option<Pacer>,
-    cursor: usize,
-    rng: StdRng,
+    pub(super) load: Option<Load>,
+    pub(super) pacer: Option<Pacer>,
+    pub(super) cursor: usize,
+    pub(super) rng: StdRng,
     /// The run is over: what ends now, ends as it should.
     pub(super) closing: bool,
 }
@@ -47,15 +41,15 @@ pub(crate) struct Share {
 }
 
 /// What is under way while messages flow.
-struct Load {
-    began: Instant,
-    sends: Option<Schedule>,
-    churns: Schedule,
+pub(super) struct Load {
+    pub(super) began: Instant,
+    pub(super) sends: Option<Schedule>,
+    pub(super) churns: Schedule,
     /// The next messages of its share.
-    next_send: u64,
-    next_churn: u64,
+    pub(super) next_send: u64,
+    pub(super) next_churn: u64,
     /// Nothing is sent any more.
-    ceased: bool,
+    pub(super) ceased: bool,
 }
 
 /// Begin to send: the first message is due at this time.
@@ -94,24 +88,8 @@ pub(crate) struct Slice {
     pub(crate) usage: Option<Usage>,
 }
 
-/// What became of handing a message to its connection.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Handed {
-    seat: usize,
-    id: u64,
-    refused: Option<String>,
-}
-
 /// Between two looks at timeouts and at how late the thread wakes.
 const HEARTBEAT: Duration = Duration::from_millis(20);
-/// A message sent so much after it was due is late.
-const LATE: Duration = Duration::from_millis(1);
-/// Messages sent before answers are looked at again.
-const BURST: usize = 512;
-/// A closed loop whose message was refused tries again after this.
-const AFTER_REFUSAL: Duration = Duration::from_millis(50);
-
 impl Share {
     /// The run's number of what is the n-th here.
     pub(super) const fn global(self, local: usize) -> usize {
@@ -159,197 +137,6 @@ impl Worker {
         self.plan.timetable.phase_at(now.checked_duration_since(load.began)?)
     }
 
-    /// Sends all that is due, and closes what is to be churned.
-    fn send_due(&mut self, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        for _ in 0..BURST {
-            let Some((due, phase)) = self.next_due().filter(|(due, _)| *due <= now) else {
-                break;
-            };
-            let Some(load) = &mut self.load else { return };
-            let id = load.next_send;
-            load.next_send += self.share.of as u64;
-            match self.next_seat() {
-                Some(seat) => self.send(seat, id, due, phase, ctx),
-                None => self.refuse(phase, "no connection is there to send on"),
-            }
-        }
-        self.churn_due(now);
-        self.sleep();
-    }
-
-    /// When the next message is due in the open loop.
-    fn next_due(&self) -> Option<(Instant, Phase)> {
-        let load = self.load.as_ref().filter(|load| !load.ceased)?;
-        let due = load.sends.as_ref()?.due(load.next_send)?;
-        Some((load.began + due.after, due.phase))
-    }
-
-    fn churn_due(&mut self, now: Instant) {
-        while let Some(due) = self.next_churn().filter(|due| *due <= now) {
-            let _ = due;
-            if let Some(load) = &mut self.load {
-                load.next_churn += self.share.of as u64;
-            }
-            if let Some(seat) = self.next_seat().filter(|seat| self.is_up(*seat)) {
-                if let Some(seat) = self.seats.get_mut(seat) {
-                    seat.stage = Stage::Leaving;
-                }
-                self.leave_if_done(seat);
-            }
-        }
-    }
-
-    fn next_churn(&self) -> Option<Instant> {
-        let load = self.load.as_ref().filter(|load| !load.ceased)?;
-        Some(load.began + load.churns.due(load.next_churn)?.after)
-    }
-
-    fn sleep(&self) {
-        let next = [self.next_due().map(|(due, _)| due), self.next_churn()];
-        if let (Some(next), Some(pacer)) = (next.into_iter().flatten().min(), &self.pacer) {
-            pacer.wake_at(next);
-        }
-    }
-
-    /// The connections take turns, but for those that are away on purpose.
-    fn next_seat(&mut self) -> Option<usize> {
-        let seats = self.seats.len();
-        let turns = (0..seats).map(|turn| (self.cursor + turn) % seats);
-        let found = turns
-            .into_iter()
-            .find(|seat| self.seats.get(*seat).is_some_and(Seat::takes_messages))?;
-        self.cursor = found + 1;
-        Some(found)
-    }
-
-    fn is_up(&self, seat: usize) -> bool {
-        self.seats.get(seat).is_some_and(|seat| seat.stage == Stage::Up && seat.address.is_some())
-    }
-
-    /// Sends a message, if the connection has a session.
-    fn send(
-        &mut self,
-        number: usize,
-        id: u64,
-        due: Instant,
-        phase: Phase,
-        ctx: &mut Context<Self>,
-    ) {
-        let now = Instant::now();
-        let connection = self.share.global(number);
-        let Some(seat) = self.seats.get_mut(number) else { return };
-        let Some(address) = seat.address.as_ref().filter(|_| seat.stage == Stage::Up) else {
-            return self.refuse(phase, "its connection is not connected");
-        };
-        let place = Place { id, connection, sequence: seat.sequence };
-        let message = self.plan.messages.message(place, &mut self.rng);
-        seat.sequence += 1;
-        seat.flights.begin(id, Flight { phase, due, sent: now, timed_out: false });
-        self.in_flight.begin();
-
-        let lateness = now.saturating_duration_since(due);
-        let counts = self.tally.phase(phase);
-        counts.due += 1;
-        counts.sent += 1;
-        counts.late += u64::from(lateness > LATE);
-        counts.lateness.record(lateness);
-        counts.bytes_sent += message.len() as u64;
-
-        let told = ctx.address();
-        let must_tell = self.plan.answers == Answers::None;
-        let handed = match message {
-            Message::Text(text) => Either::Left(address.send(SendString::new(text))),
-            Message::Binary(bytes) => Either::Right(address.send(SendBinary::new(bytes))),
-        };
-        actix::spawn(async move {
-            let refused = match handed.await {
-                Ok(Ok(_)) if !must_tell => return,
-                Ok(Ok(_)) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(gone) => Some(gone.to_string()),
-            };
-            told.do_send(Handed { seat: number, id, refused });
-        });
-    }
-
-    fn refuse(&mut self, phase: Phase, reason: &str) {
-        let counts = self.tally.phase(phase);
-        counts.due += 1;
-        counts.errors.refused += 1;
-        self.tally.reason(format!("not sent: {reason}"));
-    }
-
-    /// A message has its answer.
-    pub(super) fn answered(&mut self, flight: Flight, now: Instant, bytes: usize) {
-        if flight.timed_out {
-            return;
-        }
-        self.in_flight.end();
-        let is_in_time = self.phase(now) == Some(flight.phase);
-        let counts = self.tally.phase(flight.phase);
-        counts.answered += 1;
-        counts.answered_in_time += u64::from(is_in_time);
-        counts.bytes_received += bytes as u64;
-        counts.service.record(now.saturating_duration_since(flight.sent));
-        counts.response.record(now.saturating_duration_since(flight.due));
-    }
-
-    /// Closed loop: fills a connection's places that are free.
-    pub(super) fn refill(&mut self, number: usize, due: Instant, ctx: &mut Context<Self>) {
-        let Pace::Answers { in_flight, .. } = self.plan.pace else { return };
-        while self.is_up(number) {
-            let waiting = self.seats.get(number).map_or(0, |seat| seat.flights.waiting().count());
-            if waiting >= in_flight {
-                return;
-            }
-            let Some(phase) = self.phase(Instant::now()) else { return };
-            let Some(load) = &mut self.load else { return };
-            let id = load.next_send;
-            load.next_send += self.share.of as u64;
-            self.send(number, id, due, phase, ctx);
-        }
-    }
-
-    /// Closed loop: goes on after an answer, and a pause if there is to be one.
-    pub(super) fn go_on(&mut self, number: usize, ctx: &mut Context<Self>) {
-        match self.plan.pace {
-            Pace::Answers { think, .. } if think.is_zero() => {
-                self.refill(number, Instant::now(), ctx);
-            }
-            Pace::Answers { think, .. } => {
-                let due = Instant::now() + think;
-                ctx.run_later(think, move |worker, ctx| worker.refill(number, due, ctx));
-            }
-            Pace::Rate(_) => {}
-        }
-    }
-
-    /// Counts what was under way on a session that is over.
-    pub(super) fn lose_flights(&mut self, number: usize) {
-        let Some(seat) = self.seats.get_mut(number) else { return };
-        for flight in seat.flights.end_all() {
-            self.in_flight.end();
-            self.tally.phase(flight.phase).errors.lost += 1;
-        }
-    }
-
-    fn time_out(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        let Some(sent_before) = now.checked_sub(self.plan.timeout) else { return };
-        for number in 0..self.seats.len() {
-            let Some(seat) = self.seats.get_mut(number) else { return };
-            let timed_out = seat.flights.time_out(sent_before);
-            for flight in &timed_out {
-                self.in_flight.end();
-                self.tally.phase(flight.phase).errors.timed_out += 1;
-            }
-            if !timed_out.is_empty() {
-                self.leave_if_done(number);
-                self.refill(number, now, ctx);
-            }
-        }
-    }
-
     /// Looks at what has timed out and how late this is, and asks to be called again.
     fn beat(&mut self, expected: Instant, ctx: &mut Context<Self>) {
         let now = Instant::now();
@@ -390,40 +177,6 @@ impl Handler<Begin> for Worker {
             }
         }
         self.sleep();
-    }
-}
-
-impl Handler<Wake> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
-        self.send_due(ctx);
-    }
-}
-
-impl Handler<Handed> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, handed: Handed, ctx: &mut Context<Self>) {
-        let Handed { seat: number, id, refused } = handed;
-        let Some(seat) = self.seats.get_mut(number) else { return };
-        // Where the session ended meanwhile, it counts as lost already.
-        let Some(flight) = seat.flights.end(id).filter(|flight| !flight.timed_out) else { return };
-        match refused {
-            None => {
-                self.answered(flight, Instant::now(), 0);
-                self.go_on(number, ctx);
-            }
-            Some(reason) => {
-                self.in_flight.end();
-                self.tally.phase(flight.phase).errors.refused += 1;
-                self.tally.reason(format!("not sent: {reason}"));
-                ctx.run_later(AFTER_REFUSAL, move |worker, ctx| {
-                    worker.refill(number, Instant::now(), ctx);
-                });
-            }
-        }
-        self.leave_if_done(number);
     }
 }
 
