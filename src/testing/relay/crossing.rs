@@ -156,7 +156,9 @@ impl Direction {
         }
         match self.passage.stopped(now.into_std()) {
             Some(Fate::Ends(end)) => {
-                if !self.pieces.is_empty() && !is_blocked {
+                // A receiver that goes on takes what passed before it sees the end.
+                let waits = !is_blocked || end == End::HalfClose;
+                if !self.pieces.is_empty() && waits {
                     return Ok(Moved::Rests(wake_at));
                 }
                 if end != End::HalfClose {

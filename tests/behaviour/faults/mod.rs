@@ -14,6 +14,7 @@
 //! delivered; the next attempt is made or not as the class says, and succeeds; nothing is left open;
 //! and the messages of a neighbour on the same supervisor flow as if nothing had happened.
 
+mod chance;
 mod ending;
 mod frames;
 mod ground;
