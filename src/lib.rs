@@ -31,10 +31,10 @@ pub use lifecycle::{
     AddressFailure, AddressFailures, AddressFate, Backoff, Beat, ClassRule, Classify, ConnectionId,
     DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue, Filter, Floor,
     GreetingFailure, Heartbeat, Intensity, IntensityPer, IntensityScope, InvalidBackoff,
-    InvalidSendLimit, Jitter, LifecycleEvent, LifecycleKind, Liveness, MaxAge, OnExceeded,
-    OutboxLimits, ProviderError, ProviderFailure, ProxyFailure, RefusedCredential, Remedy,
-    ResolveError, RestartPolicy, RetryBudget, SendLimit, StableAfter, State, SubscriptionId,
-    TargetFailure, TlsFailure, Verdict, Watchdog,
+    InvalidSendLimit, Jitter, LifecycleEvent, LifecycleKind, Liveness, LocalFailure, MaxAge,
+    OnExceeded, OutboxLimits, ProviderError, ProviderFailure, ProxyFailure, RefusedCredential,
+    Remedy, ResolveError, RestartPolicy, RetryBudget, SendLimit, StableAfter, State,
+    SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
     Answer, BatchError, Connect, Connecting, ConnectionInfo, CountConnections, Counts,

@@ -1,5 +1,6 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use super::LocalFailure;
 use crate::policy::AddressBlocked;
 
 /// Why a name was not resolved.
@@ -66,6 +67,19 @@ impl AddressFailures {
     pub fn iter(&self) -> std::slice::Iter<'_, AddressFailure> {
         self.0.iter()
     }
+
+    /// What the system said, if each address that was tried failed for a lack of this machine.
+    pub(super) fn local_failure(&self) -> Option<Arc<io::Error>> {
+        let mut tried = self.iter().filter_map(|failure| match &failure.fate {
+            AddressFate::Failed(error) => Some(Some(error)),
+            AddressFate::TimedOut => Some(None),
+            AddressFate::Blocked(_) | AddressFate::NotTried => None,
+        });
+        let first = tried.next()??;
+        let is_local = |error: &io::Error| LocalFailure::of(error).is_some();
+        let all = is_local(first) && tried.all(|error| error.is_some_and(|error| is_local(error)));
+        all.then(|| Arc::clone(first))
+    }
 }
 
 impl<'a> IntoIterator for &'a AddressFailures {
@@ -124,5 +138,26 @@ mod tests {
             "8.8.8.1:443: no answer in time; 8.8.8.2:443: connection refused; 8.8.8.3:443: not tried"
         );
         assert_eq!(failures.source().unwrap().to_string(), "connection refused");
+    }
+
+    #[test]
+    fn a_lack_of_the_machine_is_what_fails_every_address() {
+        let lack = || AddressFate::Failed(Arc::new(io::Error::from_raw_os_error(libc::EMFILE)));
+        let refused =
+            || AddressFate::Failed(Arc::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
+        let local = |fates: Vec<AddressFate>| {
+            let failures: AddressFailures = fates
+                .into_iter()
+                .map(|fate| AddressFailure { address: ([8, 8, 8, 8], 443).into(), fate })
+                .collect();
+            failures.local_failure().map(|error| error.raw_os_error().unwrap())
+        };
+        assert_eq!(local(vec![lack(), lack(), AddressFate::NotTried]), Some(libc::EMFILE));
+        assert_eq!(local(vec![lack(), refused()]), None);
+        assert_eq!(local(vec![refused(), lack()]), None);
+        assert_eq!(local(vec![lack(), AddressFate::TimedOut]), None);
+        assert_eq!(local(vec![AddressFate::TimedOut, lack()]), None);
+        assert_eq!(local(vec![AddressFate::NotTried]), None);
+        assert_eq!(local(vec![]), None);
     }
 }

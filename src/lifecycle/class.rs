@@ -113,9 +113,11 @@ impl ExitClass {
             DialError::Tls { failure, .. } => Self::of_tls(*failure),
             DialError::Proxy { failure, .. } => Self::of_proxy(failure),
             DialError::TlsUnavailable(_) | DialError::AddressBlocked { .. } => Self::Fatal,
-            // The name does not exist: whoever keeps the zone has to mend that.
+            // The name does not exist: whoever keeps the zone has to mend that. Or this machine lacks
+            // something: an operator has to give it more, or others to need less.
             DialError::Resolve { source: ResolveError::NotFound, .. }
-            | DialError::NoAddress { .. } => RETRY_SLOW,
+            | DialError::NoAddress { .. }
+            | DialError::Local { .. } => RETRY_SLOW,
             _ => RETRY,
         }
     }

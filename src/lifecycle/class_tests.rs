@@ -2,7 +2,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
-    lifecycle::{AddressFailure, AddressFate, DialPhase, ProviderError, TargetFailure, Verdict},
+    lifecycle::{
+        AddressFailure, AddressFate, DialPhase, LocalFailure, ProviderError, TargetFailure, Verdict,
+    },
     policy::{AccessPolicy, Denied, InvalidUrl, RedirectRefused},
     protocol::{InvalidHeader, RetryAfter},
 };
@@ -161,6 +163,13 @@ rows! {
     handshake_other_4xx: status(400, None), status(402, None), status(405, None), status(407, None),
         status(451, None) => ExitClass::Fatal;
     name_does_not_exist: not_resolved(ResolveError::NotFound), dial(DialError::NoAddress { host: host() })
+        => RETRY_SLOW;
+    this_machine_lacks_something:
+        dial(DialError::Local {
+            target: host(),
+            failure: LocalFailure::ProcessDescriptors,
+            source: Arc::new(io::Error::from_raw_os_error(libc::EMFILE)),
+        })
         => RETRY_SLOW;
     resolver_cannot_answer: not_resolved(ResolveError::Unavailable),
         not_resolved(ResolveError::TimedOut(Duration::ZERO)),

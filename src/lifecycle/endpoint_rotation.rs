@@ -57,6 +57,7 @@ fn leaves(exit: &ExitReason) -> bool {
         // What is lacking here is lacking for all endpoints, and all are behind the same proxy.
         ExitReason::Dial(
             DialError::TlsUnavailable(_)
+            | DialError::Local { .. }
             | DialError::Credentials(_)
             | DialError::Timeout { phase: DialPhase::Credentials | DialPhase::Proxy, .. },
         ) => false,

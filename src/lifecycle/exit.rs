@@ -1,8 +1,8 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use super::{
-    AddressFailures, ProviderFailure, ProxyFailure, RefusedCredential, ResolveError, TlsFailure,
-    Verdict,
+    AddressFailures, LocalFailure, ProviderFailure, ProxyFailure, RefusedCredential, ResolveError,
+    TlsFailure, Verdict,
 };
 use crate::{
     policy::{ConnectionFailed, PolicyDenied, RedirectRefused},
@@ -220,6 +220,16 @@ pub enum DialError {
         /// What the dialler said.
         source: Arc<io::Error>,
     },
+    /// This machine lacks what another socket takes: whatever the server, it was not asked.
+    #[error("cannot open a socket for {target}: {failure}")]
+    Local {
+        /// What the socket was for: a host, or scheme, host and port.
+        target: String,
+        /// What is lacking.
+        failure: LocalFailure,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
     /// The proxy gave no way to the server, which was not dialled otherwise.
     #[error("proxy {proxy}: {failure}")]
     Proxy {
@@ -253,6 +263,35 @@ pub enum DialError {
     /// The socket failed while the upgrade request or its answer was under way.
     #[error("the connection failed during the opening handshake: {0}")]
     Upgrade(#[source] Arc<io::Error>),
+}
+
+impl DialError {
+    /// The name was not resolved.
+    pub(crate) fn unresolved(host: &str, source: ResolveError) -> Self {
+        match &source {
+            ResolveError::Failed(error) if LocalFailure::of(error).is_some() => {
+                Self::stream(host.to_owned(), Arc::clone(error))
+            }
+            _ => Self::Resolve { host: host.to_owned(), source },
+        }
+    }
+
+    /// No stream could be opened to `target`.
+    pub(crate) fn stream(target: String, source: Arc<io::Error>) -> Self {
+        match LocalFailure::of(&source) {
+            Some(failure) => Self::Local { target, failure, source },
+            None => Self::Stream { target, source },
+        }
+    }
+
+    /// None of these addresses led to a stream. It is this machine's fault where it is that of every
+    /// address that was tried: an address may be of a family that is not there.
+    pub(crate) fn tcp(host: String, addresses: AddressFailures) -> Self {
+        match addresses.local_failure() {
+            Some(source) => Self::stream(host, source),
+            None => Self::Tcp { host, addresses },
+        }
+    }
 }
 
 impl ExitReason {

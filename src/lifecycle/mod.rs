@@ -20,6 +20,7 @@ mod floor;
 mod id;
 mod intensity;
 mod liveness;
+mod local_failure;
 mod machine;
 mod outbox;
 mod provider_failure;
@@ -51,6 +52,7 @@ pub use intensity::{Intensity, IntensityPer, IntensityScope, OnExceeded};
 pub(crate) use intensity::{Ledger, Restraint};
 pub use liveness::{Beat, Heartbeat, Liveness, MaxAge, Remedy, Verdict, Watchdog};
 pub(crate) use liveness::{Order, Pulse, Vigil};
+pub use local_failure::LocalFailure;
 #[cfg(fuzzing)]
 pub use machine::run_machine;
 pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision, Urgency};

@@ -52,6 +52,11 @@ impl HostBreaker {
         Ok(Self { min, max, ..self })
     }
 
+    /// That of this machine, whose first failure says that there is no socket to be had.
+    pub(super) const fn of_machine() -> Self {
+        Self { failures: 1, min: Duration::from_secs(1), max: Duration::from_mins(1) }
+    }
+
     /// One that never finds a host down.
     pub(super) const fn never() -> Self {
         Self { failures: u32::MAX, min: Duration::from_secs(5), max: Duration::from_mins(1) }
@@ -89,8 +94,20 @@ pub(crate) enum Outcome {
     Reached,
     /// It could not be reached, or said that it is not there.
     Failed,
+    /// It was not asked: this machine has no socket left.
+    Local,
     /// The dial was given up from our side: nothing is known.
     Unknown,
+}
+
+impl Allow {
+    /// From when on it is allowed, where that is known.
+    pub(crate) const fn at(self, now: Instant) -> Option<Instant> {
+        match self {
+            Self::Yes => Some(now),
+            Self::NotBefore(until) => until,
+        }
+    }
 }
 
 impl Breaker {
@@ -132,10 +149,10 @@ impl Breaker {
             // Dials that began before it was found down say nothing new.
             (Outcome::Failed, down @ State::Down { .. }) => down,
             // The probe is gone; the next one may go at once.
-            (Outcome::Unknown, State::Probing { dead_time }) => {
+            (Outcome::Unknown | Outcome::Local, State::Probing { dead_time }) => {
                 State::Down { until: now, dead_time }
             }
-            (Outcome::Unknown, state) => state,
+            (Outcome::Unknown | Outcome::Local, state) => state,
         };
     }
 

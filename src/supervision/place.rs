@@ -26,6 +26,12 @@ pub enum WaitReason {
         /// Until it may be dialled.
         until_in: Duration,
     },
+    /// This machine had no socket left ([`LocalFailure`](crate::LocalFailure)), and whether it has one
+    /// now is tried by one dial at a time.
+    Machine {
+        /// Until the next may begin; `None` where one is under way.
+        next_probe_in: Option<Duration>,
+    },
     /// As many dials are under way as may be at once.
     Concurrency {
         /// So many.
@@ -49,6 +55,12 @@ impl fmt::Display for Place {
             }
             WaitReason::HostAsked { until_in } => {
                 write!(f, "its host asked to be left alone for another {until_in:.1?}")?;
+            }
+            WaitReason::Machine { next_probe_in: Some(time) } => {
+                write!(f, "this machine had no socket left, and dials again in {time:.1?}")?;
+            }
+            WaitReason::Machine { next_probe_in: None } => {
+                f.write_str("this machine had no socket left, and another dial tries for one now")?;
             }
             WaitReason::Concurrency { dialling } => {
                 write!(f, "{dialling} dials are under way, as many as may be at once")?;

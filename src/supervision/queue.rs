@@ -27,6 +27,8 @@ pub(crate) struct Queue {
     tokens: f64,
     refilled: Option<Instant>,
     hosts: BTreeMap<Arc<str>, Host>,
+    /// Whether this machine has sockets, which is nothing of a host's.
+    machine: Breaker,
     /// Those whom a person told to dial now.
     overruling: VecDeque<(Ticket, Arc<str>)>,
 }
@@ -57,6 +59,7 @@ impl Queue {
             tokens,
             refilled: None,
             hosts: BTreeMap::new(),
+            machine: Breaker::new(HostBreaker::of_machine()),
             overruling: VecDeque::new(),
         }
     }
@@ -96,6 +99,7 @@ impl Queue {
         let known = self.host(&host);
         known.breaker.began();
         known.dialling += 1;
+        self.machine.began();
         self.dialling += 1;
         self.tokens -= 1.0;
         Some(ticket)
@@ -110,6 +114,15 @@ impl Queue {
         rng: &mut dyn Rng,
     ) {
         self.dialling = self.dialling.saturating_sub(1);
+        let of_machine = match outcome {
+            Outcome::Local => Outcome::Failed,
+            // A socket that was made before they ran out says nothing new.
+            _ if matches!(self.machine.allow(now), Allow::NotBefore(Some(_))) => Outcome::Unknown,
+            // There was a socket, whatever became of it.
+            Outcome::Reached | Outcome::Failed => Outcome::Reached,
+            Outcome::Unknown => Outcome::Unknown,
+        };
+        self.machine.ended(of_machine, now, rng);
         let known = self.host(host);
         known.dialling = known.dialling.saturating_sub(1);
         known.breaker.ended(outcome, now, rng);
@@ -137,12 +150,10 @@ impl Queue {
         if !self.overruling.is_empty() {
             return Some(self.token_at(now));
         }
-        let earliest = self.hosts.values().filter(|host| !host.waiting.is_empty());
-        let earliest = earliest.filter_map(|host| match host.breaker.allow(now) {
-            Allow::Yes => Some(now),
-            Allow::NotBefore(until) => until,
-        });
-        earliest.min().map(|at| at.max(self.token_at(now)))
+        let machine = self.machine.allow(now).at(now)?;
+        let waiting = self.hosts.values().filter(|host| !host.waiting.is_empty());
+        let earliest = waiting.filter_map(|host| host.breaker.allow(now).at(now)).min();
+        earliest.map(|at| at.max(machine).max(self.token_at(now)))
     }
 
     /// The one who is to ask again at [`wake_at`](Self::wake_at).
@@ -166,7 +177,12 @@ impl Queue {
         let host = self.hosts.values().find(|host| host.waiting.contains(&ticket))?;
         let ahead = host.waiting.iter().take_while(|waiting| **waiting != ticket).count();
         let reason = match host.breaker.allow(now) {
-            Allow::Yes => self.own_limit(),
+            Allow::Yes => match self.machine.allow(now) {
+                Allow::Yes => self.own_limit(),
+                Allow::NotBefore(until) => WaitReason::Machine {
+                    next_probe_in: until.map(|until| until.saturating_duration_since(now)),
+                },
+            },
             Allow::NotBefore(Some(until)) if host.breaker.is_down() => {
                 WaitReason::HostDown { next_probe_in: until.saturating_duration_since(now) }
             }
@@ -207,6 +223,9 @@ impl Queue {
     }
 
     fn first_allowed(&self, now: Instant) -> Option<Arc<str>> {
+        if self.machine.allow(now) != Allow::Yes {
+            return None;
+        }
         let allowed = self.hosts.iter().filter(|(_, host)| host.breaker.allow(now) == Allow::Yes);
         let waiting = allowed.filter_map(|(name, host)| Some((host.waiting.front()?, name)));
         waiting.min().map(|(_, name)| Arc::clone(name))
@@ -311,6 +330,48 @@ mod tests {
         assert_eq!(rig.queue.wake_at(rig.now), None);
         rig.ended(&a, Outcome::Reached);
         assert_eq!(rig.turns(), [to_a[1].0]);
+    }
+
+    /// No host is down, and none is dialled but by one at a time.
+    #[test]
+    fn a_machine_without_sockets_dials_nobody_for_a_while() {
+        let (mut rig, a, b) = (Rig::new(DialGate::default()), host("a"), host("b"));
+        for _ in 0..3 {
+            rig.queue.arrive(&a, Heed::Host);
+        }
+        assert_eq!(rig.turns().len(), 3);
+        for outcome in [Outcome::Local, Outcome::Local, Outcome::Reached] {
+            rig.ended(&a, outcome);
+        }
+        let tickets = [(); 5].map(|()| rig.queue.arrive(&b, Heed::Host));
+        let last = tickets[4];
+        let place = rig.queue.place(last, rig.now).unwrap();
+        assert!(
+            place.to_string().starts_with("this machine had no socket left, and dials again in")
+        );
+        assert_eq!(
+            (rig.turns(), rig.queue.look("a"), rig.queue.look("b")),
+            (vec![], (false, 0), (false, 5))
+        );
+        // Equal jitter: a half of it at least. It doubles while nothing gets better.
+        for (ticket, least, most) in
+            [(tickets[0], 500, 1_000), (tickets[1], 1_000, 2_000), (tickets[2], 2_000, 4_000)]
+        {
+            let waited = rig.wake();
+            let bounds = Duration::from_millis(least)..=Duration::from_millis(most);
+            assert!(bounds.contains(&waited), "{waited:?}");
+            assert_eq!(rig.turns(), [ticket.0], "one at a time");
+            assert_eq!(rig.queue.wake_at(rig.now), None, "its end decides");
+            let reason = rig.queue.place(last, rig.now).map(|place| place.reason);
+            assert_eq!(reason, Some(WaitReason::Machine { next_probe_in: None }));
+            rig.ended(&b, Outcome::Local);
+        }
+        // Who insists is let through, and what it meets counts.
+        let by_hand = rig.queue.arrive(&a, Heed::GateOnly);
+        assert_eq!(rig.turns(), [by_hand.0]);
+        rig.ended(&a, Outcome::Failed);
+        rig.wake();
+        assert_eq!(rig.turns().len(), 2, "a dial that was refused had a socket");
     }
 
     #[test]

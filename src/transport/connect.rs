@@ -103,7 +103,7 @@ impl Target<'_> {
         };
         let answer = timeout_at(deadline, lookup).await;
         let answer = answer.unwrap_or(Err(ResolveError::TimedOut(limit)));
-        answer.map_err(|source| DialError::Resolve { host: name.to_owned(), source })
+        answer.map_err(|source| DialError::unresolved(name, source))
     }
 
     fn no_address(&self, blocked: Vec<AddressFailure>, tried: Vec<AddressFailure>) -> DialError {
@@ -113,9 +113,7 @@ impl Target<'_> {
             (false, true) => {
                 DialError::AddressBlocked { host, addresses: blocked.into_iter().collect() }
             }
-            (_, false) => {
-                DialError::Tcp { host, addresses: blocked.into_iter().chain(tried).collect() }
-            }
+            (_, false) => DialError::tcp(host, blocked.into_iter().chain(tried).collect()),
         }
     }
 }

@@ -110,8 +110,7 @@ impl<'a> Target<'a> {
     /// The error for a stream that could not be opened.
     #[must_use]
     pub fn failed(&self, source: io::Error) -> DialError {
-        let target = self.url().origin().to_owned();
-        DialError::Stream { target, source: Arc::new(source) }
+        DialError::stream(self.url().origin().to_owned(), Arc::new(source))
     }
 }
 

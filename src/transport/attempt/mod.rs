@@ -87,6 +87,7 @@ fn outcome(attempted: &Result<Answered, ExitReason>) -> Outcome {
             Outcome::Failed
         }
         Ok(_) | Err(ExitReason::Handshake(_) | ExitReason::Unauthorized { .. }) => Outcome::Reached,
+        Err(ExitReason::Dial(DialError::Local { .. })) => Outcome::Local,
         // These say something of us.
         Err(ExitReason::Dial(
             DialError::Credentials(_)

@@ -25,15 +25,20 @@ pub(super) async fn tunnel(
     settings: &Settings,
 ) -> Result<BoxedStream, DialError> {
     let failed = |failure| DialError::Proxy { proxy: proxy.to_string(), failure };
+    let unreachable = |error| match error {
+        // The proxy has no part in what this machine lacks.
+        DialError::Local { .. } => error,
+        _ => failed(ProxyFailure::Unreachable(Box::new(error))),
+    };
     let url = allowed.url();
     match proxy.kind {
         ProxyKind::Http | ProxyKind::Https => {
-            let stream = reach(proxy, settings).await.map_err(failed)?;
+            let stream = reach(proxy, settings).await.map_err(unreachable)?;
             http::connect(stream, url, proxy.login.as_ref()).await.map_err(failed)
         }
         ProxyKind::Socks5(Dns::Remote) => {
             let target = socks::named(url).map_err(failed)?;
-            let stream = reach(proxy, settings).await.map_err(failed)?;
+            let stream = reach(proxy, settings).await.map_err(unreachable)?;
             socks::connect(stream, target, proxy.login.as_ref()).await.map_err(failed)
         }
         ProxyKind::Socks5(Dns::Local) => {
@@ -41,7 +46,7 @@ pub(super) async fn tunnel(
             let target = Target::new(allowed, standing, settings);
             let mut last = None;
             for address in target.addresses().await? {
-                let stream = reach(proxy, settings).await.map_err(failed)?;
+                let stream = reach(proxy, settings).await.map_err(unreachable)?;
                 match socks::connect(stream, TargetAddr::Ip(address), proxy.login.as_ref()).await {
                     Ok(stream) => {
                         target.reached(address.ip());
@@ -58,8 +63,7 @@ pub(super) async fn tunnel(
 }
 
 /// A stream to the proxy itself, by the dialler that would be used without it.
-async fn reach(proxy: &Proxy, settings: &Settings) -> Result<BoxedStream, ProxyFailure> {
-    let unreachable = |error| ProxyFailure::Unreachable(Box::new(error));
+async fn reach(proxy: &Proxy, settings: &Settings) -> Result<BoxedStream, DialError> {
     let standing = Standing::under(proxy.policy.clone());
     let target = Target::new(&proxy.place, &standing, settings);
     let tcp = Tcp::default();
@@ -67,10 +71,9 @@ async fn reach(proxy: &Proxy, settings: &Settings) -> Result<BoxedStream, ProxyF
         Some(dialler) => dialler.0.dial(target),
         None => tcp.dial(target),
     };
-    let stream = stream.await.map_err(unreachable)?;
+    let stream = stream.await?;
     if proxy.kind != ProxyKind::Https {
         return Ok(stream);
     }
-    let tls = Tls::of(settings).map_err(unreachable)?;
-    tls.connect(proxy.place.url().host(), stream).await.map_err(unreachable)
+    Tls::of(settings)?.connect(proxy.place.url().host(), stream).await
 }

@@ -8,6 +8,7 @@
 //! | 19–27 | frames: [`frames`] |
 //! | 28–33 | the end of a session: [`ending`] |
 //! | 36, 39 | overload: [`overload`] |
+//! | 49 | what this machine lacks: [`shortage`] |
 //!
 //! Each asserts the same: the attempt or session ends once, for the typed reason, with its close
 //! code and within its time; every message that was accepted has a fate, and what was received whole is
@@ -22,4 +23,5 @@ mod masking;
 mod opening;
 mod overload;
 mod reaching;
+mod shortage;
 mod stage;

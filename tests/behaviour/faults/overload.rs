@@ -30,13 +30,13 @@ fn fault_36_a_flood_of_pings() {
 
 /// A server whose thread is never blocked: it accepts, answers pings and sends messages back, or
 /// floods whoever connects to `/flood`. It ends with its handle.
-struct Elsewhere {
-    url: String,
+pub(super) struct Elsewhere {
+    pub(super) url: String,
     _end: oneshot::Sender<()>,
 }
 
 impl Elsewhere {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let (tell, told) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
         thread::spawn(move || {
