@@ -33,17 +33,18 @@ pub use lifecycle::{
     GreetingFailure, Heartbeat, Intensity, IntensityPer, IntensityScope, InvalidBackoff,
     InvalidSendLimit, Jitter, LifecycleEvent, LifecycleKind, Liveness, LocalFailure, MaxAge,
     OnExceeded, OutboxLimits, ProviderError, ProviderFailure, ProxyFailure, RefusedCredential,
-    Remedy, ResolveError, RestartPolicy, RetryBudget, SendLimit, StableAfter, State,
-    SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
+    Remedy, ResolveError, RestartPolicy, RetryBudget, RotateError, Rotation, SendLimit,
+    StableAfter, State, SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
     Answer, BatchError, Connect, Connecting, ConnectionInfo, CountConnections, Counts,
     DeleteConnection, DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation,
     GetStatus, JsonRpcError, MarkReady, Outcomes, Outgoing, PolicySet, Reconnect, Request,
-    RequestError, RestartConnection, RestartSupervisor, SendBatch, SendBinary, SendJson,
-    SendString, SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog, Shutdown, StartConnection,
-    StartSupervisor, Status, Subscribe, SupervisorInfo, SupervisorState, TerminateConnection,
-    TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections, WhichSupervisors,
+    RequestError, RestartConnection, RestartSupervisor, Rotate, Rotating, SendBatch, SendBinary,
+    SendJson, SendString, SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog, Shutdown,
+    StartConnection, StartSupervisor, Status, Subscribe, SupervisorInfo, SupervisorState,
+    TerminateConnection, TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections,
+    WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,

@@ -22,8 +22,8 @@ impl Connection {
             epoch: self.machine.epoch(),
             attempt: self.machine.attempt(),
             stable: self.machine.is_stable(),
-            ready: self.machine.state() == State::Connected
-                && self.link.as_ref().is_some_and(|link| link.is_ready()),
+            ready: self.is_ready(),
+            successor: self.machine.successor(),
             next_attempt_in,
             last_exit: self.last_exit.as_deref().map(|(reason, _)| reason.clone()),
             queued: self.outbox.queued(),

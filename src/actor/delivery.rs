@@ -91,7 +91,7 @@ impl Connection {
         let scope = terms.as_ref().map(|terms| terms.scope).unwrap_or_default();
         scope.check(self.machine.outlook()).map_err(|unplaced| Refusal::of(unplaced, scope))?;
         let key = terms.as_ref().and_then(|terms| terms.key.clone());
-        let unconfirmed = self.link.as_ref().map_or(0, |link| link.unconfirmed());
+        let unconfirmed = self.links().map(|link| link.unconfirmed()).sum();
         if !self.outbox.has_room(unconfirmed, len, key.as_deref()) {
             self.tell_of_refusal(ctx);
             let (messages, bytes) = self.outbox.queued();
@@ -104,7 +104,7 @@ impl Connection {
                 if deadline <= now {
                     return Err(Refusal::Expired);
                 }
-                let greeting = self.link.as_ref().map_or(0, |link| link.greeting_left());
+                let greeting = self.seat.link.as_ref().map_or(0, |link| link.greeting_left());
                 let wait = self.outbox.wait(greeting, now);
                 let left = deadline.saturating_duration_since(now);
                 if wait.is_none_or(|wait| wait >= left) {
@@ -112,8 +112,8 @@ impl Connection {
                 }
                 self.wake_at(deadline, ctx);
             }
-            if let (Some(key), Some(link)) = (key, &self.link) {
-                link.replace(&key);
+            if let Some(key) = key {
+                self.links().for_each(|link| link.replace(&key));
             }
         }
         Ok(())

@@ -22,11 +22,9 @@ pub(super) fn vigil(settings: &Settings) -> SharedVigil {
 
 impl Connection {
     /// Tells the vigil, and then the session's task, which has to wait differently.
-    fn change(&self, change: impl FnOnce(&mut Vigil) -> bool) -> bool {
-        let changed = self.vigil.as_ref().is_some_and(|vigil| change(&mut vigil.borrow_mut()));
-        if let Some(link) = &self.link {
-            link.nudge();
-        }
+    fn change(&self, vigil: &SharedVigil, change: impl FnOnce(&mut Vigil) -> bool) -> bool {
+        let changed = vigil.as_ref().is_some_and(|vigil| change(&mut vigil.borrow_mut()));
+        self.links().for_each(|link| link.nudge());
         changed
     }
 }
@@ -35,7 +33,10 @@ impl Handler<SetWatchdog> for Connection {
     type Result = bool;
 
     fn handle(&mut self, SetWatchdog { name, on }: SetWatchdog, _: &mut Context<Self>) -> bool {
-        self.change(|vigil| vigil.turn(&name, on, now()))
+        if let Some(beside) = &self.beside {
+            self.change(&beside.vigil, |vigil| vigil.turn(&name, on, now()));
+        }
+        self.change(&self.vigil, |vigil| vigil.turn(&name, on, now()))
     }
 }
 
@@ -43,9 +44,13 @@ impl Handler<SetHeartbeat> for Connection {
     type Result = bool;
 
     fn handle(&mut self, SetHeartbeat(tempo): SetHeartbeat, _: &mut Context<Self>) -> bool {
-        self.link.is_some()
+        let newest = match (&self.beside, self.open_successor()) {
+            (Some(successor), Some(_)) => &successor.vigil,
+            _ => &self.vigil,
+        };
+        self.seat.link.is_some()
             && self.machine.state() == crate::lifecycle::State::Connected
-            && self.change(|vigil| match tempo {
+            && self.change(newest, |vigil| match tempo {
                 Tempo::Every(interval) => {
                     let chance = with_entropy(|rng| rng.random());
                     vigil.set_heartbeat(Some(interval), now(), chance)

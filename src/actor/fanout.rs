@@ -11,7 +11,7 @@ use actix::WeakAddr;
 use serde::de::IgnoredAny;
 
 use super::{
-    connection::{Connection, FoundReady},
+    connection::{Connection, FoundReady, Outgrown},
     outlet::{Letter, Outlet, Told},
     requests::InFlight,
 };
@@ -20,7 +20,7 @@ use crate::{
         Haul, History, Lifecycle, Moment, Received, ReceivedBatch, Ring, Subscriber, Subscription,
         Wishes,
     },
-    lifecycle::{ConnectionId, Epoch, LifecycleEvent, State, SubscriptionId, Verdict},
+    lifecycle::{ConnectionId, Epoch, LifecycleEvent, Side, State, SubscriptionId, Verdict},
     protocol::{BatchBuilder, Payload},
     spec::{Kind, SharedPredicate},
     transport::{Inbound, Link},
@@ -34,6 +34,8 @@ pub(super) struct Fanout {
     connection: ConnectionId,
     kind: Kind,
     next_seq: u64,
+    /// Of the lifecycle event that was told last.
+    epoch: Epoch,
     lifecycle: Vec<Outlet<Lifecycle>>,
     each: Vec<Outlet<Received>>,
     batches: Vec<Outlet<ReceivedBatch>>,
@@ -54,6 +56,7 @@ impl Fanout {
             connection,
             kind,
             next_seq: 1,
+            epoch: Epoch::NONE,
             lifecycle: Vec::new(),
             each: Vec::new(),
             batches: Vec::new(),
@@ -152,16 +155,18 @@ impl Fanout {
 
     fn tell_event(&mut self, epoch: Epoch, event: &LifecycleEvent, left: &mut Left) {
         let seq = self.take_seqs(1);
+        self.epoch = epoch;
         let moment = Moment { epoch, seq, event: event.clone() };
         self.lifecycle.retain_mut(|outlet| left.tell(outlet, &moment));
         if let Some(history) = &mut self.history {
             history.keep_moment(moment);
         }
-        self.let_go(epoch, left);
+        self.let_go(left);
     }
 
     /// Those that were too slow are left behind.
-    fn let_go(&mut self, epoch: Epoch, left: &mut Left) {
+    fn let_go(&mut self, left: &mut Left) {
+        let epoch = self.epoch;
         while let Some(subscription) = left.too_slow.pop() {
             tracing::warn!(connection = %self.connection, %epoch, "a subscriber was too slow and is let go");
             let event = LifecycleEvent::Unsubscribed { subscription };
@@ -216,13 +221,14 @@ impl Fanout {
         }
         self.received += messages.len() as u64;
         let first_seq = self.take_seqs(messages.len());
-        let haul = Haul::new(epoch, first_seq, Arc::new(messages.freeze()));
+        let mut haul = Haul::new(epoch, first_seq, Arc::new(messages.freeze()));
+        haul.overlap = epoch != self.epoch;
         self.each.retain_mut(|outlet| left.tell(outlet, &haul));
         self.batches.retain_mut(|outlet| left.tell(outlet, &haul));
         if let Some(history) = &mut self.history {
             history.keep_haul(haul);
         }
-        self.let_go(epoch, left);
+        self.let_go(left);
     }
 
     /// Sends what waits for one subscriber as there is room.
@@ -304,31 +310,45 @@ fn is_json(payload: Payload<'_>) -> bool {
 pub(super) struct EpochInbound {
     pub(super) epoch: Epoch,
     pub(super) fanout: Rc<RefCell<Fanout>>,
-    /// Until the session is ready, where a message says so. Boxed because it is rare.
-    pub(super) ready: Option<Box<ReadyWatch>>,
+    /// What the session tells its connection. Boxed because it is rare.
+    pub(super) feedback: Option<Box<Feedback>>,
+}
+
+/// What a session tells its connection while it lives.
+pub(super) struct Feedback {
+    pub(super) connection: WeakAddr<Connection>,
+    /// Until the session is ready, where a message says so.
+    pub(super) ready: Option<ReadyWatch>,
+    /// It is replaced by another when it is old.
+    pub(super) rotates: bool,
 }
 
 /// Looks for the message that says that the session is ready.
 pub(super) struct ReadyWatch {
     pub(super) is_it: SharedPredicate,
     pub(super) link: Rc<Link>,
-    pub(super) connection: WeakAddr<Connection>,
+}
+
+impl Feedback {
+    fn look(&mut self, epoch: Epoch, messages: &mut BatchBuilder) {
+        let Some(ready) = &self.ready else { return };
+        let found = !ready.link.is_ready() && ready.finds(messages);
+        if found && let Some(connection) = self.connection.upgrade() {
+            connection.do_send(FoundReady(epoch));
+        }
+        if found || ready.link.is_ready() {
+            self.ready = None;
+        }
+    }
 }
 
 impl ReadyWatch {
-    /// Whether there is nothing more to look for.
-    fn look(&self, epoch: Epoch, messages: &mut BatchBuilder) -> bool {
-        if self.link.is_ready() {
-            return true;
-        }
+    fn finds(&self, messages: &mut BatchBuilder) -> bool {
         let mut found = false;
         messages.retain(|message| {
             found = found || (self.is_it)(message);
             true
         });
-        if found && let Some(connection) = self.connection.upgrade() {
-            connection.do_send(FoundReady(epoch));
-        }
         found
     }
 }
@@ -339,8 +359,11 @@ impl Inbound for EpochInbound {
     }
 
     fn deliver(&mut self, messages: &mut BatchBuilder) {
-        if self.ready.as_ref().is_some_and(|ready| ready.look(self.epoch, messages)) {
-            self.ready = None;
+        if let Some(feedback) = &mut self.feedback {
+            feedback.look(self.epoch, messages);
+            if feedback.ready.is_none() && !feedback.rotates {
+                self.feedback = None;
+            }
         }
         let mut left = Left::default();
         self.fanout.borrow_mut().deliver(self.epoch, messages, &mut left);
@@ -356,5 +379,20 @@ impl Inbound for EpochInbound {
         let connection = &self.fanout.borrow().connection.clone();
         tracing::warn!(%connection, epoch = %self.epoch, "{event}");
         Fanout::emit(&self.fanout, self.epoch, &event);
+    }
+
+    fn outgrow(&mut self, verdict: Verdict) {
+        let connection = self.feedback.as_ref().and_then(|it| it.connection.upgrade());
+        if let Some(connection) = connection {
+            connection.do_send(Outgrown(self.epoch, verdict));
+        }
+    }
+
+    fn rotates(&self) -> bool {
+        self.feedback.as_ref().is_some_and(|feedback| feedback.rotates)
+    }
+
+    fn awaits_answers(&self) -> bool {
+        self.fanout.borrow().awaits_answers(Side::Beside)
     }
 }

@@ -8,7 +8,7 @@ use super::{
     fanout::Fanout,
     superior::{Alarm, Remains, Report, Superior},
 };
-use crate::lifecycle::{ExitReason, Machine, Supervised};
+use crate::lifecycle::{ExitReason, Machine, Side, Supervised};
 
 impl Connection {
     /// Goes on with a connection whose actor is lost.
@@ -46,12 +46,13 @@ impl Connection {
 /// An actor is dropped before its connection is at rest when its arbiter stops.
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(link) = self.link.take() {
-            link.settle(&ExitReason::ArbiterStopped);
-        }
+        let reason = &ExitReason::ArbiterStopped;
+        self.links().for_each(|link| link.settle(reason));
         if let Ok(mut fanout) = self.fanout.try_borrow_mut() {
-            fanout.lose_requests(&ExitReason::ArbiterStopped);
+            fanout.lose_requests(Side::Beside, reason);
+            fanout.lose_requests(Side::Up, reason);
         }
+        self.machine.lose_beside();
         self.outbox.end();
         if self.is_at_rest() {
             return;

@@ -317,9 +317,9 @@ impl Letter for Received {
     }
 
     fn send(to: &Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
-        let Haul { epoch, batch, .. } = &haul;
+        let Haul { epoch, batch, overlap, .. } = &haul;
         let lease = lane.lease(batch.len(), batch.payload_bytes());
-        let parcel = Arc::new(Parcel { batch: Arc::clone(batch), lease });
+        let parcel = Arc::new(Parcel { batch: Arc::clone(batch), lease, overlap: *overlap });
         let mut lagged = lost.map_or(0, |lost| lost.events);
         for (index, seq) in haul.seqs().enumerate() {
             let (epoch, parcel) = (*epoch, Arc::clone(&parcel));
@@ -356,10 +356,11 @@ impl Letter for ReceivedBatch {
     }
 
     fn send(to: &Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
-        let Haul { epoch, first_seq, batch, places } = haul;
+        let Haul { epoch, first_seq, batch, places, overlap } = haul;
         let lease = lane.lease(1, batch.payload_bytes());
         let lagged = lost.map_or(0, |lost| lost.events);
-        let rare = (lagged > 0 || places.is_some()).then(|| Box::new(Rare { places, lagged }));
+        let rare = (lagged > 0 || overlap || places.is_some())
+            .then(|| Box::new(Rare { places, lagged, overlap }));
         to.do_send(Self { epoch, first_seq, batch, lease, rare });
     }
 }

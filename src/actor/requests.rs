@@ -13,7 +13,7 @@ use super::{connection::Connection, fanout::Fanout};
 use crate::{
     clock::now,
     error::Refusal,
-    lifecycle::{Epoch, ExitReason, Expiry, Fate, Loss, Requests, Terms},
+    lifecycle::{Epoch, ExitReason, Expiry, Fate, Loss, Requests, Side, Terms},
     message::{Answer, Request, RequestError},
     protocol::{BatchBuilder, OwnedPayload, Payload},
     spec::{Correlator as _, JsonRpc, Kind, SharedCorrelator},
@@ -61,9 +61,9 @@ impl InFlight {
     }
 
     /// What became of the request's message.
-    fn told(&mut self, key: &str, fate: Fate, exit: Option<&ExitReason>) {
+    fn told(&mut self, key: &str, fate: Fate, side: Side, exit: Option<&ExitReason>) {
         let loss = match fate {
-            Fate::Written | Fate::Confirmed => return self.requests.written(key),
+            Fate::Written | Fate::Confirmed => return self.requests.written(key, side),
             Fate::NotWritten(loss) | Fate::Unknown(loss) => loss,
         };
         let Some(Asked { asker, after }) = self.requests.withdraw(key) else { return };
@@ -86,14 +86,26 @@ impl Fanout {
         }
     }
 
-    /// The session has ended, and no answer comes to what was written in it.
-    pub(super) fn lose_requests(&mut self, exit: &ExitReason) {
+    /// This session has ended, and no answer comes to what was written in it.
+    pub(super) fn lose_requests(&mut self, side: Side, exit: &ExitReason) {
         if let Some(in_flight) = &mut self.in_flight {
-            for Asked { asker, .. } in in_flight.requests.end_session() {
+            for Asked { asker, .. } in in_flight.requests.end_session(side) {
                 let _ = asker.send(Err(RequestError::Lost(exit.clone())));
             }
             self.release_requests();
         }
+    }
+
+    /// The session beside takes the place of the one that is up, which goes on beside it.
+    pub(super) fn hand_over_requests(&mut self) {
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.requests.hand_over();
+        }
+    }
+
+    /// Whether answers may come in this session.
+    pub(super) fn awaits_answers(&self, side: Side) -> bool {
+        self.in_flight.as_ref().is_some_and(|it| it.requests.awaits(side))
     }
 
     /// Tells whose time is over.
@@ -201,10 +213,10 @@ impl MessageResponse<Connection, Request> for Pose {
             .get_or_insert_with(|| Box::new(InFlight::new(correlator)))
             .requests
             .accept(key.clone(), Asked { asker, after }, deadline);
-        let told = move |fate: Fate, exit: Option<&ExitReason>| {
+        let told = move |fate: Fate, side: Side, exit: Option<&ExitReason>| {
             let fanout = &mut *fanout.borrow_mut();
             if let Some(in_flight) = &mut fanout.in_flight {
-                in_flight.told(&key, fate, exit);
+                in_flight.told(&key, fate, side, exit);
                 fanout.release_requests();
             }
         };

@@ -7,7 +7,8 @@
 //! | [`Received`] | each message | `Recipient<Received>` |
 //!
 //! Each carries the connection's id, its epoch and a sequence number that rises by one with each
-//! event of the connection, messages included. A batch takes one number for each of its messages.
+//! event of the connection, messages included. A batch takes one number for each of its messages. Events of
+//! an older epoch never follow those of a newer, but for messages that a [`Rotation`](crate::Rotation) marks.
 
 mod history;
 mod lane;

@@ -34,6 +34,7 @@ pub struct Received {
 pub(crate) struct Parcel {
     pub(crate) batch: Arc<Batch>,
     pub(crate) lease: Lease,
+    pub(crate) overlap: bool,
 }
 
 /// What one read completed, before it is on its way to anybody, or what is left of it for somebody.
@@ -44,6 +45,8 @@ pub(crate) struct Haul {
     pub(crate) batch: Arc<Batch>,
     /// The messages' places in the order of all events, where they do not follow each other.
     pub(crate) places: Option<Arc<[u64]>>,
+    /// They came outside of their session's time.
+    pub(crate) overlap: bool,
 }
 
 /// What few batches have.
@@ -51,6 +54,7 @@ pub(crate) struct Haul {
 pub(crate) struct Rare {
     pub(crate) places: Option<Arc<[u64]>>,
     pub(crate) lagged: u64,
+    pub(crate) overlap: bool,
 }
 
 /// All messages that were completed by one read from the socket, in order.
@@ -81,7 +85,7 @@ pub struct ReceivedBatch {
 
 impl Haul {
     pub(crate) const fn new(epoch: Epoch, first_seq: u64, batch: Arc<Batch>) -> Self {
-        Self { epoch, first_seq, batch, places: None }
+        Self { epoch, first_seq, batch, places: None, overlap: false }
     }
 
     pub(crate) fn seqs(&self) -> impl Iterator<Item = u64> {
@@ -103,7 +107,8 @@ impl Haul {
         }
         let first_seq = *places.first()?;
         let batch = Arc::new(self.batch.subset(is_kept));
-        Some(Self { epoch: self.epoch, first_seq, batch, places: Some(places) })
+        let (epoch, overlap) = (self.epoch, self.overlap);
+        Some(Self { epoch, first_seq, batch, places: Some(places), overlap })
     }
 }
 
@@ -124,6 +129,15 @@ impl Received {
     #[must_use]
     pub const fn lagged(&self) -> u64 {
         self.lagged
+    }
+
+    /// Whether it came in the overlap of a [`Rotation`](crate::Rotation), outside of its session's time
+    /// between `Connected` and `Disconnected`: before its session took over, or while it drained. Its
+    /// place among the messages of the other session means nothing then, and either session may have
+    /// brought what the other did. Never where no rotation was opted in to.
+    #[must_use]
+    pub fn is_overlap(&self) -> bool {
+        self.parcel.overlap
     }
 
     /// The message, borrowed.
@@ -167,6 +181,13 @@ impl ReceivedBatch {
     #[must_use]
     pub fn lagged(&self) -> u64 {
         self.rare.as_ref().map_or(0, |rare| rare.lagged)
+    }
+
+    /// Whether they came in the overlap of a [`Rotation`](crate::Rotation), as
+    /// [`Received::is_overlap`] has it.
+    #[must_use]
+    pub fn is_overlap(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.overlap)
     }
 
     /// The messages' places in the order of all events of the connection.

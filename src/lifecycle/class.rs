@@ -38,6 +38,11 @@ impl ExitClass {
     /// `RetrySlow` without a floor.
     pub const RETRY_SLOW: Self = Self::RetrySlow { floor: None };
 
+    /// Whether the server asked not to be dialled for a time.
+    pub(crate) const fn has_floor(self) -> bool {
+        matches!(self, Self::Retry { floor: Some(_) } | Self::RetrySlow { floor: Some(_) })
+    }
+
     /// Raises the floor to what the server asked for, where there is none.
     pub(super) fn or_floor(self, hint: Option<Floor>) -> Self {
         match self {
@@ -52,9 +57,10 @@ impl ExitClass {
     #[must_use]
     pub fn of(reason: &ExitReason, wall: SystemTime) -> Self {
         match reason {
-            ExitReason::ClosedByUs(_) | ExitReason::CloseUnanswered | ExitReason::Cancelled => {
-                Self::Shutdown
-            }
+            ExitReason::ClosedByUs(_)
+            | ExitReason::CloseUnanswered
+            | ExitReason::Cancelled
+            | ExitReason::Rotated => Self::Shutdown,
             ExitReason::ClosedByPeer(frame) => {
                 Self::of_close(frame.as_ref().map_or(CloseCode::NO_STATUS, CloseFrame::code))
             }
@@ -62,6 +68,7 @@ impl ExitClass {
             ExitReason::Eof { .. }
             | ExitReason::Io(_)
             | ExitReason::Judged(_)
+            | ExitReason::NotReady { .. }
             | ExitReason::Protocol(ProtocolError::Stalled { .. })
             | ExitReason::Greeting(GreetingFailure::TimedOut { .. }) => RETRY,
             ExitReason::Greeting(GreetingFailure::Provider(failure)) => Self::of_provider(failure),

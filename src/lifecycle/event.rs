@@ -44,6 +44,11 @@ impl fmt::Display for State {
 /// supervisor, each end is followed by exactly one of [`BackoffScheduled`], [`Restarted`],
 /// [`Stopped`] and [`GaveUp`].
 ///
+/// The attempts of a [`Rotation`](crate::Rotation) are made while another session is up: one leads to
+/// exactly one of `Connected` and [`RotationFailed`], or to nothing where it is dropped with that session.
+/// The end of a session by [`ExitReason::Rotated`] is followed by the `Connected` of the session that took
+/// over, and by nothing in between.
+///
 /// [`Connected`]: Self::Connected
 /// [`ConnectionError`]: Self::ConnectionError
 /// [`Disconnected`]: Self::Disconnected
@@ -51,6 +56,7 @@ impl fmt::Display for State {
 /// [`Restarted`]: Self::Restarted
 /// [`Stopped`]: Self::Stopped
 /// [`GaveUp`]: Self::GaveUp
+/// [`RotationFailed`]: Self::RotationFailed
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LifecycleEvent {
@@ -88,8 +94,19 @@ pub enum LifecycleEvent {
         /// From now until the attempt starts.
         delay: Duration,
     },
-    /// The next attempt starts at once, because it was asked for.
+    /// The next attempt starts at once, because it was asked for; or it is under way already, as that
+    /// of a [`Rotation`](crate::Rotation).
     Restarted,
+    /// The session goes on that was to be replaced, whose epoch this has: its successor failed, or was
+    /// not ready in time.
+    RotationFailed {
+        /// Why the successor's attempt or session ended.
+        reason: ExitReason,
+        /// What it would mean for a session that is up.
+        class: ExitClass,
+        /// From now until the next successor is dialled.
+        retry_in: Duration,
+    },
     /// No further attempt: the connection was told to end, or its restart type lets it rest.
     Stopped,
     /// No further attempt, although the restart type asks for one: it would fail again, or there
@@ -151,7 +168,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Connected, Ready, ConnectionError, Disconnected, BackoffScheduled, Restarted, Stopped, GaveUp, Suspected,
+    Connected, Ready, ConnectionError, Disconnected, BackoffScheduled, Restarted, RotationFailed, Stopped, GaveUp, Suspected,
     OutboxFull, Lagged, Currently, Unsubscribed,
 }
 
@@ -175,6 +192,9 @@ impl fmt::Display for LifecycleEvent {
                 write!(f, "BackoffScheduled: retry {attempt} in {delay:.0?}")
             }
             Self::Restarted => f.write_str("Restarted: next attempt now"),
+            Self::RotationFailed { reason, retry_in, .. } => {
+                write!(f, "RotationFailed: {reason}; next successor in {retry_in:.0?}")
+            }
             Self::Stopped => f.write_str("Stopped: no further attempt"),
             Self::GaveUp { reason } => {
                 write!(f, "GaveUp: {reason}")

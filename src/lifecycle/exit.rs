@@ -73,6 +73,16 @@ pub enum ExitReason {
     /// changed ([`SetPolicy`](crate::SetPolicy)), and does not allow the connection any more.
     #[error("{0}")]
     PolicyDenied(#[source] PolicyDenied),
+    /// Another session took over, and this one drains ([`Rotation`](crate::Rotation)). It is closed with
+    /// 1000; how its closing handshake ends is not told any more.
+    #[error("the next session took over")]
+    Rotated,
+    /// The session that was to take over did not become ready in time, and was closed.
+    #[error("the session did not become ready within {within:?}")]
+    NotReady {
+        /// [`Rotation::ready_within`](crate::Rotation::ready_within).
+        within: Duration,
+    },
     /// The session could not be greeted, and was closed.
     #[error("the session could not be greeted: {0}")]
     Greeting(#[source] GreetingFailure),
@@ -310,7 +320,8 @@ impl ExitReason {
             }
             Self::Protocol(error) => error.close_code(),
             Self::Judged(verdict) if !verdict.is_of_a_dead_transport() => CloseCode::JUDGED,
-            Self::Greeting(_) => CloseCode::JUDGED,
+            Self::Greeting(_) | Self::NotReady { .. } => CloseCode::JUDGED,
+            Self::Rotated => CloseCode::NORMAL,
             _ => CloseCode::ABNORMAL,
         }
     }

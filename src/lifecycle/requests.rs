@@ -1,5 +1,7 @@
 use std::{collections::HashMap, time::Instant};
 
+use super::Side;
+
 /// The requests of a connection whose answers have not come, by their keys.
 ///
 /// A request waits in the outbox like any message, and there its deadline and its session's end are
@@ -17,7 +19,8 @@ struct Pending<T> {
     number: u64,
     asker: T,
     deadline: Instant,
-    written: bool,
+    /// In which session.
+    written: Option<Side>,
 }
 
 impl<T> Default for Requests<T> {
@@ -39,13 +42,13 @@ impl<T> Requests<T> {
     pub(crate) fn accept(&mut self, key: Box<str>, asker: T, deadline: Instant) {
         let number = self.next_number;
         self.next_number += 1;
-        self.pending.insert(key, Pending { number, asker, deadline, written: false });
+        self.pending.insert(key, Pending { number, asker, deadline, written: None });
     }
 
-    /// It was written: its answer may come.
-    pub(crate) fn written(&mut self, key: &str) {
+    /// It was written in this session: its answer may come.
+    pub(crate) fn written(&mut self, key: &str, side: Side) {
         if let Some(pending) = self.pending.get_mut(key) {
-            pending.written = true;
+            pending.written = Some(side);
             let due = pending.deadline;
             self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
         }
@@ -58,9 +61,7 @@ impl<T> Requests<T> {
 
     /// An answer to this key came. One that nobody asked for, or a second one, finds nobody.
     pub(crate) fn answered(&mut self, key: &str) -> Option<T> {
-        if !self.pending.get(key)?.written {
-            return None;
-        }
+        self.pending.get(key)?.written?;
         self.withdraw(key)
     }
 
@@ -69,9 +70,8 @@ impl<T> Requests<T> {
         if self.earliest.is_none_or(|due| now < due) {
             return vec![];
         }
-        let expired = self.take(|pending| pending.written && pending.deadline <= now);
-        let written = self.pending.values().filter(|pending| pending.written);
-        self.earliest = written.map(|pending| pending.deadline).min();
+        let expired = self.take(|pending| pending.written.is_some() && pending.deadline <= now);
+        self.find_earliest();
         expired
     }
 
@@ -80,10 +80,28 @@ impl<T> Requests<T> {
         self.earliest
     }
 
-    /// The session has ended: no answer comes to those that were written in it.
-    pub(crate) fn end_session(&mut self) -> Vec<T> {
-        self.earliest = None;
-        self.take(|pending| pending.written)
+    /// This session has ended: no answer comes to those that were written in it.
+    pub(crate) fn end_session(&mut self, side: Side) -> Vec<T> {
+        let lost = self.take(|pending| pending.written == Some(side));
+        self.find_earliest();
+        lost
+    }
+
+    /// The session beside takes the place of the one that is up, which goes on beside it.
+    pub(crate) fn hand_over(&mut self) {
+        for pending in self.pending.values_mut() {
+            pending.written = pending.written.map(Side::other);
+        }
+    }
+
+    /// Whether an answer may come in this session.
+    pub(crate) fn awaits(&self, side: Side) -> bool {
+        self.pending.values().any(|pending| pending.written == Some(side))
+    }
+
+    fn find_earliest(&mut self) {
+        let written = self.pending.values().filter(|pending| pending.written.is_some());
+        self.earliest = written.map(|pending| pending.deadline).min();
     }
 
     fn take(&mut self, is_meant: impl Fn(&Pending<T>) -> bool) -> Vec<T> {
@@ -105,22 +123,28 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Accept(u8, u64),
-        Written(u8),
+        Written(u8, bool),
         Withdraw(u8),
         Answer(u8),
         Pass(u64),
-        EndSession,
+        EndSession(bool),
+        HandOver,
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             4 => (0u8..6, 1u64..50).prop_map(|(key, ms)| Step::Accept(key, ms)),
-            4 => (0u8..6).prop_map(Step::Written),
+            4 => (0u8..6, any::<bool>()).prop_map(|(key, beside)| Step::Written(key, beside)),
             1 => (0u8..6).prop_map(Step::Withdraw),
             3 => (0u8..6).prop_map(Step::Answer),
             2 => (0u64..30).prop_map(Step::Pass),
-            1 => Just(Step::EndSession),
+            1 => any::<bool>().prop_map(Step::EndSession),
+            1 => Just(Step::HandOver),
         ]
+    }
+
+    const fn side(beside: bool) -> Side {
+        if beside { Side::Beside } else { Side::Up }
     }
 
     proptest! {
@@ -130,10 +154,10 @@ mod tests {
         fn each_asker_hears_once(steps in proptest::collection::vec(step(), 0..100)) {
             let mut now = Instant::now();
             let mut requests = Requests::default();
-            // By number: key, deadline, written.
-            let mut model: BTreeMap<usize, (String, Instant, bool)> = BTreeMap::new();
+            // By number: key, deadline, written in which session.
+            let mut model: BTreeMap<usize, (String, Instant, Option<Side>)> = BTreeMap::new();
             for (number, step) in steps.into_iter().enumerate() {
-                let find = |model: &BTreeMap<usize, (String, Instant, bool)>, key: u8| {
+                let find = |model: &BTreeMap<usize, (String, Instant, Option<Side>)>, key: u8| {
                     model.iter().find(|(_, it)| it.0 == key.to_string()).map(|(n, it)| (*n, it.2))
                 };
                 match step {
@@ -143,13 +167,13 @@ mod tests {
                         if !taken {
                             let due = now + Duration::from_millis(ms);
                             requests.accept(key.to_string().into(), number, due);
-                            model.insert(number, (key.to_string(), due, false));
+                            model.insert(number, (key.to_string(), due, None));
                         }
                     }
-                    Step::Written(key) => {
-                        requests.written(&key.to_string());
+                    Step::Written(key, beside) => {
+                        requests.written(&key.to_string(), side(beside));
                         if let Some((number, _)) = find(&model, key) {
-                            model.entry(number).and_modify(|it| it.2 = true);
+                            model.entry(number).and_modify(|it| it.2 = Some(side(beside)));
                         }
                     }
                     Step::Withdraw(key) => {
@@ -158,25 +182,33 @@ mod tests {
                         expected.map(|number| model.remove(&number));
                     }
                     Step::Answer(key) => {
-                        let expected = find(&model, key).filter(|it| it.1).map(|it| it.0);
+                        let expected = find(&model, key).filter(|it| it.1.is_some()).map(|it| it.0);
                         prop_assert_eq!(requests.answered(&key.to_string()), expected);
                         expected.map(|number| model.remove(&number));
                     }
                     Step::Pass(ms) => {
                         now += Duration::from_millis(ms);
-                        let over: Vec<_> = model.iter().filter(|(_, it)| it.2 && it.1 <= now)
+                        let over: Vec<_> = model.iter().filter(|(_, it)| it.2.is_some() && it.1 <= now)
                             .map(|(number, _)| *number).collect();
                         prop_assert_eq!(requests.expire(now), over.clone());
                         model.retain(|number, _| !over.contains(number));
-                        let next = model.values().filter(|it| it.2).map(|it| it.1).min();
+                        let next = model.values().filter(|it| it.2.is_some()).map(|it| it.1).min();
                         prop_assert!(next.is_none() || requests.next_deadline() <= next);
                         prop_assert!(requests.next_deadline().is_none_or(|due| now < due));
                     }
-                    Step::EndSession => {
-                        let lost: Vec<_> = model.iter().filter(|(_, it)| it.2)
+                    Step::EndSession(beside) => {
+                        let side = side(beside);
+                        let lost: Vec<_> = model.iter().filter(|(_, it)| it.2 == Some(side))
                             .map(|(number, _)| *number).collect();
-                        prop_assert_eq!(requests.end_session(), lost.clone());
+                        prop_assert_eq!(requests.awaits(side), !lost.is_empty());
+                        prop_assert_eq!(requests.end_session(side), lost.clone());
                         model.retain(|number, _| !lost.contains(number));
+                    }
+                    Step::HandOver => {
+                        requests.hand_over();
+                        for it in model.values_mut() {
+                            it.2 = it.2.map(Side::other);
+                        }
                     }
                 }
                 prop_assert_eq!(requests.len(), model.len());

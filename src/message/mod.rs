@@ -36,7 +36,7 @@ pub(crate) use self::{liveness::Tempo, outcomes::Tally};
 use crate::{
     error::ConnectError,
     event::Subscription,
-    lifecycle::{ConnectionId, Epoch, ExitReason, State, SubscriptionId},
+    lifecycle::{ConnectionId, Epoch, ExitReason, RotateError, State, SubscriptionId},
     policy::AccessPolicy,
     protocol::{CloseFrame, InvalidClose, InvalidHeader},
     spec::{
@@ -259,6 +259,36 @@ impl Default for Disconnect {
 #[rtype(result = "Result<(), ConnectError>")]
 pub struct Reconnect;
 
+/// Replaces the session by another, make before break: the next one takes over once it is ready, and then
+/// the old one drains. Answered at once with the successor's epoch, or with why there is none; what
+/// becomes of it is told by lifecycle events. To be opted in to: [`Rotation`](crate::Rotation) says what
+/// holds meanwhile.
+///
+/// ```
+/// # use actix::prelude::*;
+/// use wsvisor::{Connection, Rotate, RotateError, Rotating};
+///
+/// /// Moves to another session before the server ends this one.
+/// async fn renew(ticker: &Addr<Connection>) -> Result<(), Box<dyn std::error::Error>> {
+///     match ticker.send(Rotate).await? {
+///         Ok(Rotating { epoch }) => println!("the session of epoch {epoch} is to take over"),
+///         Err(RotateError::InProgress) => println!("that is under way already"),
+///         Err(error) => return Err(error.into()),
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Rotating, RotateError>")]
+pub struct Rotate;
+
+/// A successor is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotating {
+    /// Its epoch.
+    pub epoch: Epoch,
+}
+
 /// Subscribes a recipient to a connection, or to all connections of a supervisor, those that are
 /// started later included. A supervisor's subscribers miss nothing of a connection started later.
 #[derive(Clone, Debug, Message)]
@@ -306,6 +336,9 @@ pub struct Status {
     pub stable: bool,
     /// The session is up, and ready for the messages that wait for that.
     pub ready: bool,
+    /// The attempt or session that is to take over from the one that is up, in a
+    /// [`Rotation`](crate::Rotation).
+    pub successor: Option<Epoch>,
     /// Until the next attempt, while it backs off.
     pub next_attempt_in: Option<Duration>,
     /// Why the last attempt or session ended.

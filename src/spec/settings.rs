@@ -9,7 +9,7 @@ use crate::protocol::PerMessageDeflate;
 use crate::{
     error::InvalidSpec,
     event::History,
-    lifecycle::{Liveness, OutboxLimits, SendLimit},
+    lifecycle::{Liveness, OutboxLimits, Rotation, SendLimit},
     protocol::Limits,
     spec::Proxies,
     transport::{Dialler, Resolver, SharedDialler, SharedResolver, Tls},
@@ -37,6 +37,7 @@ pub struct Settings {
     pub(crate) history: Option<History>,
     pub(crate) greeting: Option<Greeting>,
     pub(crate) readiness: Readiness,
+    pub(crate) rotation: Option<Rotation>,
     pub(crate) send_limit: Option<SendLimit>,
     pub(crate) correlator: Option<SharedCorrelator>,
     pub(crate) tls: Option<Tls>,
@@ -188,6 +189,14 @@ impl Settings {
         self
     }
 
+    /// Lets a session be replaced while it is up, on request and when it is old. Default: none is, and
+    /// there is one live socket at most.
+    #[must_use]
+    pub const fn rotation(mut self, rotation: Rotation) -> Self {
+        self.rotation = Some(rotation);
+        self
+    }
+
     /// Sets how the answer to a [`Request`](crate::Request) is known. Default:
     /// [`JsonRpc`](crate::JsonRpc).
     #[must_use]
@@ -228,6 +237,9 @@ impl Settings {
 
     pub(crate) fn check(&self) -> Result<(), InvalidSpec> {
         self.timeouts.check()?;
+        if self.rotation.is_some_and(|rotation| rotation.ready_within.is_zero()) {
+            return Err(InvalidSpec::ZeroTimeout("rotation.ready_within"));
+        }
         if self.outbox.messages == 0 {
             Err(InvalidSpec::ZeroLimit("outbox.messages"))
         } else if self.outbox.bytes == 0 {

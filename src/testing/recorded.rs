@@ -5,7 +5,7 @@ use crate::{ConnectionId, Epoch, LifecycleEvent, OwnedPayload, Payload};
 /// One event that a [`Recorder`](super::Recorder) was told.
 ///
 /// Its text is one line: epoch, event, and what matters about it, as in `1 Connected`,
-/// `1 text {"n":1}` or `1 Disconnected 1006 unclean: the peer ended …`.
+/// `1 text {"n":1}`, `2 overlap text {"n":1}` or `1 Disconnected 1006 unclean: the peer ended …`.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// The connection that told it.
@@ -16,6 +16,9 @@ pub struct Recorded {
     pub seq: u64,
     /// What was told.
     pub what: What,
+    /// It is a message in the overlap of a [`Rotation`](crate::Rotation)
+    /// ([`Received::is_overlap`](crate::Received::is_overlap)).
+    pub overlap: bool,
 }
 
 /// An event of a connection's life, or a message.
@@ -50,6 +53,9 @@ impl Recorded {
 impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.epoch)?;
+        if self.overlap {
+            f.write_str("overlap ")?;
+        }
         match &self.what {
             What::Lifecycle(LifecycleEvent::Disconnected { code, was_clean, reason, .. }) => {
                 let how = if *was_clean { "clean" } else { "unclean" };

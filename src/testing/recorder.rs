@@ -67,7 +67,8 @@ impl Recorder {
     }
 
     /// The next event. Each is checked for the order that is promised: the epoch of a connection
-    /// never falls, and its sequence number rises.
+    /// never falls, but for messages in the overlap of a [`Rotation`](crate::Rotation), and its sequence
+    /// number rises.
     ///
     /// # Panics
     /// When none comes in time, or it is out of order.
@@ -143,8 +144,11 @@ impl Recorder {
     }
 
     fn record(&mut self, told: Recorded) -> &Recorded {
-        let place = (told.epoch, told.seq);
-        let last = self.last.insert(told.connection.clone(), place);
+        let last = self.last.get(&told.connection).copied();
+        // A message that is marked says nothing of which session is up.
+        let epoch = last.filter(|_| told.overlap).map_or(told.epoch, |(epoch, _)| epoch);
+        let place = (epoch, told.seq);
+        self.last.insert(told.connection.clone(), place);
         self.history.push(told);
         if let Some(last) = last {
             let in_order = last.0 <= place.0 && last.1 < place.1;
@@ -174,9 +178,16 @@ impl<W: fmt::Display> fmt::Display for Wanted<'_, W> {
 }
 
 impl Scribe {
-    fn tell(&self, connection: &ConnectionId, epoch: Epoch, seq: u64, what: What) {
+    fn tell(
+        &self,
+        connection: &ConnectionId,
+        (epoch, seq): (Epoch, u64),
+        what: What,
+        overlap: bool,
+    ) {
         // A test may end before its last event.
-        let _ = self.0.send(Recorded { connection: connection.clone(), epoch, seq, what });
+        let connection = connection.clone();
+        let _ = self.0.send(Recorded { connection, epoch, seq, what, overlap });
     }
 }
 
@@ -188,7 +199,8 @@ impl Handler<Lifecycle> for Scribe {
     type Result = ();
 
     fn handle(&mut self, told: Lifecycle, _: &mut Context<Self>) {
-        self.tell(told.connection(), told.epoch, told.seq, What::Lifecycle(told.event.clone()));
+        let place = (told.epoch, told.seq);
+        self.tell(told.connection(), place, What::Lifecycle(told.event.clone()), false);
     }
 }
 
@@ -197,7 +209,8 @@ impl Handler<Received> for Scribe {
 
     fn handle(&mut self, message: Received, _: &mut Context<Self>) {
         let payload = message.payload().into();
-        self.tell(message.connection(), message.epoch, message.seq, What::Message(payload));
+        let (place, overlap) = ((message.epoch, message.seq), message.is_overlap());
+        self.tell(message.connection(), place, What::Message(payload), overlap);
     }
 }
 
@@ -206,7 +219,8 @@ impl Handler<ReceivedBatch> for Scribe {
 
     fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
         for (message, seq) in batch.iter().zip(batch.seqs()) {
-            self.tell(batch.connection(), batch.epoch, seq, What::Message(message.into()));
+            let (place, overlap) = ((batch.epoch, seq), batch.is_overlap());
+            self.tell(batch.connection(), place, What::Message(message.into()), overlap);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::now,
-    lifecycle::{ExitReason, Flight},
+    lifecycle::{ExitReason, Flight, Side},
     protocol::{CloseFrame, MessageEncoder, OpCode, OwnedPayload, encode_frame},
 };
 
@@ -34,6 +34,8 @@ struct Inner {
     taken: usize,
     /// Messages that wait for readiness may be written.
     is_ready: bool,
+    /// Which of two sessions this is, where there are two.
+    side: Side,
     /// What has to be written before any message. Boxed because it is rare and short.
     greeting: Option<Box<Greeting>>,
     /// The send limit holds the next message back until then.
@@ -54,13 +56,14 @@ struct Greeting {
 }
 
 impl Link {
-    pub(crate) fn new(outbox: Rc<SharedOutbox>) -> Rc<Self> {
+    pub(crate) fn new(outbox: Rc<SharedOutbox>, side: Side) -> Rc<Self> {
         Rc::new(Self(RefCell::new(Inner {
             outbox,
             flight: Flight::default(),
             backlog: Vec::new(),
             taken: 0,
             is_ready: false,
+            side,
             greeting: None,
             held_until: None,
             end: None,
@@ -127,9 +130,27 @@ impl Link {
         inner.wake();
     }
 
+    /// This session is up from now on, or is beside the one that is.
+    pub(crate) fn change_sides(&self, side: Side) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.side = side;
+        inner.wake();
+    }
+
+    /// Whether the session is beside the one that is up.
+    pub(crate) fn is_beside(&self) -> bool {
+        self.0.borrow().side == Side::Beside
+    }
+
     /// Lets the session look at what has changed.
     pub(crate) fn nudge(&self) {
         self.0.borrow_mut().wake();
+    }
+
+    /// Whether the peer is still to confirm a message, or to be sent one that is encoded.
+    pub(super) fn is_in_flight(&self) -> bool {
+        let inner = self.0.borrow();
+        !inner.backlog.is_empty() || inner.flight.unconfirmed() > 0
     }
 
     /// Messages that are written and wait to be confirmed.
@@ -140,7 +161,8 @@ impl Link {
     /// A newer message has this key: an older one that is encoded is not written any more.
     pub(crate) fn replace(&self, key: &str) {
         let inner = &mut *self.0.borrow_mut();
-        let replaced = inner.flight.replace(key, &mut |reply, fate| tell(reply, fate, None));
+        let side = inner.side;
+        let replaced = inner.flight.replace(key, &mut |reply, fate| tell(reply, fate, side, None));
         if let Some(cut) = replaced {
             inner.cut(cut);
         }
@@ -160,14 +182,15 @@ impl Link {
     /// in order. What a later session may write goes back to the outbox.
     pub(crate) fn settle(&self, exit: &ExitReason) {
         let inner = &mut *self.0.borrow_mut();
-        let unbegun = inner.flight.end(&mut |reply, fate| tell(reply, fate, Some(exit)));
+        let side = inner.side;
+        let unbegun = inner.flight.end(&mut |reply, fate| tell(reply, fate, side, Some(exit)));
         inner.outbox.take_back(unbegun);
-        inner.outbox.end_session(inner.is_ready, exit);
+        inner.outbox.end_session(side, inner.is_ready, exit);
     }
 
     pub(super) fn register(&self, waker: &Waker) {
         let inner = &mut *self.0.borrow_mut();
-        inner.outbox.register(waker);
+        inner.outbox.register(inner.side, waker);
         match &mut inner.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
@@ -183,7 +206,7 @@ impl Link {
         let inner = self.0.borrow();
         match &inner.greeting {
             Some(greeting) => greeting.messages.is_some(),
-            None => inner.outbox.has_due(inner.is_ready),
+            None => inner.outbox.has_due(inner.side, inner.is_ready),
         }
     }
 
@@ -196,7 +219,8 @@ impl Link {
     pub(super) fn pong(&self, payload: &[u8]) {
         if let Some(token) = token(payload) {
             let inner = &mut *self.0.borrow_mut();
-            inner.flight.pong(token, &mut |reply, fate| tell(reply, fate, None));
+            let side = inner.side;
+            inner.flight.pong(token, &mut |reply, fate| tell(reply, fate, side, None));
         }
     }
 
@@ -224,7 +248,7 @@ impl Link {
         inner.held_until = None;
         inner.encode_greeting(out, budget, messages);
         if out.len() < budget && inner.greeting.is_none() {
-            inner.held_until = inner.outbox.drain(inner.is_ready, |message| {
+            inner.held_until = inner.outbox.drain(inner.side, inner.is_ready, |message| {
                 let before = out.len();
                 let payload = message.payload.as_payload();
                 if message.terms.as_ref().is_some_and(|terms| terms.may_be_taken_back()) {
@@ -329,11 +353,13 @@ impl Inner {
     }
 
     fn handed_over(&mut self, len: usize) {
-        self.flight.handed_over(len, &mut |reply, fate| tell(reply, fate, None));
+        let side = self.side;
+        self.flight.handed_over(len, &mut |reply, fate| tell(reply, fate, side, None));
     }
 
     fn expire(&mut self, now: Instant) {
-        let expired = self.flight.expire(now, &mut |reply, fate| tell(reply, fate, None));
+        let side = self.side;
+        let expired = self.flight.expire(now, &mut |reply, fate| tell(reply, fate, side, None));
         for cut in expired {
             self.cut(cut);
         }

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     error::{Delivery, Refusal, SendError, Unconfirmed, Unwritten},
-    lifecycle::{ExitReason, Fate, Loss},
+    lifecycle::{ExitReason, Fate, Loss, Side},
     message::{Outcomes, Tally},
 };
 
@@ -12,23 +12,23 @@ use crate::{
 pub(crate) enum Reply {
     /// To its sender.
     Sender(oneshot::Sender<Result<Delivery, SendError>>),
-    /// To whoever looks for its answer, with the reason why its session ended, where it has.
+    /// To whoever looks for its answer, with its session, and the reason why that ended, where it has.
     Request(Box<Told>),
     /// To the sender of a batch, once it is told of all messages: this is which one.
     Batch(Rc<BatchReply>, usize),
 }
 
-type Told = dyn FnOnce(Fate, Option<&ExitReason>);
+type Told = dyn FnOnce(Fate, Side, Option<&ExitReason>);
 
 /// Tells the fate of a message, whose session has ended with `exit` where it has.
-pub(crate) fn tell(reply: Reply, fate: Fate, exit: Option<&ExitReason>) {
+pub(crate) fn tell(reply: Reply, fate: Fate, side: Side, exit: Option<&ExitReason>) {
     match reply {
         Reply::Sender(sender) => {
             // The sender may have stopped waiting.
             let _ = sender.send(outcome(fate, exit));
         }
         Reply::Batch(batch, index) => batch.record(index, outcome(fate, exit)),
-        Reply::Request(tell) => tell(fate, exit),
+        Reply::Request(tell) => tell(fate, side, exit),
     }
 }
 

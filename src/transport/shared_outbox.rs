@@ -8,7 +8,9 @@ use std::{
 use super::reply::{Reply, tell};
 use crate::{
     clock::now,
-    lifecycle::{ExitReason, Outbox, OutboxLimits, SendLimit, Slot, Terms, Throttle},
+    lifecycle::{
+        Epoch, ExitReason, Fate, Outbox, OutboxLimits, SendLimit, Side, Slot, Terms, Throttle,
+    },
     protocol::OwnedPayload,
 };
 
@@ -24,6 +26,8 @@ struct Inner {
     outbox: Outbox<OwnedPayload, Reply>,
     /// Of the session that takes messages out.
     waker: Option<Waker>,
+    /// Of the session beside. Boxed because it is rare.
+    beside: Option<Box<Waker>>,
     /// Boxed because most connections have none.
     throttle: Option<Box<Throttle>>,
 }
@@ -32,7 +36,7 @@ impl SharedOutbox {
     pub(crate) fn new(limits: OutboxLimits, limit: Option<SendLimit>) -> Rc<Self> {
         let outbox = Outbox::default();
         let throttle = limit.map(|limit| Box::new(Throttle::new(limit)));
-        Rc::new(Self(RefCell::new(Inner { limits, outbox, waker: None, throttle })))
+        Rc::new(Self(RefCell::new(Inner { limits, outbox, waker: None, beside: None, throttle })))
     }
 
     /// Other limits hold from now on. What waits stays.
@@ -69,10 +73,11 @@ impl SharedOutbox {
         terms: Option<Box<Terms>>,
     ) {
         let inner = &mut *self.0.borrow_mut();
-        inner.outbox.push(payload.len(), payload, reply, terms, &mut |reply, fate| {
-            tell(reply, fate, None);
-        });
+        inner.outbox.push(payload.len(), payload, reply, terms, &mut told);
         if let Some(waker) = inner.waker.take() {
+            waker.wake();
+        }
+        if let Some(waker) = inner.beside.take() {
             waker.wake();
         }
     }
@@ -85,7 +90,7 @@ impl SharedOutbox {
 
     /// Tells what has expired.
     pub(crate) fn expire(&self, now: Instant) {
-        self.0.borrow_mut().outbox.expire(now, &mut |reply, fate| tell(reply, fate, None));
+        self.0.borrow_mut().outbox.expire(now, &mut told);
     }
 
     /// When [`expire`](Self::expire) is wanted next.
@@ -94,20 +99,46 @@ impl SharedOutbox {
     }
 
     /// The session or the attempt ended: what was for it alone is told so.
-    pub(crate) fn end_session(&self, was_ready: bool, exit: &ExitReason) {
-        let tell = &mut |reply, fate| tell(reply, fate, Some(exit));
-        self.0.borrow_mut().outbox.end_session(was_ready, tell);
+    pub(crate) fn end_session(&self, side: Side, was_ready: bool, exit: &ExitReason) {
+        let inner = &mut *self.0.borrow_mut();
+        let tell = &mut |reply, fate| tell(reply, fate, side, Some(exit));
+        inner.outbox.end_session(side, was_ready, tell);
+        if side == Side::Beside {
+            inner.beside = None;
+        }
+    }
+
+    /// From now on, messages for the session of this epoch are for the one beside.
+    pub(crate) fn set_aside(&self, epoch: Epoch) {
+        self.0.borrow_mut().outbox.set_aside(epoch);
+    }
+
+    /// The session beside takes the place of the one that is up, which goes on beside it where it has not
+    /// ended.
+    pub(crate) fn hand_over(&self, old: Option<Epoch>) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.outbox.hand_over(old);
+        // Each session registers anew when its link wakes it.
+        inner.waker = None;
+        inner.beside = None;
     }
 
     /// The connection ended: everything that is left is told so.
     pub(crate) fn end(&self) {
-        self.0.borrow_mut().outbox.end(&mut |reply, fate| tell(reply, fate, None));
+        self.0.borrow_mut().outbox.end(&mut told);
     }
 
-    pub(super) fn register(&self, waker: &Waker) {
-        match &mut self.0.borrow_mut().waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
+    pub(super) fn register(&self, side: Side, waker: &Waker) {
+        let inner = &mut *self.0.borrow_mut();
+        match side {
+            Side::Up => match &mut inner.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            },
+            Side::Beside => match &mut inner.beside {
+                Some(known) => known.as_mut().clone_from(waker),
+                none => *none = Some(Box::new(waker.clone())),
+            },
         }
     }
 
@@ -115,8 +146,8 @@ impl SharedOutbox {
         self.0.borrow_mut().outbox.take_back(unbegun);
     }
 
-    pub(super) fn has_due(&self, is_ready: bool) -> bool {
-        self.0.borrow().outbox.has_due(is_ready)
+    pub(super) fn has_due(&self, side: Side, is_ready: bool) -> bool {
+        self.0.borrow().outbox.has_due(side, is_ready)
     }
 
     /// Lets a message pass the send limit, or says when one may.
@@ -127,27 +158,33 @@ impl SharedOutbox {
         }
     }
 
-    /// Gives messages that may be written now to `take`, for as long as it says and the send limit
+    /// Gives messages that this session may write now to `take`, for as long as it says and the send limit
     /// lets them pass. Returns when the next one may, where that holds it back.
     pub(super) fn drain(
         &self,
+        side: Side,
         is_ready: bool,
         mut take: impl FnMut(Waiting) -> bool,
     ) -> Option<Instant> {
         let inner = &mut *self.0.borrow_mut();
         if inner.outbox.next_deadline().is_some() {
-            inner.outbox.expire(now(), &mut |reply, fate| tell(reply, fate, None));
+            inner.outbox.expire(now(), &mut told);
         }
-        while inner.outbox.has_due(is_ready) {
+        while inner.outbox.has_due(side, is_ready) {
             if let Some(throttle) = &mut inner.throttle
                 && let Err(due) = throttle.pass(now())
             {
                 return Some(due);
             }
-            if !inner.outbox.pop(is_ready).is_some_and(&mut take) {
+            if !inner.outbox.pop(side, is_ready).is_some_and(&mut take) {
                 break;
             }
         }
         None
     }
+}
+
+/// Tells the fate of a message that no session had.
+fn told(reply: Reply, fate: Fate) {
+    tell(reply, fate, Side::Up, None);
 }

@@ -26,9 +26,14 @@ thread_local! {
 }
 
 impl Workspace {
-    /// Lends the workspace of this thread for one step of a session.
+    /// Lends the workspace of this thread for one step of a session. It is empty, also where the step
+    /// before it ended in a panic: what that session had there is for nobody else.
     pub(super) fn with<T>(use_it: impl FnOnce(&mut Self) -> T) -> T {
-        WORKSPACE.with_borrow_mut(use_it)
+        WORKSPACE.with_borrow_mut(|workspace| {
+            workspace.batch.clear();
+            workspace.write.clear();
+            use_it(workspace)
+        })
     }
 
     /// Empties the write buffer for the next step.

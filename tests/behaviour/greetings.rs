@@ -315,3 +315,24 @@ async fn a_json_greeting() {
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     assert_eq!(server.open().await.read().await, ClientFrame::text(r#"{"op":"login"}"#));
 }
+
+#[test]
+fn what_a_session_was_reading_when_it_panicked_reaches_no_other() {
+    virtual_time(30, async {
+        let panics = |message: wsvisor::Payload<'_>| {
+            message.as_text().is_some_and(|text| panic!("a bug, at {text:?}"))
+        };
+        let server = listen();
+        let settings = settings().readiness(Readiness::on_message(panics));
+        let (_one, mut events_of_one, mut peer_of_one) = open(&server, settings.clone()).await;
+        events_of_one.expect(connected()).await;
+        let other_server = listen();
+        let (_other, mut events_of_other, mut peer_of_other) =
+            open(&other_server, crate::support::settings()).await;
+        events_of_other.expect(connected()).await;
+        peer_of_one.text("of one").await;
+        events_of_one.expect(disconnected()).await;
+        peer_of_other.text("of the other").await;
+        events_of_other.expect_all(["1 text of the other"]).await;
+    });
+}

@@ -26,6 +26,7 @@ mod masking;
 mod proxies;
 mod redirects;
 mod requests;
+mod rotation;
 mod secrets;
 mod set_policy;
 mod standalone_close;

@@ -8,7 +8,7 @@ use tokio::task::JoinError;
 use super::{Connection, watch::Watch};
 use crate::{
     lifecycle::{
-        Epoch, ExitReason, GreetingFailure, Input, LifecycleEvent, ProviderFailure, State,
+        Epoch, ExitReason, GreetingFailure, Input, LifecycleEvent, ProviderFailure, Side, State,
     },
     message::Outgoing,
     spec::{Greeting, GreetingSource, Kind, NewSession},
@@ -17,8 +17,8 @@ use crate::{
 impl Connection {
     /// Greets the session that was just opened, where a greeting is asked for.
     pub(super) fn greet(&mut self, session: NewSession, ctx: &mut Context<Self>) {
-        let (Some(greeting), Some(link)) = (self.settings.greeting.clone(), self.link.clone())
-        else {
+        let Some(greeting) = self.settings.greeting.clone() else { return };
+        let Some(link) = self.seat_of(session.epoch).and_then(|seat| seat.link.clone()) else {
             return;
         };
         link.await_greeting();
@@ -34,7 +34,9 @@ impl Connection {
             let _ = link.greet(payloads).await;
             Ok(())
         });
-        self.greeter = Some(task.abort_handle());
+        if let Some(seat) = self.seat_of(epoch) {
+            seat.greeter = Some(task.abort_handle());
+        }
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
             connection.greeted(epoch, ended, ctx);
         }));
@@ -46,14 +48,15 @@ impl Connection {
         ended: Result<Result<(), GreetingFailure>, JoinError>,
         ctx: &mut Context<Self>,
     ) {
-        if epoch != self.machine.epoch() || self.machine.state() != State::Connected {
+        if self.machine.state() != State::Connected {
             return;
         }
-        self.greeter = None;
+        let Some(seat) = self.seat_of(epoch) else { return };
+        seat.greeter = None;
         let failure = match ended {
             Ok(Ok(())) => {
-                if self.awaited.greeted() {
-                    self.became_ready(ctx);
+                if seat.awaited.greeted() {
+                    self.became_ready(epoch, ctx);
                 }
                 return;
             }
@@ -62,31 +65,36 @@ impl Connection {
             // It was stopped with its session.
             Err(_) => return,
         };
-        if let Some(link) = &self.link {
+        if let Some(link) = &seat.link {
             link.request_end(ExitReason::Greeting(failure));
-        }
-    }
-
-    /// The session has ended, and with it whoever greets it.
-    pub(super) fn stop_greeting(&mut self) {
-        if let Some(greeter) = self.greeter.take() {
-            greeter.abort();
         }
     }
 
     pub(in crate::actor) fn mark_ready(&mut self, ctx: &mut Context<Self>) {
         let _ = self.step(Input::MarkReady, ctx);
-        if self.machine.state() == State::Connected && self.awaited.marked() {
-            self.became_ready(ctx);
+        let epoch = self.open_successor().unwrap_or_else(|| self.machine.epoch());
+        let is_up = self.machine.state() == State::Connected;
+        if is_up && self.seat_of(epoch).is_some_and(|seat| seat.awaited.marked()) {
+            self.became_ready(epoch, ctx);
         }
     }
 
-    fn became_ready(&mut self, ctx: &mut Context<Self>) {
-        if let Some(link) = &self.link {
+    /// Whether the session that is up is ready.
+    pub(in crate::actor) fn is_ready(&self) -> bool {
+        self.machine.state() == State::Connected
+            && self.seat.link.as_ref().is_some_and(|link| link.is_ready())
+    }
+
+    fn became_ready(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+        if self.side_of(epoch) == Side::Beside {
+            let _ = self.step(Input::SuccessorReady(epoch), ctx);
+        } else if let Some(link) = &self.seat.link {
             link.open_gate();
         }
-        self.emit(self.machine.epoch(), &LifecycleEvent::Ready);
-        self.arm_timer(ctx);
+        if epoch == self.machine.epoch() {
+            self.emit(epoch, &LifecycleEvent::Ready);
+            self.arm_timer(ctx);
+        }
     }
 }
 
@@ -114,7 +122,8 @@ impl Handler<FoundReady> for Connection {
     type Result = ();
 
     fn handle(&mut self, FoundReady(epoch): FoundReady, ctx: &mut Context<Self>) {
-        if epoch == self.machine.epoch() {
+        let newest = self.open_successor().unwrap_or_else(|| self.machine.epoch());
+        if epoch == newest {
             self.mark_ready(ctx);
         }
     }

@@ -3,6 +3,8 @@ mod greeting;
 mod orders;
 mod policy;
 mod report;
+mod rotation;
+mod seat;
 mod session;
 mod timer;
 mod watch;
@@ -11,7 +13,8 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use actix::{Actor, Context, SpawnHandle};
 
-pub(super) use self::greeting::FoundReady;
+use self::seat::{Beside, Seat};
+pub(super) use self::{greeting::FoundReady, rotation::Outgrown};
 use super::{
     bond::Bond,
     builder::ConnectionBuilder,
@@ -23,14 +26,14 @@ use super::{
 use crate::{
     error::ConnectError,
     lifecycle::{
-        Action, Awaited, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent,
-        Machine, Overflow, State,
+        Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
+        Overflow, State,
     },
     message::Connect,
     policy::AccessPolicy,
     protocol::CloseFrame,
     spec::{Kind, Settings},
-    transport::{Link, Route, SharedOutbox, with_entropy},
+    transport::{Route, SharedOutbox, with_entropy},
 };
 
 /// A WebSocket connection: the actor that is told what to do and outlives every socket.
@@ -43,7 +46,7 @@ use crate::{
 /// | --- | --- |
 /// | [`Connect`](crate::Connect) | `Connecting`, or why not |
 /// | [`SendJson`](crate::SendJson), [`SendString`](crate::SendString), [`SendBinary`](crate::SendBinary), [`SendBatch`](crate::SendBatch) | the message's fate, once its bytes were handed to the socket |
-/// | [`Disconnect`](crate::Disconnect), [`Reconnect`](crate::Reconnect) | at once; the events follow |
+/// | [`Disconnect`](crate::Disconnect), [`Reconnect`](crate::Reconnect), [`Rotate`](crate::Rotate) | at once; the events follow |
 /// | [`Subscribe`](crate::Subscribe), [`Unsubscribe`](crate::Unsubscribe), [`MarkReady`](crate::MarkReady), [`GetStatus`](crate::GetStatus) | at once |
 pub struct Connection {
     pub(super) id: ConnectionId,
@@ -55,18 +58,14 @@ pub struct Connection {
     pub(super) route: Option<Rc<Route>>,
     pub(super) fanout: Rc<RefCell<Fanout>>,
     pub(super) vigil: SharedVigil,
-    /// Of the attempt or the session.
-    task: Option<tokio::task::AbortHandle>,
+    /// The attempt or the session.
+    pub(super) seat: Seat,
+    /// Its successor, or the session before it. Boxed because it is rare.
+    pub(super) beside: Option<Box<Beside>>,
     /// What waits to be sent, over all sessions.
     pub(super) outbox: Rc<SharedOutbox>,
     /// What it refused because it was full. Boxed because it is rare.
     pub(super) overflow: Option<Box<Overflow>>,
-    /// Present while a session is up or closing.
-    pub(super) link: Option<Rc<Link>>,
-    /// What the session still waits for until it is ready.
-    awaited: Awaited,
-    /// Of the greeting, while it is not written.
-    greeter: Option<tokio::task::AbortHandle>,
     timer: Option<(Instant, SpawnHandle)>,
     pub(super) last_exit: Option<Box<(ExitReason, ExitClass)>>,
     pub(super) bond: Bond,
@@ -90,10 +89,8 @@ impl Connection {
             policy,
             settings,
             route: None,
-            task: None,
-            link: None,
-            awaited: Awaited::default(),
-            greeter: None,
+            seat: Seat::default(),
+            beside: None,
             timer: None,
             last_exit: None,
             bond: Bond::to(superior),
@@ -132,18 +129,19 @@ impl Connection {
         for action in actions {
             match action {
                 Action::Dial(epoch, urgency) => self.dial(epoch, urgency, ctx),
-                Action::Abort => {
-                    if let Some(task) = &self.task {
-                        task.abort();
-                    }
-                }
+                Action::DialBeside(epoch) => self.dial_beside(epoch, ctx),
+                Action::HandOver { old } => self.hand_over(old),
+                Action::TakeOver => self.take_over(),
+                Action::EndBeside(reason) => self.end_beside(reason),
+                Action::DropBeside(reason) => self.drop_beside(&reason),
+                Action::Abort => self.seat.abort(),
                 Action::Close(frame) => {
-                    if let Some(link) = &self.link {
+                    if let Some(link) = &self.seat.link {
                         link.request_close(frame);
                     }
                 }
                 Action::Discard(reason) => {
-                    if let Some(link) = &self.link {
+                    if let Some(link) = &self.seat.link {
                         link.settle(&reason);
                     }
                 }
@@ -163,10 +161,15 @@ impl Connection {
             tracing::info!(connection = %self.id, %epoch, "{event}");
         }
         if let LifecycleEvent::ConnectionError { reason, class }
-        | LifecycleEvent::Disconnected { reason, class, .. } = event
+        | LifecycleEvent::Disconnected { reason, class, .. }
+        | LifecycleEvent::RotationFailed { reason, class, .. } = event
         {
             self.last_exit = Some(Box::new((reason.clone(), *class)));
-            self.slow_down_others(reason, *class);
+            let route = match (event, &self.beside) {
+                (LifecycleEvent::RotationFailed { .. }, Some(beside)) => Some(&beside.route),
+                _ => self.route.as_ref(),
+            };
+            self.slow_down_others(route, reason, *class);
         }
         Fanout::emit(&self.fanout, epoch, event);
     }
@@ -197,9 +200,7 @@ impl Actor for Connection {
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
+        self.cut();
     }
 }
 

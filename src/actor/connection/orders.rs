@@ -16,8 +16,9 @@ use crate::{
 impl Connection {
     /// Drops the socket, if there is one. Its end is told as any other.
     pub(in crate::actor) fn cut(&self) {
-        if let Some(task) = &self.task {
-            task.abort();
+        self.seat.abort();
+        if let Some(beside) = &self.beside {
+            beside.seat.abort();
         }
     }
 
@@ -48,6 +49,9 @@ impl Connection {
     pub(in crate::actor) fn update(&mut self, update: Update) {
         self.settings = update.settings;
         self.vigil = vigil(&self.settings);
+        if let Some(beside) = &mut self.beside {
+            beside.vigil = vigil(&self.settings);
+        }
         self.outbox.limit(self.settings.outbox, self.settings.send_limit.clone());
         self.set_route(update.checked);
         self.machine.update(update.supervision);

@@ -24,6 +24,13 @@ impl Connection {
             // The machine refuses no Forbid.
             let _ = self.step(Input::Forbid(denied.clone()), ctx);
         }
+        if let Some(beside) = &self.beside {
+            let standing = &beside.route.standing;
+            standing.set_policy(self.policy.clone());
+            if let Some(Err(denied)) = standing.judge() {
+                let _ = self.step(Input::ForbidBeside(denied), ctx);
+            }
+        }
         judged
     }
 

@@ -1,6 +1,6 @@
 //! What a connection tells of itself to its supervisor, and to whoever waits for its rest.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use actix::{ActorContext as _, Context};
 use tokio::sync::oneshot;
@@ -9,6 +9,7 @@ use super::Connection;
 use crate::{
     lifecycle::{ExitClass, ExitReason},
     protocol::CloseCode,
+    transport::Route,
 };
 
 impl Connection {
@@ -27,8 +28,14 @@ impl Connection {
     }
 
     /// What a server asks of one connection holds for all to its host.
-    pub(super) fn slow_down_others(&self, reason: &ExitReason, class: ExitClass) {
-        let (Some(route), Some(superior)) = (&self.route, &self.bond.superior) else { return };
+    pub(super) fn slow_down_others(
+        &self,
+        route: Option<&Rc<Route>>,
+        reason: &ExitReason,
+        class: ExitClass,
+    ) {
+        let Some(superior) = &self.bond.superior else { return };
+        let Some(route) = route else { return };
         let Some(endpoint) = route.endpoint() else { return };
         let asked_for = match class {
             ExitClass::Retry { floor: Some(floor) }

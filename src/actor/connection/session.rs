@@ -9,25 +9,32 @@ use super::{
     watch::{Watch, crash_or_cancel},
 };
 use crate::{
-    actor::fanout::{EpochInbound, ReadyWatch},
-    lifecycle::{Awaited, Epoch, ExitReason, Input, State},
+    actor::fanout::{EpochInbound, Feedback, ReadyWatch},
+    lifecycle::{Awaited, Epoch, ExitReason, Input, Side, State},
     spec::{NewSession, ReadyBy, Settings},
     transport::{Link, Opened, Session},
 };
 
 impl Connection {
     pub(super) fn opened(&mut self, epoch: Epoch, opened: Opened, ctx: &mut Context<Self>) {
-        if self.machine.state() != State::Connecting {
+        let side = self.side_of(epoch);
+        if side == Side::Up && self.machine.state() != State::Connecting {
             drop(opened);
             return self.attempt_failed(epoch, ExitReason::Cancelled, ctx);
         }
-        let link = Link::new(Rc::clone(&self.outbox));
+        let link = Link::new(Rc::clone(&self.outbox), side);
         let Settings { greeting, readiness, .. } = &*self.settings;
-        self.awaited = Awaited::new(greeting.is_some(), readiness.waits());
-        if self.awaited.is_over() {
+        let awaited = Awaited::new(greeting.is_some(), readiness.waits());
+        if awaited.is_over() && side == Side::Up {
             link.open_gate();
         }
-        self.link = Some(Rc::clone(&link));
+        let vigil = match (&self.beside, side) {
+            (Some(beside), Side::Beside) => beside.vigil.clone(),
+            _ => self.vigil.clone(),
+        };
+        let Some(seat) = self.seat_of(epoch) else { return };
+        seat.awaited = awaited;
+        seat.link = Some(Rc::clone(&link));
         // Subscribers hear of the session before its task can deliver a message of it.
         let subprotocol = opened.subprotocol.clone();
         let session =
@@ -36,35 +43,40 @@ impl Connection {
         self.greet(session, ctx);
 
         let ready = match &self.settings.readiness.0 {
-            ReadyBy::Message(is_it) => Some(Box::new(ReadyWatch {
-                is_it: Arc::clone(is_it),
-                link: Rc::clone(&link),
-                connection: ctx.address().downgrade(),
-            })),
+            ReadyBy::Message(is_it) => {
+                Some(ReadyWatch { is_it: Arc::clone(is_it), link: Rc::clone(&link) })
+            }
             ReadyBy::Connect | ReadyBy::Mark => None,
         };
-        let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), ready };
-        let task = actix_rt::spawn(Session::new(
-            opened,
-            &self.settings,
-            self.vigil.clone(),
-            link,
-            inbound,
-        ));
-        self.task = Some(task.abort_handle());
+        let rotates = self.settings.rotation.is_some();
+        let feedback = (rotates || ready.is_some()).then(|| {
+            let connection = ctx.address().downgrade();
+            Box::new(Feedback { connection, ready, rotates })
+        });
+        let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), feedback };
+        let task = actix_rt::spawn(Session::new(opened, &self.settings, vigil, link, inbound));
+        if let Some(seat) = self.seat_of(epoch) {
+            seat.task = Some(task.abort_handle());
+        }
         ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
-            connection.task = None;
-            connection.stop_greeting();
+            let Some(seat) = connection.seat_of(epoch) else { return };
+            seat.task = None;
+            seat.stop_greeting();
+            let link = seat.link.take();
             let reason = ended.unwrap_or_else(|error| match crash_or_cancel(error) {
                 // It was cut.
                 ExitReason::Cancelled => ExitReason::CloseUnanswered,
                 crash => crash,
             });
-            if let Some(link) = connection.link.take() {
+            if let Some(link) = link {
                 link.settle(&reason);
             }
-            connection.fanout.borrow_mut().lose_requests(&reason);
-            let _ = connection.step(Input::Exited { epoch, reason }, ctx);
+            let side = connection.side_of(epoch);
+            connection.fanout.borrow_mut().lose_requests(side, &reason);
+            connection.exited(side, epoch, reason, ctx);
         }));
+        if side == Side::Beside && awaited.is_over() {
+            let _ = self.step(Input::SuccessorReady(epoch), ctx);
+        }
     }
 }

@@ -1,17 +1,17 @@
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use actix::{AsyncContext as _, Context};
 
 use super::Connection;
-use crate::{clock::now, lifecycle::Input};
+use crate::{clock::now, lifecycle::Input, transport::Link};
 
 impl Connection {
     /// One timer at most, for when the machine wants to be asked again or a message expires.
     pub(super) fn arm_timer(&mut self, ctx: &mut Context<Self>) {
-        let link = self.link.as_ref().and_then(|link| link.next_deadline());
+        let links = self.links().filter_map(|link| link.next_deadline()).min();
         let overflow = self.tell_overflow();
         let requests = self.fanout.borrow().next_request_deadline();
-        let dues = [self.machine.due(), link, self.outbox.next_deadline(), requests, overflow];
+        let dues = [self.machine.due(), links, self.outbox.next_deadline(), requests, overflow];
         let due = dues.into_iter().flatten().min();
         if self.timer.map(|(at, _)| at) == due {
             return;
@@ -52,10 +52,18 @@ impl Connection {
     /// Tells messages whose deadline has come, those first that were accepted first.
     fn expire(&self) {
         let now = now();
-        if let Some(link) = &self.link {
-            link.expire(now);
-        }
+        self.links().for_each(|link| link.expire(now));
         self.outbox.expire(now);
         self.fanout.borrow_mut().expire_requests(now);
+        // One that drains may have waited for them.
+        if let Some(link) = self.beside.as_ref().and_then(|beside| beside.seat.link.as_ref()) {
+            link.nudge();
+        }
+    }
+
+    /// Of the session that is up, and of the one beside it.
+    pub(in crate::actor) fn links(&self) -> impl Iterator<Item = &Rc<Link>> {
+        let beside = self.beside.as_ref().map(|beside| &beside.seat);
+        [Some(&self.seat), beside].into_iter().flatten().filter_map(|seat| seat.link.as_ref())
     }
 }

@@ -22,7 +22,8 @@ pub struct MaxAge {
 
 impl MaxAge {
     /// At this age at the latest, and up to a tenth of it earlier. Its remedy is
-    /// [`Remedy::Close`].
+    /// [`Remedy::Close`]; where the settings have a [`Rotation`](crate::Rotation), a session that is
+    /// ready is not closed by that before another has taken over.
     #[must_use]
     pub fn of(age: Duration) -> Self {
         Self { age, jitter: age / 10, remedy: Remedy::Close }

@@ -6,7 +6,7 @@ use crate::{lifecycle::Filter, protocol::Payload};
 /// What is expected of the messages of a connection's sessions: by watchdogs, and by the heartbeat.
 ///
 /// It outlives the sessions: what was turned on or off stays so, and what is remembered is not lost.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Vigil {
     watchdogs: Vec<Dog>,
     heart: Option<Heart>,
@@ -16,7 +16,7 @@ pub(crate) struct Vigil {
     excused: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Dog {
     watchdog: Watchdog,
     is_on: bool,
@@ -25,7 +25,7 @@ struct Dog {
     barked: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Heart {
     heartbeat: Heartbeat,
     /// As it is in this session.

@@ -61,7 +61,9 @@ impl Machine {
     pub(super) fn mark_ready(&mut self) {
         let waits_for_it =
             self.supervision().is_some_and(|terms| terms.stable_after == StableAfter::Ready);
-        if let Phase::Connected { stability } = &mut self.phase
+        if let Some(is_marked) = self.open_successor() {
+            *is_marked = true;
+        } else if let Phase::Connected { stability } = &mut self.phase
             && waits_for_it
         {
             *stability = Stability::Stable;

@@ -7,7 +7,9 @@ use std::{
 
 use rand::Rng;
 
-use super::{Action, Actions, Machine, Phase, Stability, Supervised, Then, Urgency};
+use super::{
+    Action, Actions, Machine, Phase, Stability, Supervised, Then, Urgency, succession::delay,
+};
 use crate::lifecycle::{ExitClass, ExitReason, Floor, LifecycleEvent, OnExceeded};
 
 impl Machine {
@@ -68,7 +70,7 @@ impl Machine {
     }
 
     /// The class by the default table, or by the user's exceptions to it.
-    fn classify(&self, reason: &ExitReason, wall: SystemTime) -> ExitClass {
+    pub(super) fn classify(&self, reason: &ExitReason, wall: SystemTime) -> ExitClass {
         let standard = ExitClass::of(reason, wall);
         match self.supervision().and_then(|terms| terms.classify.as_ref()) {
             Some(classify) => {
@@ -129,19 +131,14 @@ impl Machine {
             self.failing_since = None;
         }
         let elsewhere = self.endpoints.ended(&reason);
-        let mut delay = match class {
+        let mut delay = if let ExitReason::SupervisorPanicked = reason {
             // What it supervises runs on meanwhile.
-            _ if matches!(reason, ExitReason::SupervisorPanicked) => Duration::ZERO,
-            ExitClass::Retry { .. } | ExitClass::RetrySlow { .. } if elsewhere => {
-                supervision.backoff.delay(self.attempt, None, rng)
-            }
-            // The provider is asked for other credentials, and the server for nothing that it
-            // refused before.
-            ExitClass::Retry { floor: None } if reason.calls_for_credentials() => Duration::ZERO,
-            ExitClass::RetrySlow { floor } => supervision.backoff.slow_delay(floor, rng),
-            ExitClass::Retry { floor } => supervision.backoff.delay(self.attempt, floor, rng),
-            _ => supervision.backoff.delay(self.attempt, None, rng),
+            Duration::ZERO
+        } else {
+            delay(&supervision.backoff, class, &reason, elsewhere, self.attempt, rng)
         };
+        // Nobody has asked for a pause.
+        let mut may_be_now = !class.has_floor();
         if let Some(on_exceeded) = restraint.record(&mut self.restarts, class, now) {
             let intensity = *restraint.intensity();
             let too_many = |last| ExitReason::TooManyRestarts {
@@ -150,7 +147,10 @@ impl Machine {
                 last: Arc::new(last),
             };
             match on_exceeded {
-                OnExceeded::Delay(least) => delay = delay.max(least),
+                OnExceeded::Delay(least) => {
+                    delay = delay.max(least);
+                    may_be_now = false;
+                }
                 OnExceeded::Quarantine => return self.give_up(too_many(reason), actions),
                 OnExceeded::ShutdownSupervisor => {
                     let reason = too_many(reason);
@@ -166,6 +166,9 @@ impl Machine {
         let (due, attempt) = (now + delay, self.attempt);
         // The group's other connections are to end before this one is started again.
         let held = restraint.fails_group(class);
+        if may_be_now && !held && self.take_over(now, actions) {
+            return;
+        }
         self.phase = Phase::BackingOff { due, held };
         actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
         if held {

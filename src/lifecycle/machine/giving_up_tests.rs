@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::lifecycle::{Backoff, ExitRules, RetryBudget};
+use crate::lifecycle::{Backoff, ExitRules};
 
 fn supervision() -> Supervision {
     Supervision::default()

@@ -13,19 +13,29 @@ enum Move {
     Forbid,
     Opened { age: u64 },
     Exited { age: u64, reason: usize },
+    Rotate,
+    OpenedBeside,
+    ReadyBeside,
+    ExitedBeside { reason: usize },
+    ForbidBeside,
     Pass(u64),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
-        Just(Move::Connect),
-        Just(Move::Reconnect),
-        Just(Move::Disconnect),
-        Just(Move::MarkReady),
-        Just(Move::Forbid),
-        (0u64..3).prop_map(|age| Move::Opened { age: age / 2 }),
-        (0u64..3, 0usize..7).prop_map(|(age, reason)| Move::Exited { age: age / 2, reason }),
-        (0u64..100_000).prop_map(Move::Pass),
+        1 => Just(Move::Connect),
+        1 => Just(Move::Reconnect),
+        1 => Just(Move::Disconnect),
+        1 => Just(Move::MarkReady),
+        1 => Just(Move::Forbid),
+        2 => (0u64..3).prop_map(|age| Move::Opened { age: age / 2 }),
+        1 => (0u64..3, 0usize..7).prop_map(|(age, reason)| Move::Exited { age: age / 2, reason }),
+        1 => (0u64..100_000).prop_map(Move::Pass),
+        2 => Just(Move::Rotate),
+        2 => Just(Move::OpenedBeside),
+        2 => Just(Move::ReadyBeside),
+        1 => (0usize..7).prop_map(|reason| Move::ExitedBeside { reason }),
+        1 => Just(Move::ForbidBeside),
     ]
 }
 
@@ -59,7 +69,10 @@ proptest! {
         let supervised = supervision.is_some();
         let mut rig = Rig::with(supervision);
         let mut live: Option<Epoch> = None;
+        // In a rotation: the successor, or the session before.
+        let mut beside: Option<Epoch> = None;
         let mut connected = false;
+        let mut latest = Epoch::NONE;
 
         for step in history {
             let epoch_of = |age: u64, current: Epoch| if age == 0 { current } else { Epoch::NONE };
@@ -78,6 +91,16 @@ proptest! {
                     }
                     Input::Exited { epoch, reason: reasons()[reason].clone() }
                 }
+                Move::Rotate => Input::Rotate { ready_within: Duration::from_secs(30) },
+                Move::OpenedBeside => {
+                    Input::Opened { epoch: beside.unwrap_or_default(), subprotocol: None }
+                }
+                Move::ReadyBeside => Input::SuccessorReady(beside.unwrap_or_default()),
+                Move::ExitedBeside { reason } => {
+                    let epoch = beside.take().unwrap_or_default();
+                    Input::Exited { epoch, reason: reasons()[reason].clone() }
+                }
+                Move::ForbidBeside => Input::ForbidBeside(denied()),
                 Move::Pass(ms) => {
                     rig.now += Duration::from_millis(ms);
                     Input::Tick
@@ -91,16 +114,44 @@ proptest! {
 
             let mut ends = 0;
             let mut follow_ups = 0;
+            let mut told = before;
+            let mut rotated = false;
             for action in &actions {
                 if let Action::Emit(epoch, event) = action {
-                    prop_assert_eq!(*epoch, before, "I9: {:?} is of the epoch it ends", event);
+                    prop_assert_eq!(*epoch, told, "I9: {:?} is of the session that is up", event);
                 }
                 match action {
                     Action::Dial(epoch, _) => {
-                        prop_assert_eq!(live, None, "I1: one socket at a time");
-                        prop_assert!(*epoch > before, "epochs rise");
-                        live = Some(*epoch);
+                        prop_assert_eq!((live, beside), (None, None), "I1: one socket at a time");
+                        prop_assert!(*epoch > latest, "epochs rise");
+                        (live, latest) = (Some(*epoch), *epoch);
                         connected = false;
+                    }
+                    Action::DialBeside(epoch) => {
+                        prop_assert!(live.is_some() && connected, "beside a session that is up");
+                        prop_assert_eq!(beside, None, "two sockets at most");
+                        prop_assert!(*epoch > latest, "epochs rise");
+                        (beside, latest) = (Some(*epoch), *epoch);
+                    }
+                    Action::HandOver { old } => {
+                        prop_assert_eq!(live, Some(*old));
+                        prop_assert!(beside > live, "epochs rise");
+                        std::mem::swap(&mut live, &mut beside);
+                        told = live.unwrap_or_default();
+                        rotated = true;
+                    }
+                    Action::TakeOver => {
+                        prop_assert!(live.is_none() && beside.is_some());
+                        live = beside.take();
+                        told = live.unwrap_or_default();
+                        connected = false;
+                    }
+                    Action::EndBeside(_) => prop_assert!(beside.is_some()),
+                    Action::DropBeside(_) => {
+                        prop_assert!(beside.take().is_some(), "{:?}", actions);
+                    }
+                    Action::Emit(_, LifecycleEvent::RotationFailed { .. }) => {
+                        prop_assert!(live.is_some() && connected, "the session goes on");
                     }
                     Action::Abort | Action::Close(_) | Action::Discard(_) => {
                         prop_assert!(live.is_some());
@@ -130,7 +181,7 @@ proptest! {
             }
             if ends > 0 {
                 prop_assert_eq!(ends, 1, "I2: one end");
-                prop_assert_eq!(follow_ups, usize::from(supervised), "I2: one consequence");
+                prop_assert_eq!(follow_ups, usize::from(supervised && !rotated), "I2: one consequence");
             }
             let backing_off = rig.machine.state() == State::BackingOff;
             if backing_off {
@@ -140,6 +191,7 @@ proptest! {
                 rig.machine.state(), State::Connecting | State::Connected | State::Closing
             );
             prop_assert_eq!(has_session, live.is_some(), "state and socket agree");
+            prop_assert!(beside.is_none() || live.is_some(), "nothing is beside nothing");
         }
 
         // From any state, Disconnect leads to rest as soon as the session is gone.
@@ -151,5 +203,6 @@ proptest! {
             rig.machine.state(), State::Idle | State::Disconnected | State::Failed
         ), "I5: at rest");
         prop_assert_eq!(rig.machine.due(), None);
+        prop_assert_eq!(rig.machine.successor(), None);
     }
 }

@@ -7,6 +7,7 @@ mod outlook;
 mod script;
 mod state;
 mod step;
+mod succession;
 mod terms;
 
 use std::{
@@ -43,6 +44,8 @@ pub(crate) struct Machine {
     restarts: Option<Box<Ledger>>,
     supervised: Option<Supervised>,
     endpoints: EndpointRotation,
+    /// Boxed because it is rare.
+    succession: Option<Box<succession::Succession>>,
     /// Its supervisor is ending: no attempt follows any more.
     wanes: bool,
 }
@@ -88,6 +91,7 @@ impl Machine {
             restarts: None,
             supervised,
             endpoints: EndpointRotation::over(1),
+            succession: None,
             wanes: false,
         }
     }
@@ -124,7 +128,7 @@ impl Machine {
         wall: SystemTime,
         rng: &mut dyn Rng,
     ) -> Result<Actions, Busy> {
-        Ok(match input {
+        let mut actions = match input {
             Input::Connect => {
                 self.can_connect()?;
                 self.start_anew();
@@ -136,20 +140,31 @@ impl Machine {
                 self.mark_ready();
                 vec![]
             }
+            Input::Rotate { ready_within } => self.rotate(ready_within),
             Input::Opened { epoch, subprotocol } if epoch == self.epoch => {
                 self.opened(subprotocol, now)
             }
+            Input::Opened { epoch, subprotocol } if self.is_beside(epoch) => {
+                self.successor_opened(subprotocol, now)
+            }
+            Input::SuccessorReady(epoch) if self.is_beside(epoch) => self.hand_over(now),
             Input::Exited { epoch, reason } if epoch == self.epoch => {
                 self.exited(reason, now, wall, rng)
             }
+            Input::Exited { epoch, reason } if self.is_beside(epoch) => {
+                self.exited_beside(reason, now, wall, rng)
+            }
             // A session of an older epoch has nothing to say any more.
-            Input::Opened { .. } | Input::Exited { .. } => vec![],
+            Input::Opened { .. } | Input::SuccessorReady(_) | Input::Exited { .. } => vec![],
             Input::Tick => self.tick(now),
             Input::Hold(due) => self.hold(due),
             Input::Release { everything } => self.release(everything, now),
             Input::Forbid(denied) => self.forbid(denied),
+            Input::ForbidBeside(denied) => self.forbid_beside(denied, now, wall, rng),
             Input::Wane => self.wane(),
-        })
+        };
+        self.leave_none_beside(&mut actions);
+        Ok(actions)
     }
 
     const fn emit(&self, event: LifecycleEvent) -> Action {
@@ -157,7 +172,7 @@ impl Machine {
     }
 
     fn dial(&mut self, urgency: Urgency) -> Action {
-        self.epoch = self.epoch.next();
+        self.epoch = self.next_epoch();
         self.phase = Phase::Connecting;
         Action::Dial(self.epoch, urgency)
     }
@@ -173,6 +188,10 @@ impl Machine {
             // Cancelled at the same moment: `Exited` follows.
             return vec![];
         }
+        self.connected(subprotocol, now)
+    }
+
+    fn connected(&mut self, subprotocol: Option<Subprotocol>, now: Instant) -> Actions {
         let stable_at = match self.supervision().map(|terms| terms.stable_after) {
             Some(StableAfter::Uptime(uptime)) => now.checked_add(uptime),
             Some(StableAfter::Ready) | None => None,
@@ -189,9 +208,13 @@ impl Machine {
         match &mut self.phase {
             Phase::BackingOff { .. } => vec![self.dial(Urgency::Patient)],
             Phase::Connected { stability } => {
-                *stability = Stability::Stable;
-                self.start_anew();
-                vec![]
+                if let Stability::Pending(Some(due)) = *stability
+                    && due <= now
+                {
+                    *stability = Stability::Stable;
+                    self.start_anew();
+                }
+                self.tick_beside(now)
             }
             _ => vec![],
         }

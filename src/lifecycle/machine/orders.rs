@@ -13,7 +13,11 @@ impl Machine {
     pub(super) fn wane(&mut self) -> Actions {
         self.wanes = true;
         match self.phase {
-            Phase::Connected { .. } => vec![],
+            Phase::Connected { .. } => {
+                let mut actions = vec![];
+                self.give_up_rotating(&mut actions);
+                actions
+            }
             _ => self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY)),
         }
     }

@@ -82,6 +82,11 @@ impl Rig {
 pub(super) fn name(action: &Action) -> String {
     match action {
         Action::Dial(epoch, _) => format!("Dial {epoch}"),
+        Action::DialBeside(epoch) => format!("DialBeside {epoch}"),
+        Action::HandOver { old } => format!("HandOver from {old}"),
+        Action::TakeOver => "TakeOver".into(),
+        Action::EndBeside(_) => "EndBeside".into(),
+        Action::DropBeside(_) => "DropBeside".into(),
         Action::Abort => "Abort".into(),
         Action::Close(frame) => format!("Close {}", frame.code().get()),
         Action::Discard(_) => "Discard".into(),

@@ -80,10 +80,16 @@ impl Machine {
     }
 
     /// When [`Input::Tick`] is wanted next.
-    pub(crate) const fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         match self.phase {
             Phase::BackingOff { due, held: false } => Some(due),
-            Phase::Connected { stability: Stability::Pending(due) } => due,
+            Phase::Connected { stability } => {
+                let stable_at = match stability {
+                    Stability::Pending(due) => due,
+                    Stability::Stable => None,
+                };
+                [stable_at, self.succession_due()].into_iter().flatten().min()
+            }
             _ => None,
         }
     }
@@ -98,9 +104,9 @@ impl Machine {
     }
 
     /// What a message may hope for.
-    pub(crate) const fn outlook(&self) -> Outlook {
+    pub(crate) fn outlook(&self) -> Outlook {
         match self.phase {
-            Phase::Connected { .. } => Outlook::Open(self.epoch),
+            Phase::Connected { .. } => Outlook::Open(self.epoch, self.successor()),
             Phase::Connecting => Outlook::Later(Some(self.epoch)),
             Phase::BackingOff { .. }
             | Phase::Closing { then: Then::Redial | Then::Hold(_), .. } => Outlook::Later(None),

@@ -1,6 +1,6 @@
 //! What the machine is told, and what it says is to be done.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     lifecycle::{Epoch, ExitReason, LifecycleEvent},
@@ -17,10 +17,15 @@ pub(crate) enum Input {
     Reconnect,
     /// A user's `Disconnect` or the supervisor's end, with the close frame to send.
     Disconnect(CloseFrame),
+    /// A user's `Rotate`, or the session is as old as it may become: it is to be replaced by another,
+    /// which has so long to become ready. Nothing where it cannot be.
+    Rotate { ready_within: Duration },
     /// The application says that the session is ready.
     MarkReady,
     /// The session of this epoch finished its opening handshake.
     Opened { epoch: Epoch, subprotocol: Option<Subprotocol> },
+    /// The session of this epoch is greeted and whatever else it waits for has come.
+    SuccessorReady(Epoch),
     /// The attempt or session of this epoch ended; its socket is gone.
     Exited { epoch: Epoch, reason: ExitReason },
     /// Time passed.
@@ -33,6 +38,8 @@ pub(crate) enum Input {
     Release { everything: bool },
     /// The access policy does not allow the connection any more.
     Forbid(PolicyDenied),
+    /// The access policy does not allow what is beside the session that is up.
+    ForbidBeside(PolicyDenied),
     /// The supervisor is ending: nothing is dialled any more, and nothing follows from the next end.
     Wane,
 }
@@ -42,6 +49,17 @@ pub(crate) enum Input {
 pub(crate) enum Action {
     /// Start the session task of this epoch.
     Dial(Epoch, Urgency),
+    /// Start the attempt of this epoch, beside the session that is up.
+    DialBeside(Epoch),
+    /// The session beside the one that is up takes its place, and the old one drains; its `Exited` will
+    /// come.
+    HandOver { old: Epoch },
+    /// What is beside takes the place of the session that has ended.
+    TakeOver,
+    /// End the session beside the one that is up, for this reason; its `Exited` will come.
+    EndBeside(ExitReason),
+    /// Drop what is beside, for this reason. Nothing more is to come of it.
+    DropBeside(ExitReason),
     /// Drop the attempt that is under way; its `Exited` will come.
     Abort,
     /// Begin the closing handshake of the session; its `Exited` will come.

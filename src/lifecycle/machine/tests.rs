@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::{rig::*, *};
 use crate::{
     lifecycle::{
-        ExitClass, ExitReason, Intensity, OnExceeded, RestartPolicy, SharedClassify, State,
+        ExitClass, ExitReason, Intensity, OnExceeded, Outlook, RestartPolicy, RetryBudget,
+        RotateError, SharedClassify, State,
     },
     protocol::CloseFrame,
 };
@@ -15,6 +16,10 @@ mod giving_up;
 /// What an access policy that changes does.
 #[path = "forbidding_tests.rs"]
 mod forbidding;
+
+/// What a rotation does.
+#[path = "succession_tests.rs"]
+mod succession;
 
 /// What holds over any history.
 #[path = "invariants_tests.rs"]

@@ -3,6 +3,7 @@
 //! A message waits in the [`Outbox`] until a session can write it, is then in that session's
 //! [`Flight`], from its encoding to the moment when its fate is known, and has exactly one [`Fate`].
 
+mod aside;
 mod fate;
 mod flight;
 mod limits;
@@ -17,6 +18,7 @@ use std::{
     time::Instant,
 };
 
+use self::aside::Aside;
 pub use self::limits::OutboxLimits;
 pub(crate) use self::{
     fate::{Fate, Loss},
@@ -24,6 +26,7 @@ pub(crate) use self::{
     overflow::Overflow,
     terms::{Expiry, Outlook, Scope, Terms, Unplaced},
 };
+use super::{Epoch, Side};
 
 /// The messages that wait to be written, in the order in which they were accepted.
 ///
@@ -33,6 +36,8 @@ pub(crate) use self::{
 pub(crate) struct Outbox<P, R> {
     at_once: VecDeque<Slot<P, R>>,
     after_ready: VecDeque<Slot<P, R>>,
+    /// For the session beside the one that is up. Boxed because it is rare.
+    aside: Option<Box<Aside<P, R>>>,
     bytes: usize,
     next_seq: u64,
     /// No message expires before this.
@@ -59,6 +64,7 @@ impl<P, R> Default for Outbox<P, R> {
         Self {
             at_once: VecDeque::new(),
             after_ready: VecDeque::new(),
+            aside: None,
             bytes: 0,
             next_seq: 0,
             earliest: None,
@@ -121,21 +127,31 @@ impl<P, R> Outbox<P, R> {
         }
     }
 
-    /// The oldest message that may be written now. Expire first what is due.
-    pub(crate) fn pop(&mut self, is_ready: bool) -> Option<Slot<P, R>> {
-        let queue = match (self.at_once.front(), self.after_ready.front()) {
-            (Some(one), Some(other)) if is_ready && other.seq < one.seq => &mut self.after_ready,
-            (None, Some(_)) if is_ready => &mut self.after_ready,
-            _ => &mut self.at_once,
-        };
-        let slot = queue.pop_front()?;
+    /// The oldest message that this session may write now. Expire first what is due.
+    pub(crate) fn pop(&mut self, side: Side, is_ready: bool) -> Option<Slot<P, R>> {
+        let slot = match side {
+            Side::Up => self.pop_up(is_ready),
+            Side::Beside => self.aside.as_mut().and_then(|aside| aside.pop(is_ready)),
+        }?;
         self.removed(&slot);
         self.release();
         Some(slot)
     }
 
+    fn pop_up(&mut self, is_ready: bool) -> Option<Slot<P, R>> {
+        let queue = match (self.at_once.front(), self.after_ready.front()) {
+            (Some(one), Some(other)) if is_ready && other.seq < one.seq => &mut self.after_ready,
+            (None, Some(_)) if is_ready => &mut self.after_ready,
+            _ => &mut self.at_once,
+        };
+        queue.pop_front()
+    }
+
     /// Whether [`pop`](Self::pop) has something.
-    pub(crate) fn has_due(&self, is_ready: bool) -> bool {
+    pub(crate) fn has_due(&self, side: Side, is_ready: bool) -> bool {
+        if let Side::Beside = side {
+            return self.aside.as_ref().is_some_and(|aside| aside.has_due(is_ready));
+        }
         !self.at_once.is_empty() || is_ready && !self.after_ready.is_empty()
     }
 
@@ -156,13 +172,23 @@ impl<P, R> Outbox<P, R> {
 
     /// The session or attempt has ended: what was for it alone is not written, nor, if it was
     /// ready, what was for the next ready session.
-    pub(crate) fn end_session(&mut self, was_ready: bool, settle: &mut impl FnMut(R, Fate)) {
+    pub(crate) fn end_session(
+        &mut self,
+        side: Side,
+        was_ready: bool,
+        settle: &mut impl FnMut(R, Fate),
+    ) {
+        let beside = self.aside.as_ref().map(|aside| aside.epoch);
         let was_for_it = |slot: &Slot<P, R>| match slot.terms.as_ref().map(|terms| terms.scope) {
-            None | Some(Scope::Now | Scope::Session(_)) => true,
-            Some(Scope::UntilReady) => was_ready,
+            Some(Scope::Session(epoch)) => (side == Side::Beside) == (Some(epoch) == beside),
+            None | Some(Scope::Now) => side == Side::Up,
+            Some(Scope::UntilReady) => side == Side::Up && was_ready,
             Some(Scope::Durable) => false,
         };
         self.drain(was_for_it, Loss::Session, settle);
+        if side == Side::Beside {
+            self.aside = None;
+        }
     }
 
     /// The connection has ended: nothing is written any more.
@@ -173,7 +199,7 @@ impl<P, R> Outbox<P, R> {
 
     /// Messages that wait.
     pub(crate) fn len(&self) -> usize {
-        self.at_once.len() + self.after_ready.len()
+        self.queues().map(VecDeque::len).sum()
     }
 
     /// Their bytes of payload.
@@ -189,7 +215,7 @@ impl<P, R> Outbox<P, R> {
         settle: &mut impl FnMut(R, Fate),
     ) {
         let mut gone = Vec::new();
-        for queue in [&mut self.at_once, &mut self.after_ready] {
+        for queue in self.queues_mut() {
             if queue.iter().any(&is_meant) {
                 for slot in std::mem::take(queue) {
                     if is_meant(&slot) { gone.push(slot) } else { queue.push_back(slot) }
@@ -207,7 +233,11 @@ impl<P, R> Outbox<P, R> {
     }
 
     fn queue_of(&mut self, slot: &Slot<P, R>) -> &mut VecDeque<Slot<P, R>> {
-        if slot.terms.as_ref().is_some_and(|terms| terms.waits_for_ready()) {
+        if let Some(aside) = &mut self.aside
+            && slot.is_for(aside.epoch)
+        {
+            &mut aside.queue
+        } else if slot.waits_for_ready() {
             &mut self.after_ready
         } else {
             &mut self.at_once
@@ -215,18 +245,27 @@ impl<P, R> Outbox<P, R> {
     }
 
     fn slots(&self) -> impl Iterator<Item = &Slot<P, R>> {
-        self.at_once.iter().chain(&self.after_ready)
+        self.queues().flatten()
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &VecDeque<Slot<P, R>>> {
+        let aside = self.aside.as_ref().map(|aside| &aside.queue);
+        [&self.at_once, &self.after_ready].into_iter().chain(aside)
+    }
+
+    fn queues_mut(&mut self) -> impl Iterator<Item = &mut VecDeque<Slot<P, R>>> {
+        let aside = self.aside.as_mut().map(|aside| &mut aside.queue);
+        [&mut self.at_once, &mut self.after_ready].into_iter().chain(aside)
     }
 
     fn find(&self, key: &str) -> Option<&Slot<P, R>> {
         let seq = *self.keys.get(key)?;
-        [&self.at_once, &self.after_ready]
-            .into_iter()
+        self.queues()
             .find_map(|queue| queue.get(queue.binary_search_by_key(&seq, |slot| slot.seq).ok()?))
     }
 
     fn remove(&mut self, seq: u64) -> Option<Slot<P, R>> {
-        let slot = [&mut self.at_once, &mut self.after_ready].into_iter().find_map(|queue| {
+        let slot = self.queues_mut().find_map(|queue| {
             queue.remove(queue.binary_search_by_key(&seq, |slot| slot.seq).ok()?)
         })?;
         self.bytes -= slot.len;
@@ -253,13 +292,22 @@ impl<P, R> Outbox<P, R> {
                 *queue = VecDeque::new();
             }
         }
-        if self.at_once.is_empty() && self.after_ready.is_empty() {
+        if self.len() == 0 {
             self.earliest = None;
         }
     }
 }
 
 impl<P, R> Slot<P, R> {
+    /// Whether it is for the session of this epoch alone.
+    fn is_for(&self, epoch: Epoch) -> bool {
+        self.terms.as_ref().is_some_and(|terms| terms.scope == Scope::Session(epoch))
+    }
+
+    fn waits_for_ready(&self) -> bool {
+        self.terms.as_ref().is_some_and(|terms| terms.waits_for_ready())
+    }
+
     fn deadline(&self) -> Option<Instant> {
         self.terms.as_ref()?.deadline()
     }

@@ -297,8 +297,8 @@ proptest! {
                             let terms = &model.messages[*id].terms;
                             is_ready || !(terms.after_ready || terms.scope == Scope::UntilReady)
                         });
-                        prop_assert_eq!(outbox.has_due(is_ready), expected.is_some());
-                        let slot = outbox.pop(is_ready);
+                        prop_assert_eq!(outbox.has_due(Side::Up, is_ready), expected.is_some());
+                        let slot = outbox.pop(Side::Up, is_ready);
                         prop_assert_eq!(slot.as_ref().map(|slot| slot.payload), expected);
                         let Some(slot) = slot else { break };
                         let (id, size) = (slot.payload, slot.len + 6);
@@ -364,7 +364,7 @@ proptest! {
                 Step::EndSession | Step::EndConnection => {
                     let unbegun = flight.end(settle);
                     outbox.take_back(unbegun);
-                    outbox.end_session(is_ready, settle);
+                    outbox.end_session(Side::Up, is_ready, settle);
                     model.end_session(is_ready);
                     (is_open, is_ready) = (false, false);
                     backlog.clear();

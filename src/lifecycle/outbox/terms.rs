@@ -51,8 +51,9 @@ pub(crate) enum Outlook {
     /// No session that takes messages, and another to come: the attempt of this epoch is under way,
     /// or none is.
     Later(Option<Epoch>),
-    /// The session of this epoch is up.
-    Open(Epoch),
+    /// The session of this epoch is up, and the one of the other, which is to take over, is open or
+    /// being made.
+    Open(Epoch, Option<Epoch>),
 }
 
 /// Why a message has nowhere to go.
@@ -94,13 +95,14 @@ impl Terms {
 impl Scope {
     pub(crate) fn check(self, outlook: Outlook) -> Result<(), Unplaced> {
         match (self, outlook) {
-            (Self::Now, Outlook::Open(_))
-            | (Self::UntilReady | Self::Durable, Outlook::Later(_) | Outlook::Open(_)) => Ok(()),
-            (Self::Session(epoch), Outlook::Open(now) | Outlook::Later(Some(now)))
+            (Self::Now, Outlook::Open(..))
+            | (Self::UntilReady | Self::Durable, Outlook::Later(_) | Outlook::Open(..)) => Ok(()),
+            (Self::Session(epoch), Outlook::Open(now, _) | Outlook::Later(Some(now)))
                 if epoch == now =>
             {
                 Ok(())
             }
+            (Self::Session(epoch), Outlook::Open(_, Some(next))) if epoch == next => Ok(()),
             (Self::Session(_), _) => Err(Unplaced::OtherSession),
             _ => Err(Unplaced::NotConnected),
         }
@@ -122,8 +124,9 @@ mod tests {
             (Outlook::Later(None), nowhere, other, Ok(()), Ok(())),
             (Outlook::Later(Some(one)), nowhere, Ok(()), Ok(()), Ok(())),
             (Outlook::Later(Some(two)), nowhere, other, Ok(()), Ok(())),
-            (Outlook::Open(one), Ok(()), Ok(()), Ok(()), Ok(())),
-            (Outlook::Open(two), Ok(()), other, Ok(()), Ok(())),
+            (Outlook::Open(one, None), Ok(()), Ok(()), Ok(()), Ok(())),
+            (Outlook::Open(two, None), Ok(()), other, Ok(()), Ok(())),
+            (Outlook::Open(two, Some(one)), Ok(()), Ok(()), Ok(()), Ok(())),
         ] {
             assert_eq!(Scope::Now.check(outlook), now, "{outlook:?}");
             assert_eq!(Scope::Session(one).check(outlook), in_one, "{outlook:?}");

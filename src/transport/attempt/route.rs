@@ -12,7 +12,7 @@ use crate::protocol::DeflateAgreement;
 use crate::{
     lifecycle::{ConnectionId, ExitReason, Refusals},
     message::CheckedConnect,
-    policy::Allowed,
+    policy::{AccessPolicy, Allowed},
     protocol::Subprotocol,
     spec::{AttemptCause, CheckedEndpoints, Headers, ProviderRequest, Settings},
     supervision::Place,
@@ -58,6 +58,28 @@ pub(crate) struct Opened {
 }
 
 impl Route {
+    /// The same for attempts beside the session that is up, with what was learnt.
+    pub(crate) fn of_successor(&self, policy: AccessPolicy) -> Self {
+        let successor = Self {
+            id: self.id.clone(),
+            asked: self.asked.clone(),
+            settings: Arc::clone(&self.settings),
+            gate: self.gate.clone(),
+            memory: Memory::default(),
+            standing: Rc::new(Standing::under(policy)),
+        };
+        successor.learn_from(self);
+        successor
+    }
+
+    /// Takes over what attempts on another route have left, if there were any.
+    pub(crate) fn learn_from(&self, other: &Self) {
+        if other.memory.attempted.take() {
+            self.memory.attempted.set(true);
+            self.memory.refusals.replace(other.memory.refusals.take());
+        }
+    }
+
     /// The endpoint of the latest attempt, or else of the first one, where it is known.
     pub(crate) fn endpoint(&self) -> Option<Allowed> {
         self.standing.dialled().or_else(|| match &self.asked.endpoints {

@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -25,7 +25,17 @@ pub(super) struct Closing {
     /// Turns of the thread in which messages still go out.
     pub(super) courtesy: u8,
     pub(super) shut_down: bool,
+    pub(super) draining: Option<Draining>,
     pub(super) deadline: Pin<Box<Sleep>>,
+}
+
+/// Another session took over, and this one delivers what still comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Draining {
+    /// Its close frame goes out when nothing is waited for any more.
+    Waits,
+    /// Its time is nearly over.
+    Hurries,
 }
 
 impl<D: Inbound> Session<D> {
@@ -39,9 +49,38 @@ impl<D: Inbound> Session<D> {
                 verdict,
                 courtesy: 0,
                 shut_down: false,
+                draining: None,
                 deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
             }));
         }
+    }
+
+    /// Begins to end the session, since another has taken over.
+    pub(super) fn begin_draining(&mut self, frame: CloseFrame) {
+        self.begin_close(frame, None);
+        if let Some(closing) = &mut self.closing
+            && closing.exit.is_none()
+            && closing.verdict.is_none()
+        {
+            closing.draining = Some(Draining::Waits);
+            let rest = self.close_timeout / HANDSHAKE_PART;
+            let wait = self.close_timeout.saturating_sub(rest);
+            closing.deadline = Box::pin(tokio::time::sleep(wait));
+        }
+    }
+
+    /// Whether what comes is delivered.
+    pub(super) fn delivers(&self) -> bool {
+        self.closing
+            .as_ref()
+            .is_none_or(|closing| closing.draining.is_some() && closing.exit.is_none())
+    }
+
+    /// Whether the close frame is kept back: the peer has still to answer or to confirm something.
+    pub(super) fn waits_while_draining(&self) -> bool {
+        let closing = self.closing.as_ref();
+        closing.is_some_and(|it| it.exit.is_none() && it.draining == Some(Draining::Waits))
+            && (self.link.is_in_flight() || self.inbound.awaits_answers())
     }
 
     pub(super) fn peer_closed(&mut self, frame: Option<CloseFrame>) {
@@ -85,6 +124,7 @@ impl<D: Inbound> Session<D> {
             verdict: None,
             courtesy: 0,
             shut_down: false,
+            draining: None,
             deadline: Box::pin(tokio::time::sleep(LINGER.min(self.close_timeout))),
         }));
     }
@@ -104,7 +144,15 @@ impl<D: Inbound> Session<D> {
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
         match &mut self.closing {
             Some(closing) => {
-                closing.deadline.as_mut().poll(cx).map(|()| closing.reason_without_answer())
+                ready!(closing.deadline.as_mut().poll(cx));
+                if closing.draining == Some(Draining::Waits) && closing.exit.is_none() {
+                    closing.draining = Some(Draining::Hurries);
+                    let rest = self.close_timeout / HANDSHAKE_PART;
+                    closing.deadline = Box::pin(tokio::time::sleep(rest));
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(closing.reason_without_answer())
             }
             None => Poll::Pending,
         }
@@ -141,3 +189,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Before that, subscribers handle the messages that came ahead of the bad bytes, and the
 /// connection's actor takes their answers: these are written, as if the messages had come alone.
 const COURTESY: u8 = 3;
+
+/// The part of the time for closing that is left to the closing handshake.
+pub(super) const HANDSHAKE_PART: u32 = 4;

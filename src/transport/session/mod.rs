@@ -17,7 +17,10 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 
-use self::{closing::Closing, unfinished::Unfinished};
+use self::{
+    closing::{Closing, Draining, HANDSHAKE_PART},
+    unfinished::Unfinished,
+};
 use super::{
     attempt::Opened,
     dialler::BoxedStream,
@@ -27,7 +30,7 @@ use super::{
     writer::{Farewell, Outlet, Writer},
 };
 use crate::{
-    lifecycle::{ExitReason, Order, Verdict, Vigil},
+    lifecycle::{ExitReason, Order, Rotation, Verdict, Vigil},
     protocol::{BatchBuilder, CloseCode, CloseFrame, Decoder, Step},
     spec::Settings,
 };
@@ -46,6 +49,15 @@ pub(crate) trait Inbound {
 
     /// A watch found this, and the session goes on.
     fn suspect(&mut self, verdict: Verdict);
+
+    /// Whether the session is replaced by another, rather than closed, when it is old.
+    fn rotates(&self) -> bool;
+
+    /// A watch found this, for which the session is to be replaced by another.
+    fn outgrow(&mut self, verdict: Verdict);
+
+    /// Whether the session beside the one that is up has requests whose answers may still come.
+    fn awaits_answers(&self) -> bool;
 }
 
 /// A session that is up: the future that owns its socket and reads and writes until it ends.
@@ -106,7 +118,7 @@ impl<D: Inbound> Session<D> {
     /// One read a step: a flood of one session does not starve the others of its thread, and what
     /// was read is with its subscribers before the next read wants memory.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        if self.closing.is_none() {
+        if self.delivers() {
             let held = self.inbound.poll_ready(cx).is_pending();
             if let Some(vitals) = &mut self.vitals {
                 vitals.hold(held);
@@ -169,7 +181,7 @@ impl<D: Inbound> Session<D> {
                     }
                 }
                 Ok(Step::Ping(payload)) => {
-                    if self.closing.is_none() {
+                    if self.delivers() {
                         self.writer.pong(payload);
                     }
                 }
@@ -196,7 +208,7 @@ impl<D: Inbound> Session<D> {
         if batch.is_empty() {
             return;
         }
-        if self.closing.is_none() {
+        if self.delivers() {
             if let Some(vitals) = &self.vitals {
                 vitals.feed(batch);
             }
@@ -214,7 +226,12 @@ impl<D: Inbound> Session<D> {
                 Order::Ping(number) => self.writer.ping(number),
                 Order::Probe => self.writer.ping(vitals.probe()),
                 Order::Send(text) => self.writer.urgent(text),
+                // Of one beside nobody has heard yet.
+                Order::Report(_) if self.link.is_beside() => {}
                 Order::Report(verdict) => self.inbound.suspect(verdict),
+                Order::Close(verdict) if self.inbound.rotates() && Rotation::replaces(&verdict) => {
+                    self.inbound.outgrow(verdict);
+                }
                 Order::Close(verdict) if verdict.is_of_a_dead_transport() => {
                     return Poll::Ready(ExitReason::Judged(verdict));
                 }
@@ -227,13 +244,19 @@ impl<D: Inbound> Session<D> {
     }
 
     fn poll_writes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waits = self.waits_while_draining();
         let outlet = match &mut self.closing {
             None => Outlet::Open,
-            Some(closing) if closing.courtesy > 0 => Outlet::Open,
+            Some(closing) if closing.courtesy > 0 || waits => Outlet::Open,
             Some(closing) if closing.exit.is_none() => {
                 // A part of the time is for the closing handshake.
                 let deadline = closing.deadline.deadline().into_std();
-                let flush_until = deadline.checked_sub(self.close_timeout / 4).unwrap_or(deadline);
+                let flush_until = match closing.draining {
+                    Some(Draining::Waits) => deadline,
+                    _ => deadline
+                        .checked_sub(self.close_timeout / HANDSHAKE_PART)
+                        .unwrap_or(deadline),
+                };
                 Outlet::Closing(&mut closing.farewell, flush_until)
             }
             Some(closing) => Outlet::Ending(&mut closing.farewell),
@@ -277,7 +300,11 @@ impl<D: Inbound + Unpin> Future for Session<D> {
         let session = self.get_mut();
         session.link.register(cx.waker());
         if let Some(frame) = session.link.take_close() {
-            session.begin_close(frame, None);
+            if session.link.is_beside() {
+                session.begin_draining(frame);
+            } else {
+                session.begin_close(frame, None);
+            }
         }
         if let Some(reason) = session.link.take_end() {
             session.end(Farewell::Frame(CloseFrame::bare(CloseCode::JUDGED)), reason);

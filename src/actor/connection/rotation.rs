@@ -1,0 +1,158 @@
+//! A rotation: the successor beside the session that is up, and the session before it, which drains.
+
+use std::{cell::RefCell, rc::Rc};
+
+use actix::{Context, Handler, Message};
+
+use super::{Beside, Connection, Seat};
+use crate::{
+    lifecycle::{Epoch, ExitReason, Input, RotateError, Side, Verdict, Vigil},
+    message::{Rotate, Rotating},
+    protocol::CloseFrame,
+    supervision::Heed,
+};
+
+impl Connection {
+    fn rotate(&mut self, ctx: &mut Context<Self>) -> Result<Rotating, RotateError> {
+        let rotation = self.settings.rotation.ok_or(RotateError::NotEnabled)?;
+        self.machine.can_rotate()?;
+        if !self.is_ready() {
+            return Err(RotateError::NotReady);
+        }
+        // The machine refuses no Rotate.
+        let _ = self.step(Input::Rotate { ready_within: rotation.ready_within }, ctx);
+        let epoch = self.machine.successor().ok_or(RotateError::InProgress)?;
+        Ok(Rotating { epoch })
+    }
+
+    /// The session is as old as it may become.
+    fn outgrown(&mut self, verdict: Verdict, ctx: &mut Context<Self>) {
+        match self.settings.rotation {
+            Some(rotation) if self.is_ready() => {
+                let _ = self.step(Input::Rotate { ready_within: rotation.ready_within }, ctx);
+            }
+            _ => {
+                if let Some(link) = &self.seat.link {
+                    link.request_end(ExitReason::Judged(verdict));
+                }
+            }
+        }
+    }
+
+    /// Which of two sessions has this epoch.
+    pub(super) fn side_of(&self, epoch: Epoch) -> Side {
+        if epoch == self.machine.epoch() { Side::Up } else { Side::Beside }
+    }
+
+    /// What there is of the attempt or session of this epoch. Nothing where it was dropped.
+    pub(super) fn seat_of(&mut self, epoch: Epoch) -> Option<&mut Seat> {
+        match self.side_of(epoch) {
+            Side::Up => Some(&mut self.seat),
+            Side::Beside => {
+                self.beside.as_mut().filter(|it| it.epoch == epoch).map(|it| &mut it.seat)
+            }
+        }
+    }
+
+    /// The successor whose session is open.
+    pub(in crate::actor) fn open_successor(&self) -> Option<Epoch> {
+        let successor = self.machine.successor()?;
+        let beside = self.beside.as_ref().filter(|beside| beside.epoch == successor)?;
+        beside.seat.link.as_ref().map(|_| successor)
+    }
+
+    pub(super) fn dial_beside(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+        let Some(route) = &self.route else { return };
+        let route = Rc::new(route.of_successor(self.policy.clone()));
+        let fork = |vigil: &Rc<RefCell<Vigil>>| Rc::new(RefCell::new(vigil.borrow().clone()));
+        let vigil = self.vigil.as_ref().map(fork);
+        self.outbox.set_aside(epoch);
+        let task = Some(self.attempt(epoch, Rc::clone(&route), Heed::Host, ctx));
+        let seat = Seat { task, ..Seat::default() };
+        self.beside = Some(Box::new(Beside { epoch, seat, route, vigil }));
+    }
+
+    /// From here on, all that is sent goes out in the successor's session.
+    pub(super) fn hand_over(&mut self, old: Epoch) {
+        let Some(mut beside) = self.beside.take() else { return };
+        self.swap(&mut beside);
+        self.outbox.hand_over(Some(old));
+        if let Some(link) = &self.seat.link {
+            link.change_sides(Side::Up);
+            link.open_gate();
+        }
+        if let Some(link) = &beside.seat.link {
+            link.change_sides(Side::Beside);
+            link.request_close(CloseFrame::normal());
+        }
+        beside.epoch = old;
+        self.beside = Some(beside);
+    }
+
+    /// The successor goes on as the next attempt, whose turn it is.
+    pub(super) fn take_over(&mut self) {
+        let Some(mut beside) = self.beside.take() else { return };
+        self.swap(&mut beside);
+        self.outbox.hand_over(None);
+        if let Some(link) = &self.seat.link {
+            link.change_sides(Side::Up);
+        }
+    }
+
+    fn swap(&mut self, beside: &mut Beside) {
+        std::mem::swap(&mut self.seat, &mut beside.seat);
+        std::mem::swap(&mut self.vigil, &mut beside.vigil);
+        if let Some(route) = &mut self.route {
+            std::mem::swap(route, &mut beside.route);
+        }
+        self.fanout.borrow_mut().hand_over_requests();
+    }
+
+    pub(super) fn end_beside(&self, reason: ExitReason) {
+        if let Some(link) = self.beside.as_ref().and_then(|beside| beside.seat.link.as_ref()) {
+            link.request_end(reason);
+        }
+    }
+
+    /// Nothing more is to come of what is beside.
+    pub(super) fn drop_beside(&mut self, reason: &ExitReason) {
+        let Some(beside) = &self.beside else { return };
+        beside.seat.abort();
+        match &beside.seat.link {
+            Some(link) => link.settle(reason),
+            None => self.outbox.end_session(Side::Beside, false, reason),
+        }
+        self.fanout.borrow_mut().lose_requests(Side::Beside, reason);
+        self.forget_beside();
+    }
+
+    /// What the successor's attempt learnt is of use to the next.
+    pub(super) fn forget_beside(&mut self) {
+        if let (Some(beside), Some(route)) = (self.beside.take(), &self.route) {
+            route.learn_from(&beside.route);
+        }
+    }
+}
+
+impl Handler<Rotate> for Connection {
+    type Result = Result<Rotating, RotateError>;
+
+    fn handle(&mut self, _: Rotate, ctx: &mut Context<Self>) -> Self::Result {
+        self.rotate(ctx)
+    }
+}
+
+/// The session of this epoch is to be replaced, because this was found of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::actor) struct Outgrown(pub(in crate::actor) Epoch, pub(in crate::actor) Verdict);
+
+impl Handler<Outgrown> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, Outgrown(epoch, verdict): Outgrown, ctx: &mut Context<Self>) {
+        if epoch == self.machine.epoch() {
+            self.outgrown(verdict, ctx);
+        }
+    }
+}
