@@ -11,17 +11,18 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use wsvisor::{
     AccessPolicy, Backoff, Connect, Connection, ConnectionSpec, CountConnections, DeleteConnection,
-    Delivery, Disconnect, GetStatus, Kind, Liveness, MarkReady, OutboxLimits, Reconnect,
-    RestartConnection, RestartPolicy, SendBinary, SendError, SendJson, SendString, Settings,
-    StartConnection, State, Status, Subscribe, Subscription, Supervisor, TerminateConnection,
-    Timeouts, Unsubscribe,
+    Disconnect, Epoch, GetStatus, Kind, Liveness, MarkReady, OutboxLimits, Reconnect,
+    RestartConnection, RestartPolicy, SendBinary, SendJson, SendString, Settings, StartConnection,
+    State, Status, Subscribe, Subscription, Supervisor, TerminateConnection, Timeouts, Unsubscribe,
 };
 
 use crate::{
+    fates::Fates,
     journal::Journal,
     life::Life,
     plan::{Command, Home, Member},
     seat::Seat,
+    terms::{Scope, Terms, binary_on, json_on, text_on},
     watch::Watch,
     witness::{Choosy, Visitor, Witness},
 };
@@ -36,8 +37,7 @@ pub(crate) struct Live {
     pub(crate) watch: Watch,
     current: RefCell<Option<Current>>,
     next_message: Cell<u64>,
-    /// Messages that were refused, or not written: no server may ever see them.
-    pub(crate) unsent: RefCell<Vec<u64>>,
+    fates: Fates,
     commands: Cell<u64>,
     told_to_stop: Cell<bool>,
     may_be_gone: Cell<bool>,
@@ -54,6 +54,9 @@ struct Current {
 
 /// One read may go beyond what a subscriber may have in flight: 64 KiB of the shortest messages.
 const MOST_IN_FLIGHT: u64 = 1_024 + 64 * 1_024 / 15;
+/// Messages that were encoded, and that no byte was written of, go back to the outbox when their session
+/// ends: 64 KiB of the shortest, and the largest.
+const TAKEN_BACK: (usize, usize) = (64 * 1_024 / 28, (64 + 70) * 1_024);
 /// The server is waited for, to end the stream, after the closing handshake.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -64,6 +67,7 @@ impl Live {
         server: &str,
         supervisor: Option<Seat>,
         watch: &Watch,
+        fates: &Fates,
         journal: &Journal,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -76,7 +80,7 @@ impl Live {
             watch: watch.clone(),
             current: RefCell::new(None),
             next_message: Cell::new(0),
-            unsent: RefCell::default(),
+            fates: fates.clone(),
             commands: Cell::new(0),
             told_to_stop: Cell::new(false),
             pending: Cell::new(0),
@@ -110,12 +114,13 @@ impl Live {
     /// Carries a command out beside all others that are under way.
     pub(crate) fn command(self: &Rc<Self>, command: Command) {
         self.commands.set(self.commands.get() + 1);
-        if let Command::Send { messages, size } = command {
+        if let Command::Send { messages, size, terms } = command {
             // Each is a command of its own, and they are given in this order.
-            for _ in 0..messages {
-                self.spawn(Self::send(Rc::clone(self), size));
+            for terms in terms.into_iter().cycle().take(messages) {
+                self.spawn(Self::send(Rc::clone(self), size, terms));
             }
-            return;
+            let look = Self::carry_out(Rc::clone(self), Command::Status, 0);
+            return self.spawn(sleep(Duration::from_millis(1)).then(|()| look));
         }
         self.spawn(Self::carry_out(Rc::clone(self), command, self.commands.get()));
     }
@@ -153,7 +158,10 @@ impl Live {
                 self.answered(connection.send(disconnect).await);
                 self.note(format_args!("Disconnect {code}"));
             }
-            Command::MarkReady => drop(self.answered(connection.send(MarkReady).await)),
+            Command::MarkReady => {
+                self.watch.marked(&self.path());
+                let _ = self.answered(connection.send(MarkReady).await);
+            }
             Command::Status => {
                 if let Some(status) = self.answered(connection.send(GetStatus).await) {
                     self.check_status(&status, &life.borrow());
@@ -191,8 +199,14 @@ impl Live {
     pub(crate) async fn start(&self) {
         let supervised = self.supervisor.is_some();
         let strict = self.member.subscriber_takes.is_zero();
-        let Member { backoff, stable_after, .. } = self.member;
-        let life = Life::new(supervised, strict, backoff.1, stable_after);
+        let Member { backoff, stable_after, manners, .. } = self.member;
+        let life = Life::new(
+            supervised,
+            strict,
+            backoff.1,
+            stable_after,
+            manners.tells_ready().then_some(false),
+        );
         let life = Rc::new(RefCell::new(life));
         let witness = Witness {
             name: self.id(),
@@ -270,38 +284,52 @@ impl Live {
             self.watch.bear_silence(&self.path(), 2 * (interval + within));
         }
         let liveness = Liveness::default().ping_every(interval).pong_within(within);
-        Settings::default()
+        let bytes = self.member.outbox_bytes;
+        let settings = Settings::default()
             .liveness(liveness.send_stall(interval + within))
             .dialler(self.watch.clone())
             .timeouts(Timeouts { close: self.member.close_timeout, ..Timeouts::default() })
-            .outbox(OutboxLimits { messages, ..OutboxLimits::default() })
+            .outbox(OutboxLimits { messages, bytes });
+        self.watch.expect(&self.path(), self.member.manners);
+        self.member.manners.applied_to(settings, self.number)
     }
 
-    async fn send(self: Rc<Self>, size: usize) {
-        let number = self.next_message.replace(self.next_message.get() + 1);
+    async fn send(self: Rc<Self>, size: usize, terms: Terms) {
         let Some(connection) = self.connection() else { return };
-        let value = serde_json::json!({"c": self.number, "m": number, "x": "x".repeat(size)});
+        let epoch = match terms.scope {
+            Scope::Session => match self.answered(connection.send(GetStatus).await) {
+                Some(status) => status.epoch,
+                None => return,
+            },
+            _ => Epoch::NONE,
+        };
+        let number = self.next_message.replace(self.next_message.get() + 1);
+        let text = serde_json::json!({"c": self.number, "m": number, "x": "x".repeat(size)});
+        let len = text.to_string().len();
+        self.fates.sent((self.number, number), terms, len, epoch.get());
         let answer = match (self.member.kind, number % 4) {
             (Kind::Json, _) => {
-                let message = SendJson::new(&value).expect("a value is JSON");
-                connection.send(message).boxed_local()
+                let message = SendJson::new(&text).expect("a value is JSON");
+                connection.send(json_on(message, terms, epoch)).boxed_local()
             }
-            (Kind::String, 0) => connection.send(SendBinary::new(value.to_string())).boxed_local(),
-            (Kind::String, _) => connection.send(SendString::new(value.to_string())).boxed_local(),
+            (Kind::String, 0) => {
+                let message = SendBinary::new(text.to_string());
+                connection.send(binary_on(message, terms, epoch)).boxed_local()
+            }
+            (Kind::String, _) => {
+                let message = SendString::new(text.to_string());
+                connection.send(text_on(message, terms, epoch)).boxed_local()
+            }
         };
         // Who waits for an answer does not keep the connection.
         drop(connection);
-        match self.answered(answer.await) {
-            Some(Ok(Delivery::Written)) => self.note(format_args!("wrote {number}")),
-            Some(Ok(other)) => self.note(format_args!("sent {number}: {other:?}")),
-            Some(Err(error)) => {
-                self.note(format_args!("did not send {number}: {error}"));
-                if !matches!(error, SendError::WrittenUnknown(_)) {
-                    self.unsent.borrow_mut().push(number);
-                }
-            }
-            None => {}
+        let name = (self.number, number);
+        let Some(answer) = self.answered(answer.await) else { return self.fates.lost(name) };
+        match &answer {
+            Ok(told) => self.note(format_args!("sent {number}: {told:?}")),
+            Err(error) => self.note(format_args!("did not send {number}: {error}")),
         }
+        self.fates.settled(name, answer);
     }
 
     async fn visit(&self, connection: &Addr<Connection>, time: Duration) {
@@ -363,9 +391,11 @@ impl Live {
         );
         let (messages, bytes) = status.queued;
         journal.check(
-            messages <= self.member.outbox_messages && bytes <= OutboxLimits::default().bytes,
+            messages <= self.member.outbox_messages + TAKEN_BACK.0
+                && bytes <= self.member.outbox_bytes + TAKEN_BACK.1,
             format_args!("c{number} has {messages} messages in its outbox"),
         );
+        self.fates.check_bounds(self.number, self.member.outbox_messages, self.member.outbox_bytes);
         let in_flight = status.received.saturating_sub(life.messages);
         journal.check(
             in_flight <= MOST_IN_FLIGHT,

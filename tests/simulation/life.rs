@@ -18,6 +18,8 @@ pub(crate) struct Life {
     may_start_anew: bool,
     /// Whether every event has to come. A slow subscriber may lose lifecycle events, and is told.
     strict: bool,
+    /// Absent where sessions do not tell that they are ready; else whether this one has.
+    told_ready: Option<bool>,
     seq: u64,
     epoch: u64,
     phase: Phase,
@@ -55,12 +57,14 @@ impl Life {
         strict: bool,
         backoff_max: Duration,
         stable_after: StableAfter,
+        told_ready: Option<bool>,
     ) -> Self {
         Self {
             supervised,
             strict,
             backoff_max,
             stable_after,
+            told_ready,
             up_since: None,
             attempt: 0,
             may_start_anew: false,
@@ -135,6 +139,14 @@ impl Life {
                 Err(format!("{event} of epoch {epoch} in epoch {}", self.epoch))
             };
         }
+        if let E::Ready = event {
+            let is_due = matches!(self.phase, Phase::Up) && epoch == self.epoch;
+            return if is_due && self.told_ready.replace(true) == Some(false) {
+                Ok(())
+            } else {
+                Err(format!("{event} of epoch {epoch} in {:?} of epoch {}", self.phase, self.epoch))
+            };
+        }
         let before = self.phase;
         let unexpected =
             || Err(format!("{event} of epoch {epoch} after {before:?} of epoch {}", self.epoch));
@@ -183,6 +195,7 @@ impl Life {
             self.may_start_anew |= self.may_have_been_stable(now);
         }
         if begins_epoch {
+            self.told_ready = self.told_ready.map(|_| false);
             self.up_since = matches!(event, E::Connected { .. }).then_some(now);
             if matches!(before, Phase::Stopped | Phase::GaveUp) {
                 self.attempt = 0;

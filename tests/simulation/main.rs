@@ -17,6 +17,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod fates;
 mod fleet;
 mod journal;
 mod life;
@@ -24,6 +25,8 @@ mod plan;
 mod seat;
 mod servers;
 mod shrink;
+mod tap;
+mod terms;
 mod watch;
 mod witness;
 mod world;

@@ -4,7 +4,11 @@ use std::{fmt, time::Duration};
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use wsvisor::{CascadeOn, Dynamic, Kind, Overflow, RestartPolicy, StableAfter, Strategy};
+use wsvisor::{
+    CascadeOn, Dynamic, Kind, OutboxLimits, Overflow, RestartPolicy, StableAfter, Strategy,
+};
+
+use crate::terms::{Manners, Ready, Terms};
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct Member {
     /// Another subscriber, that takes long for each message and may lose some: what is lost, and how
     /// many it may have in flight.
     pub(crate) choosy: Option<(Overflow, usize)>,
+    pub(crate) manners: Manners,
+    pub(crate) outbox_bytes: usize,
 }
 
 /// Whose a connection is.
@@ -82,6 +88,8 @@ pub(crate) enum Command {
     Send {
         messages: usize,
         size: usize,
+        /// By turns.
+        terms: [Terms; 2],
     },
     Connect,
     Reconnect,
@@ -127,6 +135,8 @@ impl Plan {
             })
             .collect();
         moves.sort_by_key(|(at, _)| *at);
+        let mut members = members;
+        draw_terms(seed, &mut members, &mut moves);
         let (tree, brittle) = (rng.random_ratio(1, 3), rng.random_ratio(1, 3));
         Self { seed, supervisors, tree, brittle, servers, members, moves, length }
     }
@@ -162,6 +172,8 @@ impl Member {
             subscriber_takes: Duration::from_millis(*pick(rng, &[0, 0, 0, 1, 200])),
             ping: (Duration::from_secs(20), Duration::from_secs(20)),
             choosy: None,
+            manners: Manners { greets: false, ready: Ready::WithConnect, limit: None },
+            outbox_bytes: OutboxLimits::default().bytes,
         }
     }
 
@@ -194,6 +206,7 @@ impl Move {
             0..=7 => Command::Send {
                 messages: *pick(rng, &[1, 1, 3, 30]),
                 size: *pick(rng, &[1, 100, 3_000, 70_000]),
+                terms: [Terms::default(); 2],
             },
             8 => Command::Connect,
             9 | 10 => Command::Reconnect,
@@ -213,13 +226,27 @@ impl Move {
     }
 }
 
+/// Drawn by themselves, so that a seed that failed once still gives the rest of its plan.
+fn draw_terms(seed: u64, members: &mut [Member], moves: &mut [(Duration, Move)]) {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32));
+    for member in members {
+        member.manners = Manners::draw(rng);
+        member.outbox_bytes = *pick(rng, &[OutboxLimits::default().bytes, 150_000]);
+    }
+    for (_, what) in moves {
+        if let Move::Command { command: Command::Send { terms, .. }, .. } = what {
+            *terms = [Terms::draw(rng), Terms::draw(rng)];
+        }
+    }
+}
+
 fn strategy(rng: &mut impl Rng) -> (Strategy, CascadeOn) {
     let dynamic = Strategy::Dynamic(Dynamic::default());
     let strategies = [dynamic, Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
     (*pick(rng, &strategies), *pick(rng, &[CascadeOn::Exit, CascadeOn::SessionLost]))
 }
 
-fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
+pub(crate) fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
     &choices[rng.random_range(0..choices.len())]
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
     rc::Rc,
     time::Duration,
 };
@@ -14,7 +13,7 @@ use serde::Deserialize;
 use tokio::{task::JoinSet, time::timeout};
 use wsvisor::testing::{ClientFrame, Network, Peer, Script, Server, frame};
 
-use crate::{journal::Journal, plan::Fault};
+use crate::{fates::Fates, journal::Journal, plan::Fault};
 
 /// One server of a run.
 pub(crate) struct Host {
@@ -31,25 +30,16 @@ struct Shared {
     streams: RefCell<JoinSet<()>>,
     /// Streams of this server are numbered from here on.
     next_stream: Cell<u64>,
-    seen: Rc<RefCell<Seen>>,
+    fates: Fates,
     journal: Journal,
 }
 
-/// The messages that servers received: connection and number.
-#[derive(Default)]
-pub(crate) struct Seen(BTreeSet<(usize, u64)>);
-
 /// A message as the users of the simulation write it.
 #[derive(Deserialize)]
-struct FromClient {
-    c: usize,
-    m: u64,
-}
-
-impl Seen {
-    pub(crate) fn contains(&self, member: usize, number: u64) -> bool {
-        self.0.contains(&(member, number))
-    }
+#[serde(untagged)]
+enum FromClient {
+    Greeting { c: usize, g: u64 },
+    Message { c: usize, m: u64 },
 }
 
 impl Host {
@@ -57,7 +47,7 @@ impl Host {
         number: usize,
         seed: u64,
         network: &Network,
-        received: &Rc<RefCell<Seen>>,
+        fates: &Fates,
         journal: &Journal,
     ) -> Self {
         let number = number as u64;
@@ -69,7 +59,7 @@ impl Host {
                 chance: RefCell::new(ChaCha8Rng::seed_from_u64(seed ^ (number + 1))),
                 streams: RefCell::default(),
                 next_stream: Cell::new(number * 1_000_000),
-                seen: Rc::clone(received),
+                fates: fates.clone(),
                 journal: journal.clone(),
             }),
             acceptor: None,
@@ -152,7 +142,7 @@ async fn serve(peer: Peer, stream: u64, shared: Rc<Shared>) {
     shared.journal.note(format_args!("stream {stream}: {script}; {then:?}"));
     // A client may go at any time.
     let Ok(Some(peer)) = script.perform(peer).await else { return };
-    let mut session = Session { peer, stream, sent: 0, last_heard: None, shared };
+    let mut session = Session { peer, stream, sent: 0, heard: 0, shared };
     match then {
         Then::Leave => {}
         Then::Vanish => std::future::pending().await,
@@ -230,7 +220,8 @@ struct Session {
     peer: Peer,
     stream: u64,
     sent: u64,
-    last_heard: Option<u64>,
+    /// Messages of the client.
+    heard: u64,
     shared: Rc<Shared>,
 }
 
@@ -309,16 +300,16 @@ impl Session {
         }
     }
 
-    /// Messages come in the order in which they were sent, and none comes twice on any stream.
     fn check(&mut self, payload: &[u8]) -> Result<(), String> {
-        let sent = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-        let FromClient { c, m } = sent;
-        if self.last_heard.is_some_and(|last| last >= m) {
-            return Err(format!("c{c} sent message {m} out of order"));
+        self.heard += 1;
+        match serde_json::from_slice(payload).map_err(|error| error.to_string())? {
+            FromClient::Message { c, m } => self.shared.fates.read((c, m)),
+            FromClient::Greeting { c, g } if self.heard != 1 => {
+                return Err(format!("c{c} greets in epoch {g} with its message {}", self.heard));
+            }
+            FromClient::Greeting { .. } => {}
         }
-        self.last_heard = Some(m);
-        let is_new = self.shared.seen.borrow_mut().0.insert((c, m));
-        if is_new { Ok(()) } else { Err(format!("c{c} sent message {m} twice")) }
+        Ok(())
     }
 
     async fn end(mut self) {

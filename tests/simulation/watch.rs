@@ -15,13 +15,19 @@ use tokio::{
 };
 use wsvisor::{BoxedStream, Dialler, Dialling, Target, testing::Network};
 
-use crate::journal::Journal;
+use crate::{
+    fates::{Fates, GRAIN, Place},
+    journal::Journal,
+    tap::{Tap, Written, field},
+    terms::{Manners, Ready},
+};
 
 /// Dials into the network, and knows each connection by its URL's path, `/home/id`.
 #[derive(Clone)]
 pub(crate) struct Watch {
     network: Network,
     journal: Journal,
+    fates: Fates,
     sockets: Arc<Mutex<Sockets>>,
 }
 
@@ -35,6 +41,10 @@ struct Sockets {
     patience: BTreeMap<String, Duration>,
     /// Paths whose next dial panics, as a dialler with a bug does.
     crashing: BTreeSet<String>,
+    /// By path.
+    manners: BTreeMap<String, Manners>,
+    /// When somebody said last that the session is ready, by path.
+    marked: BTreeMap<String, Instant>,
 }
 
 /// One dial or stream, counted as long as it lives.
@@ -44,8 +54,8 @@ struct Ticket {
 }
 
 impl Watch {
-    pub(crate) fn over(network: Network, journal: Journal) -> Self {
-        Self { network, journal, sockets: Arc::default() }
+    pub(crate) fn over(network: Network, fates: &Fates, journal: Journal) -> Self {
+        Self { network, journal, fates: fates.clone(), sockets: Arc::default() }
     }
 
     pub(crate) fn live(&self, path: &str) -> usize {
@@ -71,6 +81,16 @@ impl Watch {
     /// (I10).
     pub(crate) fn bear_silence(&self, path: &str, limit: Duration) {
         lock(&self.sockets).patience.insert(path.to_owned(), limit);
+    }
+
+    /// From now on, sessions of this path are begun so.
+    pub(crate) fn expect(&self, path: &str, manners: Manners) {
+        lock(&self.sockets).manners.insert(path.to_owned(), manners);
+    }
+
+    /// Somebody says that the session of this path is ready.
+    pub(crate) fn marked(&self, path: &str) {
+        lock(&self.sockets).marked.insert(path.to_owned(), Instant::now());
     }
 
     fn enter(&self, path: &str) -> Ticket {
@@ -108,9 +128,22 @@ impl Dialler for Watch {
             let crashes = lock(&self.sockets).crashing.remove(path);
             assert!(!crashes, "told to panic");
             let stream = self.network.dial(target).await?;
-            let patience = lock(&self.sockets).patience.get(path).copied();
-            let (journal, heard) = (self.journal.clone(), Instant::now());
-            Ok(Box::new(Counted { stream, ticket, patience, heard, journal }) as BoxedStream)
+            let sockets = lock(&self.sockets);
+            let patience = sockets.patience.get(path).copied();
+            let manners = sockets.manners.get(path).copied();
+            let now = Instant::now();
+            Ok(Box::new(Counted {
+                stream,
+                ticket,
+                patience,
+                manners,
+                tap: Tap::default(),
+                pace: None,
+                opened: now,
+                heard: now,
+                fates: self.fates.clone(),
+                journal: self.journal.clone(),
+            }) as BoxedStream)
         })
     }
 }
@@ -119,12 +152,64 @@ struct Counted {
     stream: BoxedStream,
     ticket: Ticket,
     patience: Option<Duration>,
+    manners: Option<Manners>,
+    tap: Tap,
+    /// When the next message would come if all kept the send limit's pace.
+    pace: Option<Instant>,
+    opened: Instant,
     heard: Instant,
+    fates: Fates,
     journal: Journal,
+}
+
+impl Counted {
+    /// A message of the outbox, or a greeting, was handed to the socket.
+    fn wrote(&mut self, message: &Written) {
+        let path = &self.ticket.path;
+        let Some(manners) = self.manners else { return };
+        if let Some(epoch) = field(&message.text, "g") {
+            self.tap.epoch = Some(epoch);
+        }
+        if let Some((a_second, burst)) = manners.limit
+            && !self.tap.choked
+        {
+            let interval = Duration::from_secs(1) / a_second;
+            let due = self.pace.map_or(message.begun, |pace| pace.max(message.begun));
+            let early = due.saturating_duration_since(message.begun);
+            self.journal.check(
+                early <= interval * (burst - 1) + GRAIN,
+                format_args!("{path} writes {early:?} ahead of its pace (I16)"),
+            );
+            self.pace = Some(due + interval);
+        }
+        let (Some(c), Some(m)) = (field(&message.text, "c"), field(&message.text, "m")) else {
+            return;
+        };
+        self.journal.check(
+            !manners.greets || self.tap.epoch.is_some(),
+            format_args!("{path} writes message {m} before its greeting (I14)"),
+        );
+        let was_marked =
+            lock(&self.ticket.sockets).marked.get(path).is_some_and(|at| *at >= self.opened);
+        let may_be_ready = match manners.ready {
+            Ready::WithConnect => true,
+            Ready::ByMark => was_marked,
+            Ready::ByMessage => was_marked || self.tap.has_read_first(),
+        };
+        let name = (usize::try_from(c).unwrap_or(usize::MAX), m);
+        let place = Place { epoch: self.tap.epoch, may_be_ready };
+        self.fates.begun(name, message.begun, &place);
+        if message.is_whole {
+            self.fates.written(name);
+        }
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        if let Some(unfinished) = self.tap.unfinished() {
+            self.wrote(&unfinished);
+        }
         let (path, silent) = (&self.ticket.path, self.heard.elapsed());
         // The opening handshake has a time-out of its own, and so has the closing one.
         let is_borne = self.patience.is_none_or(|limit| silent <= limit + 2 * OTHERS);
@@ -146,6 +231,7 @@ impl AsyncRead for Counted {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.heard = Instant::now();
+            self.tap.read(&buffer.filled()[before..]);
         }
         read
     }
@@ -157,7 +243,18 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let taken = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        match &taken {
+            Poll::Pending => self.tap.choked = true,
+            Poll::Ready(Ok(taken)) => {
+                self.tap.choked |= *taken < bytes.len();
+                for message in self.tap.wrote(&bytes[..*taken], Instant::now()) {
+                    self.wrote(&message);
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        taken
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
