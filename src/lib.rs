@@ -28,23 +28,23 @@ pub use error::{
 };
 pub use event::{History, Lifecycle, Overflow, Received, ReceivedBatch, Subscription};
 pub use lifecycle::{
-    AddressFailure, AddressFailures, AddressFate, Backoff, Beat, ClassRule, Classify, ConnectionId,
-    DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue, Filter, Floor,
-    GreetingFailure, Heartbeat, Intensity, IntensityPer, IntensityScope, InvalidBackoff,
-    InvalidSendLimit, Jitter, LifecycleEvent, LifecycleKind, Liveness, LocalFailure, MaxAge,
-    OnExceeded, OutboxLimits, ProviderError, ProviderFailure, ProxyFailure, RefusedCredential,
-    Remedy, ResolveError, RestartPolicy, RetryBudget, RotateError, Rotation, SendLimit,
-    StableAfter, State, SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
+    AddressFailure, AddressFailures, AddressFate, Backoff, Beat, Budgets, ClassRule, Classify,
+    ConnectionId, DialError, DialPhase, Epoch, ExitClass, ExitReason, ExitRules, FieldValue,
+    Filter, Floor, GreetingFailure, Heartbeat, Intensity, IntensityPer, IntensityScope,
+    InvalidBackoff, InvalidSendLimit, Jitter, LifecycleEvent, LifecycleKind, Liveness,
+    LocalFailure, MaxAge, OnExceeded, OutboxLimits, ProviderError, ProviderFailure, ProxyFailure,
+    RefusedCredential, Remedy, ResolveError, RestartPolicy, RetryBudget, RotateError, Rotation,
+    SendLimit, StableAfter, State, SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
     Answer, BatchError, Connect, Connecting, ConnectionInfo, CountConnections, Counts,
-    DeleteConnection, DeleteSupervisor, Disconnect, Explain, ExplainConnection, Explanation,
-    GetStatus, JsonRpcError, MarkReady, Outcomes, Outgoing, PolicySet, Reconnect, Request,
-    RequestError, RestartConnection, RestartSupervisor, Rotate, Rotating, SendBatch, SendBinary,
-    SendJson, SendString, SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog, Shutdown,
-    StartConnection, StartSupervisor, Status, Subscribe, SupervisorInfo, SupervisorState,
-    TerminateConnection, TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections,
-    WhichSupervisors,
+    DeleteConnection, DeleteSupervisor, Disconnect, Explain, ExplainConnection, ExplainSupervisor,
+    Explanation, GetStatus, JsonRpcError, MarkReady, Outcomes, Outgoing, PolicySet, Reconnect,
+    Request, RequestError, RestartConnection, RestartSupervisor, Rotate, Rotating, SendBatch,
+    SendBinary, SendJson, SendString, SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog,
+    Shutdown, StartConnection, StartSupervisor, Status, Subscribe, SupervisorExplanation,
+    SupervisorInfo, SupervisorState, TerminateConnection, TerminateSupervisor, Unsubscribe,
+    UpdateSpec, WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,

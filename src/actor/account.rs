@@ -58,9 +58,7 @@ impl Connection {
             waits_for_group: self.machine.is_held(),
             host_is_down,
             waiting_for_host,
-            attempts_left: self.machine.attempts_left(),
-            time_left: self.machine.time_left(now()),
-            restarts_left: self.machine.restarts_left(now()),
+            budgets: self.machine.budgets(now()),
         }
     }
 }

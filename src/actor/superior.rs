@@ -9,7 +9,7 @@ use crate::{
     lifecycle::{
         ConnectionId, Epoch, ExitReason, Machine, Restraint, State, Supervised, Supervision,
     },
-    message::CheckedConnect,
+    message::{CheckedConnect, SupervisorExplanation},
     policy::AccessPolicy,
     spec::{Kind, Settings},
     transport::Gate,
@@ -75,6 +75,11 @@ pub(super) struct Retire;
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct Hold(pub(super) Instant);
+
+/// The supervisor below is asked why it is in its state.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "SupervisorExplanation")]
+pub(super) struct GiveAccount;
 
 /// The supervisor below is started again by hand.
 #[derive(Clone, Copy, Message)]

@@ -1,6 +1,6 @@
 //! What users tell a supervisor.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use actix::{Addr, Message};
 
@@ -146,6 +146,18 @@ pub enum SupervisorState {
     Failed,
 }
 
+impl fmt::Display for SupervisorState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Restarting => "restarting",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        })
+    }
+}
+
 impl From<State> for SupervisorState {
     fn from(state: State) -> Self {
         match state {
@@ -199,6 +211,25 @@ pub struct Counts {
     pub disconnected: usize,
     /// Given up.
     pub failed: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections: {}", self.specs)?;
+        for (count, state) in [
+            (self.connecting, "connecting"),
+            (self.connected, "connected"),
+            (self.closing, "closing"),
+            (self.backing_off, "backing off"),
+            (self.disconnected, "disconnected"),
+            (self.failed, "failed"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {state}")?;
+            }
+        }
+        write!(f, "; supervisors: {}", self.supervisors)
+    }
 }
 
 /// Stops all children and then the supervisor: last to first, one after the other, as OTP does, and all

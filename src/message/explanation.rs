@@ -1,8 +1,8 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use super::Status;
 use crate::{
-    lifecycle::{ClassRule, ExitClass, Intensity, State},
+    lifecycle::{Budgets, ClassRule, ExitClass, State},
     policy::CanonicalUrl,
     supervision::Place,
 };
@@ -31,20 +31,13 @@ pub struct Explanation {
     pub host_is_down: bool,
     /// Connections that wait for the same host.
     pub waiting_for_host: usize,
-    /// Attempts in a row that its retry budget leaves; none where it has no limit.
-    pub attempts_left: Option<u32>,
-    /// Time that its retry budget leaves for the failures in a row that there are; none where it has no
-    /// limit.
-    pub time_left: Option<Duration>,
-    /// Restarts that the supervisor's intensity leaves within its period, and the intensity; none for a
-    /// connection that is used alone.
-    pub restarts_left: Option<(u32, Intensity)>,
+    /// What is left until it gives up.
+    pub budgets: Budgets,
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Status { id, state, epoch, attempt, next_attempt_in, last_exit, queued, .. } =
-            &self.status;
+        let Status { id, state, epoch, next_attempt_in, last_exit, queued, .. } = &self.status;
         write!(f, "connection {id} is {state}, epoch {epoch}")?;
         if let Some(url) = &self.url {
             write!(f, "\n  url: {url}")?;
@@ -61,20 +54,7 @@ impl fmt::Display for Explanation {
         if let Some(rule) = &self.decided_by {
             write!(f, "\n  as decided by {rule}")?;
         }
-        if *attempt > 0 {
-            write!(f, "\n  attempts in a row that failed: {attempt}")?;
-            if let Some(left) = self.attempts_left {
-                write!(f, ", {left} left")?;
-            }
-            if let Some(left) = self.time_left {
-                write!(f, ", {left:.0?} left")?;
-            }
-        }
-        if let Some((left, intensity)) = &self.restarts_left {
-            let what = if intensity.counts_all_restarts() { "restarts" } else { "crashes" };
-            let (most, period) = (intensity.max_restarts(), intensity.period());
-            write!(f, "\n  {what} within {period:?}: {left} of {most} left")?;
-        }
+        write!(f, "{}", self.budgets)?;
         if self.host_is_down {
             let waiting = self.waiting_for_host;
             write!(f, "\n  its host counts as down: one connection probes it, {waiting} wait")?;
@@ -100,9 +80,9 @@ impl fmt::Display for Explanation {
     }
 }
 
-const fn meaning(class: ExitClass) -> &'static str {
+pub(super) const fn meaning(class: ExitClass) -> &'static str {
     match class {
-        ExitClass::Normal => "the server ended it as intended (Normal)",
+        ExitClass::Normal => "it ended as intended (Normal)",
         ExitClass::Shutdown => "it was told to end (Shutdown)",
         ExitClass::Retry { .. } => "it is likely to pass (Retry)",
         ExitClass::RetrySlow { .. } => "it is unlikely to pass soon (RetrySlow)",

@@ -9,6 +9,7 @@ mod outgoing;
 mod request;
 mod send;
 mod set_policy;
+mod supervisor_explanation;
 
 use std::{fmt, time::Duration};
 
@@ -31,6 +32,7 @@ pub use self::{
     request::{Answer, JsonRpcError, Request, RequestError},
     send::{SendBinary, SendJson, SendString},
     set_policy::{PolicySet, SetPolicy, SetPolicyError},
+    supervisor_explanation::{ExplainSupervisor, SupervisorExplanation},
 };
 pub(crate) use self::{liveness::Tempo, outcomes::Tally};
 use crate::{

@@ -103,7 +103,7 @@ fn a_connection_explains_itself() {
         let explain = ExplainConnection("a".into());
         let explanation = supervisor.send(explain).await.unwrap().unwrap();
         assert_eq!(explanation.last_class, Some(ExitClass::RETRY));
-        assert_eq!(explanation.attempts_left, Some(45));
+        assert_eq!(explanation.budgets.attempts_left, Some(45));
         assert!(explanation.host_is_down);
         let text = explanation.to_string();
         for part in [

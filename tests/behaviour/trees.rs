@@ -11,10 +11,10 @@ use std::{
 use actix::Addr;
 use wsvisor::{
     AutoShutdown, Backoff, CascadeOn, ChildError, Connection, ConnectionSpec, CountConnections,
-    DeleteSupervisor, Dialler, Dialling, Dynamic, GetStatus, Intensity, OnExceeded,
-    RestartSupervisor, SendString, Shutdown, StartConnection, StartError, StartSupervisor, State,
-    Strategy, Supervisor, SupervisorBuilder, SupervisorSpec, SupervisorState, Target,
-    TerminateSupervisor, WhichSupervisors,
+    DeleteSupervisor, Dialler, Dialling, Dynamic, ExplainSupervisor, GetStatus, Intensity,
+    OnExceeded, RestartSupervisor, RetryBudget, SendString, Shutdown, StartConnection, StartError,
+    StartSupervisor, State, Strategy, Supervisor, SupervisorBuilder, SupervisorSpec,
+    SupervisorState, Target, TerminateSupervisor, WhichSupervisors,
     testing::{
         Bug, Network, Peer, Recorder, Server, backoff_scheduled, connected, disconnected, gave_up,
         virtual_time,
@@ -281,6 +281,52 @@ fn a_supervisor_is_terminated_restarted_and_deleted_as_a_connection_is() {
         assert_eq!(delete().await, Ok(()));
         assert_eq!(delete().await, not_found);
         assert!(top.send(WhichSupervisors).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn one_that_waits_to_be_started_again_explains_itself() {
+    virtual_time(1, async {
+        let (crashes, server) = (Arc::new(AtomicUsize::new(1)), listen());
+        let dialler = Crashes(network(), Arc::clone(&crashes));
+        let (top, mut events) = top(Supervisor::builder().dialler(dialler));
+        let explain =
+            async |id: &str| top.send(ExplainSupervisor(id.into())).await.unwrap().unwrap();
+        let minute = Duration::from_mins(1);
+        let spec = SupervisorSpec::new("feeds", brittle())
+            .backoff(Backoff::between(minute, minute).unwrap())
+            .retry_budget(RetryBudget::attempts(9))
+            .child(ConnectionSpec::string("a", format!("{}?key=secret", server.url())));
+        top.send(StartSupervisor(spec)).await.unwrap().unwrap();
+        events.until(gave_up()).await;
+        while explain("feeds").await.state != SupervisorState::Restarting {
+            tokio::task::yield_now().await;
+        }
+        let text = explain("feeds").await.to_string();
+        let expected = [
+            "supervisor feeds is restarting, started again 0 times",
+            "  connections: 1, ",
+            "  last end: ",
+            "told to panic",
+            "  which means: a fault in this process (Crash)",
+            "  attempts in a row that failed: 1, 8 left",
+            "  crashes within 60s: 4 of 5 left",
+            "  next: it starts in 60.0s",
+        ];
+        for part in expected {
+            assert!(text.contains(part), "{part:?} is not in:\n{text}");
+        }
+        assert!(!text.contains("secret"), "{text}");
+
+        let _peer = server.open().await;
+        events.until(connected()).await;
+        let explanation = explain("feeds").await;
+        assert_eq!((explanation.state, explanation.restarts), (SupervisorState::Running, 1));
+        let text = explanation.to_string();
+        assert!(text.contains("  connections: 1, 1 connected; supervisors: 0"), "{text}");
+        assert!(text.ends_with("next: it stays up"), "{text}");
+        let unknown = top.send(ExplainSupervisor("x".into())).await.unwrap().unwrap_err();
+        assert_eq!(unknown, ChildError::NotFound("x".into()));
     });
 }
 

@@ -208,6 +208,7 @@ pub(super) fn build(
         cascades,
         restart: supervised.supervision.restart,
         machine: Machine::new(Some(supervised)),
+        last_exit: None,
         bond: Bond::to(superior),
         stop_within,
         deadline: None,

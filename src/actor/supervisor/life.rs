@@ -172,11 +172,12 @@ impl Supervisor {
         let _ = self.step(Input::Disconnect(CloseFrame::normal()), ctx);
     }
 
-    fn note(&self, event: LifecycleEvent) {
+    fn note(&mut self, event: LifecycleEvent) {
         let id = &self.id;
         match event {
-            LifecycleEvent::Disconnected { reason, .. } => {
+            LifecycleEvent::Disconnected { reason, class, .. } => {
                 tracing::info!(supervisor = %id, "ended: {reason}");
+                self.last_exit = Some((reason, class));
             }
             LifecycleEvent::BackoffScheduled { delay, .. } => {
                 tracing::warn!(supervisor = %id, ?delay, "it is started again");

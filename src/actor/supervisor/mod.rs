@@ -36,8 +36,8 @@ use crate::{
     error::StartError,
     event::Subscription,
     lifecycle::{
-        ConnectionId, ExitClass, Input, Intensity, Machine, RestartPolicy, Restraint, State,
-        Supervised, Supervision,
+        ConnectionId, ExitClass, ExitReason, Input, Intensity, Machine, RestartPolicy, Restraint,
+        State, Supervised, Supervision,
     },
     policy::AccessPolicy,
     spec::{ChildSpec, ConnectionSpec, Proxies, Settings},
@@ -82,6 +82,7 @@ pub struct Supervisor {
     /// Its own life, as a child of the supervisor above.
     machine: Machine,
     restart: RestartPolicy,
+    last_exit: Option<(ExitReason, ExitClass)>,
     bond: Bond,
     /// How long its children may take to stop.
     stop_within: Option<Duration>,

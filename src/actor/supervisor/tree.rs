@@ -4,13 +4,22 @@ use std::sync::Arc;
 
 use actix::{Addr, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture};
 
-use super::{Supervisor, builder::build, children::Post, keeper::keep, subordinate::Subordinate};
+use super::{
+    Supervisor,
+    builder::build,
+    children::{Child, Post},
+    keeper::keep,
+    subordinate::Subordinate,
+};
 use crate::{
-    actor::superior::Rerun,
+    actor::{
+        clock::now,
+        superior::{GiveAccount, Rerun},
+    },
     error::{ChildError, StartError},
     message::{
-        DeleteSupervisor, RestartSupervisor, StartSupervisor, SupervisorInfo, TerminateSupervisor,
-        WhichSupervisors,
+        DeleteSupervisor, ExplainSupervisor, RestartSupervisor, StartSupervisor,
+        SupervisorExplanation, SupervisorInfo, TerminateSupervisor, WhichSupervisors,
     },
     spec::SupervisorSpec,
     supervision::Operation,
@@ -57,6 +66,46 @@ impl Handler<WhichSupervisors> for Supervisor {
     fn handle(&mut self, _: WhichSupervisors, _: &mut Context<Self>) -> Self::Result {
         let supervisors: Vec<SupervisorInfo> = self.children.supervisors();
         MessageResult(supervisors)
+    }
+}
+
+impl Handler<ExplainSupervisor> for Supervisor {
+    type Result = ResponseFuture<Result<SupervisorExplanation, ChildError>>;
+
+    fn handle(
+        &mut self,
+        ExplainSupervisor(id): ExplainSupervisor,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let below = self.children.get(&id).and_then(Child::supervisor).cloned();
+        Box::pin(async move {
+            let explained = match below {
+                Some(below) => below.send(GiveAccount).await.ok(),
+                None => None,
+            };
+            explained.ok_or(ChildError::NotFound(id))
+        })
+    }
+}
+
+impl Handler<GiveAccount> for Supervisor {
+    type Result = MessageResult<GiveAccount>;
+
+    fn handle(&mut self, _: GiveAccount, _: &mut Context<Self>) -> Self::Result {
+        let state = self.machine.state();
+        let (last_exit, last_class) = self.last_exit.clone().unzip();
+        let due = self.machine.next_attempt();
+        MessageResult(SupervisorExplanation {
+            id: self.id.clone(),
+            state: state.into(),
+            restarts: self.machine.epoch().get().saturating_sub(1),
+            children: self.children.counts(),
+            last_exit,
+            last_class,
+            next_start_in: due.map(|due| due.saturating_duration_since(now())),
+            waits_for_group: self.machine.is_held(),
+            budgets: self.machine.budgets(now()),
+        })
     }
 }
 

@@ -3,26 +3,24 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Machine;
-use crate::lifecycle::{ClassRule, ExitClass, ExitReason, Intensity};
+use crate::lifecycle::{Budgets, ClassRule, ExitClass, ExitReason, Restraint, RetryBudget};
 
 impl Machine {
-    /// Attempts in a row that the retry budget leaves.
-    pub(crate) fn attempts_left(&self) -> Option<u32> {
-        let max = self.supervision()?.budget.max_attempts()?;
-        Some(max.saturating_sub(self.attempt))
-    }
-
-    /// Time that the retry budget leaves for the failures in a row that there are.
-    pub(crate) fn time_left(&self, now: Instant) -> Option<Duration> {
-        let max = self.supervision()?.budget.max_elapsed()?;
+    pub(crate) fn budgets(&self, now: Instant) -> Budgets {
+        let budget = self.supervision().map(|terms| &terms.budget);
         let taken = self.failing_since.map_or(Duration::ZERO, |since| now.duration_since(since));
-        Some(max.saturating_sub(taken))
-    }
-
-    /// Restarts that the intensity leaves in its window, and the intensity.
-    pub(crate) fn restarts_left(&self, now: Instant) -> Option<(u32, Intensity)> {
-        let restraint = &self.supervised.as_ref()?.restraint;
-        Some((restraint.left(self.restarts.as_deref(), now), *restraint.intensity()))
+        let attempts = budget.and_then(RetryBudget::max_attempts);
+        let elapsed = budget.and_then(RetryBudget::max_elapsed);
+        let left = |restraint: &Restraint| restraint.left(self.restarts.as_deref(), now);
+        Budgets {
+            failed: self.attempt,
+            attempts_left: attempts.map(|most| most.saturating_sub(self.attempt)),
+            time_left: elapsed.map(|most| most.saturating_sub(taken)),
+            restarts_left: self
+                .supervised
+                .as_ref()
+                .map(|terms| (left(&terms.restraint), *terms.restraint.intensity())),
+        }
     }
 
     /// Which rule decides about this end, by the terms that hold now.
