@@ -9,7 +9,7 @@ use actix::Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wsvisor::{
     AccessPolicy, ConnectionSpec, DialError, DialPhase, ExitReason, Proxies, ProxyFailure,
-    ResolveError, Resolver, Resolving, SendString, Settings, StartConnection, Supervisor,
+    ResolveError, Resolver, Resolving, SendString, Settings, Shutdown, StartConnection, Supervisor,
     TargetFailure, Timeouts, Tls,
     testing::{
         Peer, Proxy, Recorder, Server, Stream, backoff_scheduled, connected, connection_error,
@@ -279,11 +279,13 @@ async fn what_an_http_proxy_answers_is_typed() {
         ("HTTP/1.1 200 OK\r\nX: cut o", false, |f| matches!(f, ProxyFailure::Stream(_))),
     ];
     for (answer, is_for_good, expected) in table {
-        let (mut stream, mut events, _supervisor) =
+        let (mut stream, mut events, supervisor) =
             asked("http://canary:canary@proxy.example:3128").await;
         stream.write_all(answer.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
         fails(&mut events, is_for_good, expected).await;
+        // Else it may dial again in the place of the next one.
+        supervisor.send(Shutdown::gracefully()).await.unwrap();
     }
 }
 
@@ -314,11 +316,13 @@ async fn what_a_socks5_proxy_answers_is_typed() {
         (&[5], false, |f| matches!(f, Stream(_))),
     ];
     for (answer, is_for_good, expected) in table {
-        let (mut stream, mut events, _supervisor) =
+        let (mut stream, mut events, supervisor) =
             asked("socks5h://canary:canary@proxy.example:3128").await;
         stream.write_all(answer).await.unwrap();
         stream.shutdown().await.unwrap();
         fails(&mut events, is_for_good, expected).await;
+        // Else it may dial again in the place of the next one.
+        supervisor.send(Shutdown::gracefully()).await.unwrap();
     }
 }
 
