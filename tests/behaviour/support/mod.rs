@@ -34,8 +34,12 @@ pub(crate) fn network() -> Network {
 
 /// A server in the test's network.
 pub(crate) fn listen() -> Server {
-    let port = NEXT_PORT.replace(NEXT_PORT.get() + 1);
-    network().listen(&format!("ws://127.0.0.1:{port}"))
+    network().listen(&format!("ws://127.0.0.1:{}", next_port()))
+}
+
+/// A port at which nobody has listened in the test's network.
+pub(crate) fn next_port() -> u16 {
+    NEXT_PORT.replace(NEXT_PORT.get() + 1)
 }
 
 /// Settings whose connections dial into the test's network.

@@ -23,10 +23,11 @@ use wsvisor::{
 };
 
 use self::authority::{Authority, Issued};
-use crate::support::{network, recorded, settings, supervisor};
+use crate::support::{network, next_port, recorded, settings, supervisor};
 
+/// A server in a place of its own: connections of others may still dial where they did.
 fn listen() -> Server {
-    network().listen("wss://localhost:4433")
+    network().listen(&format!("wss://localhost:{}", next_port()))
 }
 
 fn spec(server: &Server, tls: Tls) -> ConnectionSpec {
