@@ -1,6 +1,8 @@
 //! Memory that a hostile server cannot claim. In a process of its own, whose memory is measured.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod soak;
 
 use std::{sync::Arc, time::Duration};
 
