@@ -4,7 +4,8 @@ use std::fmt;
 ///
 /// Every event and every message carries the epoch it belongs to. Once an event of a newer epoch
 /// was delivered, none of an older epoch follows, so `epoch` is all that a subscriber needs to
-/// tell "this answer belongs to the socket before the reconnect".
+/// tell "this answer belongs to the socket before the reconnect". A connection that opted in to a
+/// [`Rotation`](crate::Rotation) excludes exactly the messages that are marked as of its overlap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u64);
 

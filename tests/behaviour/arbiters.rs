@@ -8,8 +8,8 @@ use std::sync::{
 
 use actix::Arbiter;
 use wsvisor::{
-    ConnectionSpec, CountConnections, Dialler, Dialling, ExitReason, SendString, StartConnection,
-    Supervisor, Target, Tcp, WhichConnections,
+    ConnectionSpec, CountConnections, Dialler, Dialling, ExitReason, Rotate, Rotation, SendString,
+    Settings, StartConnection, Supervisor, Target, Tcp, WhichConnections,
     testing::{Server, backoff_scheduled, connected, connection_error, disconnected},
 };
 
@@ -66,4 +66,38 @@ async fn a_connection_outlives_its_arbiter() {
     assert_eq!(peer.read().await.payload, b"moved");
     let counts = supervisor.send(CountConnections).await.unwrap();
     assert_eq!((counts.specs, counts.connected), (1, 1));
+}
+
+#[actix::test]
+async fn a_successor_is_lost_with_the_arbiter_and_the_connection_goes_on() {
+    let server = Server::on_loopback().await.unwrap();
+    let stops = Arc::new(AtomicBool::new(false));
+    let supervisor = Supervisor::builder()
+        .policy(loopback_policy())
+        .dialler(StopsArbiter(Arc::clone(&stops), Tcp::default()))
+        .arbiters(2)
+        .start()
+        .unwrap();
+    let settings = Settings::default().rotation(Rotation::make_before_break());
+    let spec = ConnectionSpec::string("a", server.url()).settings(settings);
+    let (spec, mut events) = recorded(spec);
+    let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+    let _peer = server.open().await;
+    events.expect(connected().epoch(1)).await;
+
+    stops.store(true, Ordering::Relaxed);
+    connection.send(Rotate).await.unwrap().unwrap();
+    let stopped = |reason: &ExitReason| matches!(reason, ExitReason::ArbiterStopped);
+    events.expect(disconnected().epoch(1).because(stopped)).await;
+    events.expect(backoff_scheduled().epoch(1)).await;
+    let _peer = loop {
+        // The lost attempt may have reached the server before its thread ended.
+        let mut peer = server.accept().await;
+        if let Ok(request) = peer.try_request().await
+            && peer.try_write(request.acceptance("")).await.is_ok()
+        {
+            break peer;
+        }
+    };
+    events.expect(connected().epoch(3)).await;
 }

@@ -26,7 +26,7 @@ pub(crate) use self::{pulse::Pulse, vigil::Vigil};
 /// | silence | whatever the peer sends | [`Verdict::Silent`] | off |
 /// | stalled sends | the socket taking bytes | [`Verdict::SendStalled`] | 40 s; the connection is cut |
 /// | clock jump | – | [`Verdict::ClockJumped`] | 5 s; a ping |
-/// | [`MaxAge`] | – | [`Verdict::TooOld`] | none; the session is closed |
+/// | [`MaxAge`] | – | [`Verdict::TooOld`] | none; the session is closed, or replaced ([`Rotation`](crate::Rotation)) |
 /// | [`Watchdog`] | messages of its own | [`Verdict::DataStale`] | none; to be reported |
 /// | [`Heartbeat`] | the answer of the application | [`Verdict::HeartbeatUnanswered`] | none; the session is closed |
 ///

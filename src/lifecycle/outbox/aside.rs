@@ -53,3 +53,193 @@ impl<P, R> Outbox<P, R> {
         self.aside = beside;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::{prelude::*, sample::select};
+
+    use super::*;
+    use crate::lifecycle::{Fate, Loss, OutboxLimits, Scope, Side, Terms};
+
+    #[derive(Clone, Copy, Debug)]
+    enum For {
+        Now,
+        /// The session that is up.
+        Up,
+        /// The one beside, where there is one.
+        Beside,
+        UntilReady,
+        Durable,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Send {
+            whom: For,
+            after_ready: bool,
+            key: Option<&'static str>,
+        },
+        Write {
+            side: Side,
+            is_ready: bool,
+        },
+        /// A successor is made.
+        Begin,
+        HandOver,
+        /// The session that is up ends, and what is beside takes over or another is made.
+        End {
+            was_ready: bool,
+        },
+        EndBeside,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let side = || select(vec![Side::Up, Side::Beside]);
+        let whom = vec![For::Now, For::Up, For::Beside, For::UntilReady, For::Durable];
+        let key = proptest::option::weighted(0.3, select(vec!["a", "b"]));
+        prop_oneof![
+            8 => (select(whom), any::<bool>(), key)
+                .prop_map(|(whom, after_ready, key)| Step::Send { whom, after_ready, key }),
+            6 => (side(), any::<bool>())
+                .prop_map(|(side, is_ready)| Step::Write { side, is_ready }),
+            2 => Just(Step::Begin),
+            2 => Just(Step::HandOver),
+            1 => any::<bool>().prop_map(|was_ready| Step::End { was_ready }),
+            1 => Just(Step::EndBeside),
+        ]
+    }
+
+    /// What waits, in the order in which it was accepted.
+    #[derive(Clone, Debug)]
+    struct Waits {
+        id: usize,
+        scope: Scope,
+        after_ready: bool,
+        key: Option<&'static str>,
+    }
+
+    #[derive(Default)]
+    struct Model {
+        waits: Vec<Waits>,
+        latest: Epoch,
+        up: Epoch,
+        beside: Option<Epoch>,
+    }
+
+    impl Model {
+        fn is_beside(&self, it: &Waits) -> bool {
+            self.beside.is_some_and(|epoch| it.scope == Scope::Session(epoch))
+        }
+
+        fn next(&self, side: Side, is_ready: bool) -> Option<usize> {
+            let is_due = |it: &&Waits| {
+                (side == Side::Beside) == self.is_beside(it)
+                    && (is_ready || !(it.after_ready || it.scope == Scope::UntilReady))
+            };
+            self.waits.iter().find(is_due).map(|it| it.id)
+        }
+
+        /// Removes what is meant; who it is.
+        fn take(&mut self, is_meant: impl Fn(&Self, &Waits) -> bool) -> Vec<usize> {
+            let gone: Vec<_> =
+                self.waits.iter().filter(|it| is_meant(self, it)).map(|it| it.id).collect();
+            self.waits.retain(|it| !gone.contains(&it.id));
+            gone
+        }
+
+        fn new_epoch(&mut self) -> Epoch {
+            self.latest = self.latest.next();
+            self.latest
+        }
+    }
+
+    proptest! {
+        /// Against one list of all that waits: whatever sessions come, take over and end, a message
+        /// is written by a session that it is for, in order, or is told that it was not.
+        #[test]
+        fn two_sessions_share_an_outbox_as_one_list_says(
+            steps in proptest::collection::vec(step(), 0..150),
+        ) {
+            let limits = OutboxLimits { messages: 1_000, bytes: 10_000 };
+            let (mut outbox, mut model) = (Outbox::<usize, usize>::default(), Model::default());
+            model.up = model.new_epoch();
+            let mut told = Vec::new();
+            for (id, step) in steps.into_iter().enumerate() {
+                let settle = &mut |reply: usize, fate| told.push((reply, fate));
+                let expected: Vec<_> = match step {
+                    Step::Send { whom, after_ready, key } => {
+                        let scope = match (whom, model.beside) {
+                            (For::Now, _) => Scope::Now,
+                            (For::Up, _) => Scope::Session(model.up),
+                            (For::Beside, Some(epoch)) => Scope::Session(epoch),
+                            (For::Beside, None) => continue,
+                            (For::UntilReady, _) => Scope::UntilReady,
+                            (For::Durable, _) => Scope::Durable,
+                        };
+                        let terms =
+                            Terms { scope, after_ready, key: key.map(Arc::from), ..Terms::default() };
+                        prop_assert!(outbox.has_room(&limits, 0, 5, key));
+                        outbox.push(5, id, Some(id), Some(Box::new(terms)), settle);
+                        let replaced = model.take(|_, it| key.is_some() && it.key == key);
+                        model.waits.push(Waits { id, scope, after_ready, key });
+                        replaced.into_iter().map(|id| (id, Fate::NotWritten(Loss::Newer))).collect()
+                    }
+                    Step::Write { side, is_ready } => {
+                        let expected = model.next(side, is_ready);
+                        prop_assert_eq!(outbox.has_due(side, is_ready), expected.is_some());
+                        let written = outbox.pop(side, is_ready);
+                        prop_assert_eq!(written.map(|slot| slot.payload), expected);
+                        model.take(|_, it| Some(it.id) == expected);
+                        vec![]
+                    }
+                    Step::Begin => {
+                        if model.beside.is_none() {
+                            let epoch = model.new_epoch();
+                            model.beside = Some(epoch);
+                            outbox.set_aside(epoch);
+                        }
+                        vec![]
+                    }
+                    Step::HandOver => {
+                        if let Some(next) = model.beside {
+                            outbox.hand_over(Some(model.up));
+                            model.beside = Some(std::mem::replace(&mut model.up, next));
+                        }
+                        vec![]
+                    }
+                    Step::End { was_ready } => {
+                        outbox.end_session(Side::Up, was_ready, settle);
+                        let lost = model.take(|model, it| !model.is_beside(it) && match it.scope {
+                            Scope::Now | Scope::Session(_) => true,
+                            Scope::UntilReady => was_ready,
+                            Scope::Durable => false,
+                        });
+                        model.up = match model.beside.take() {
+                            Some(next) => {
+                                outbox.hand_over(None);
+                                next
+                            }
+                            None => model.new_epoch(),
+                        };
+                        lost.into_iter().map(|id| (id, Fate::NotWritten(Loss::Session))).collect()
+                    }
+                    Step::EndBeside => {
+                        let lost = model.take(Model::is_beside);
+                        if model.beside.take().is_some() {
+                            outbox.end_session(Side::Beside, true, settle);
+                        }
+                        lost.into_iter().map(|id| (id, Fate::NotWritten(Loss::Session))).collect()
+                    }
+                };
+                prop_assert_eq!(std::mem::take(&mut told), expected);
+                prop_assert_eq!(outbox.len(), model.waits.len());
+                prop_assert_eq!(outbox.bytes(), 5 * model.waits.len());
+            }
+            outbox.end(&mut |reply, fate| told.push((reply, fate)));
+            let left = model.waits.iter().map(|it| (it.id, Fate::NotWritten(Loss::Connection)));
+            prop_assert_eq!(told, left.collect::<Vec<_>>());
+        }
+    }
+}
