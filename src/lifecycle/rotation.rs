@@ -31,7 +31,8 @@ use super::Verdict;
 ///   with the session that took over.
 /// - **Failure.** A successor that fails, or is not ready in time, leaves the old session untouched.
 ///   [`RotationFailed`](crate::LifecycleEvent::RotationFailed) tells of it, and the next one is tried by
-///   the connection's backoff, after an end that is fatal otherwise as late as that allows. It counts
+///   the connection's backoff (used alone, by the default one), after an end that is fatal otherwise as
+///   late as that allows. It counts
 ///   neither for the retry budget nor for the intensity.
 /// - **The end meanwhile.** If the session that is up ends by itself, and would be started again
 ///   without having to wait for the server, the successor is the next attempt, as far as it is.

@@ -28,8 +28,11 @@ pub(crate) struct Fates {
 struct Known {
     messages: BTreeMap<Name, Message>,
     unsettled: BTreeSet<Name>,
-    /// By connection and whether they wait for readiness: the message that was begun last.
-    begun: BTreeMap<(usize, bool), u64>,
+    /// By connection and whether they wait for readiness, and by stream where there may be two at a
+    /// time: the message that was begun last.
+    begun: BTreeMap<(usize, bool, u64), u64>,
+    /// Connections that may have two sessions at a time: each keeps its order.
+    rotating: BTreeSet<usize>,
     /// By connection: the confirmed message that was read last.
     next: BTreeMap<usize, u64>,
 }
@@ -51,6 +54,7 @@ pub(crate) struct Place {
     /// The session's, where it was greeted.
     pub(crate) epoch: Option<u64>,
     pub(crate) may_be_ready: bool,
+    pub(crate) stream: u64,
 }
 
 /// The timer's grain.
@@ -69,6 +73,10 @@ impl Fates {
         let known = &mut *self.known();
         known.messages.insert(name, message);
         known.unsettled.insert(name);
+    }
+
+    pub(crate) fn rotates(&self, member: usize) {
+        self.known().rotating.insert(member);
     }
 
     /// Its sender was told.
@@ -129,7 +137,8 @@ impl Fates {
             !waits || place.may_be_ready,
             format_args!("c{c}: {m} was written before its session was ready (I14)"),
         );
-        let before = known.begun.insert((c, waits), m);
+        let stream = if known.rotating.contains(&c) { place.stream } else { 0 };
+        let before = known.begun.insert((c, waits, stream), m);
         self.journal.check(
             before.is_none_or(|before| before < m),
             format_args!("c{c}: {m} was written after {before:?} (I11)"),
@@ -163,19 +172,20 @@ impl Fates {
             // Others may still be before its mailbox.
             .filter(|message| message.sent < Instant::now())
             .collect();
+        let sessions = if known.rotating.contains(&member) { 2 } else { 1 };
         let Some(smallest) = unsettled.iter().map(|message| message.size).min() else { return };
         let largest = unsettled.iter().map(|message| message.size).max().unwrap_or(0);
         let waiting = unsettled.iter().filter(|message| message.written == 0);
         let waiting: usize = waiting.map(|message| message.size).sum();
         self.journal.check(
-            unsettled.len() <= messages + ENCODED / smallest + 2,
+            unsettled.len() <= messages + sessions * ENCODED / smallest + 2,
             format_args!(
                 "c{member}: {} messages are unsettled, of {smallest} bytes at least, and {messages} may wait (I15)",
                 unsettled.len(),
             ),
         );
         self.journal.check(
-            waiting <= bytes + ENCODED + largest,
+            waiting <= bytes + sessions * (ENCODED + largest),
             format_args!("c{member}: {waiting} bytes wait, and {bytes} may (I15)"),
         );
     }
@@ -192,7 +202,8 @@ impl Fates {
                 None | Some(Err(SendError::WrittenUnknown(_))) => *written <= 1 && read.len() <= 1,
                 Some(Ok(Delivery::Confirmed)) => {
                     let in_order = read.first().is_some_and(|at| {
-                        last.insert(class, *at).is_none_or(|before| before < *at)
+                        let before = last.insert(class, *at);
+                        before.is_none_or(|before| before < *at) || known.rotating.contains(&c)
                     });
                     read.len() == 1 && *written == 1 && in_order
                 }

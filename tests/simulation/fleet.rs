@@ -11,16 +11,17 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use wsvisor::{
     AccessPolicy, Backoff, Connect, Connection, ConnectionSpec, CountConnections, DeleteConnection,
-    Disconnect, Epoch, GetStatus, Kind, Liveness, MarkReady, OutboxLimits, Reconnect,
-    RestartConnection, RestartPolicy, SendBinary, SendJson, SendString, Settings, StartConnection,
-    State, Status, Subscribe, Subscription, Supervisor, TerminateConnection, Timeouts, Unsubscribe,
+    Disconnect, Epoch, GetStatus, Kind, Liveness, MarkReady, MaxAge, OutboxLimits, Reconnect,
+    RestartConnection, RestartPolicy, Rotate, Rotation, SendBinary, SendJson, SendString, Settings,
+    StartConnection, State, Status, Subscribe, Subscription, Supervisor, TerminateConnection,
+    Timeouts, Unsubscribe,
 };
 
 use crate::{
     fates::Fates,
     journal::Journal,
     life::Life,
-    plan::{Command, Home, Member},
+    plan::{Command, Home, Member, Rotates},
     seat::Seat,
     terms::{Scope, Terms, binary_on, json_on, text_on},
     watch::Watch,
@@ -162,6 +163,11 @@ impl Live {
                 self.watch.marked(&self.path());
                 let _ = self.answered(connection.send(MarkReady).await);
             }
+            Command::Rotate => {
+                if let Some(answer) = self.answered(connection.send(Rotate).await) {
+                    self.note(format_args!("Rotate: {answer:?}"));
+                }
+            }
             Command::Status => {
                 if let Some(status) = self.answered(connection.send(GetStatus).await) {
                     self.check_status(&status, &life.borrow());
@@ -202,8 +208,10 @@ impl Live {
         let Member { backoff, stable_after, manners, .. } = self.member;
         let life = Life::new(
             supervised,
+            self.member.rotates.is_some(),
             strict,
-            backoff.1,
+            // Alone it waits for nothing but the next successor, and by the default backoff.
+            if supervised { backoff.1 } else { Duration::from_mins(1) },
             stable_after,
             manners.tells_ready().then_some(false),
         );
@@ -271,7 +279,8 @@ impl Live {
     fn choosy(&self) -> Option<Subscription> {
         let (overflow, capacity) = self.member.choosy?;
         let (name, journal) = (format!("{} choosy", self.id()), self.journal.clone());
-        let choosy = Choosy { name, journal, latest: None }.start();
+        let rotates = self.member.rotates.is_some();
+        let choosy = Choosy { name, journal, rotates, latest: None }.start();
         let wanted = Subscription::to(choosy.recipient::<wsvisor::Received>());
         Some(wanted.capacity(capacity).overflow(overflow))
     }
@@ -283,13 +292,24 @@ impl Live {
             // Its pings are answered by anything, and it may be stalled for as long after that.
             self.watch.bear_silence(&self.path(), 2 * (interval + within));
         }
-        let liveness = Liveness::default().ping_every(interval).pong_within(within);
+        let mut liveness = Liveness::default().ping_every(interval).pong_within(within);
+        if let Some(Rotates { max_age: Some(age), .. }) = self.member.rotates {
+            liveness = liveness.max_age(MaxAge::of(age));
+        }
         let bytes = self.member.outbox_bytes;
         let settings = Settings::default()
             .liveness(liveness.send_stall(interval + within))
             .dialler(self.watch.clone())
             .timeouts(Timeouts { close: self.member.close_timeout, ..Timeouts::default() })
             .outbox(OutboxLimits { messages, bytes });
+        let settings = match self.member.rotates {
+            Some(Rotates { ready_within, .. }) => {
+                self.watch.bear_two(&self.path(), self.number);
+                let rotation = Rotation::make_before_break();
+                settings.rotation(rotation.ready_within(ready_within))
+            }
+            None => settings,
+        };
         self.watch.expect(&self.path(), self.member.manners);
         self.member.manners.applied_to(settings, self.number)
     }
@@ -298,7 +318,11 @@ impl Live {
         let Some(connection) = self.connection() else { return };
         let epoch = match terms.scope {
             Scope::Session => match self.answered(connection.send(GetStatus).await) {
-                Some(status) => status.epoch,
+                // Of two, now the one and now the other.
+                Some(status) => match status.successor {
+                    Some(successor) if self.next_message.get().is_multiple_of(2) => successor,
+                    _ => status.epoch,
+                },
                 None => return,
             },
             _ => Epoch::NONE,
@@ -390,9 +414,10 @@ impl Live {
             format_args!("c{number} has a timer while it is {} (I3)", status.state),
         );
         let (messages, bytes) = status.queued;
+        let sessions = if self.member.rotates.is_some() { 2 } else { 1 };
         journal.check(
-            messages <= self.member.outbox_messages + TAKEN_BACK.0
-                && bytes <= self.member.outbox_bytes + TAKEN_BACK.1,
+            messages <= self.member.outbox_messages + sessions * TAKEN_BACK.0
+                && bytes <= self.member.outbox_bytes + sessions * TAKEN_BACK.1,
             format_args!("c{number} has {messages} messages in its outbox"),
         );
         self.fates.check_bounds(self.number, self.member.outbox_messages, self.member.outbox_bytes);

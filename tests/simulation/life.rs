@@ -1,10 +1,13 @@
 //! The grammar of one connection's events. Pure: an event comes in, a verdict comes out.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use tokio::time::Instant;
-use wsvisor::{ExitClass, LifecycleEvent, StableAfter, State};
+use wsvisor::{ExitClass, ExitReason, LifecycleEvent, StableAfter, State};
 
 /// What one life of a connection, from its start to its removal, has told its subscriber.
 pub(crate) struct Life {
@@ -12,10 +15,10 @@ pub(crate) struct Life {
     backoff_max: Duration,
     stable_after: StableAfter,
     up_since: Option<Instant>,
-    /// The attempt of the last backoff, since the last command that starts anew.
-    attempt: u32,
-    /// A session that may have been stable was cycled.
-    may_start_anew: bool,
+    /// What the count of attempts may be, as far as it was told.
+    attempts: BTreeSet<u32>,
+    /// Sessions may be replaced while they are up.
+    rotates: bool,
     /// Whether every event has to come. A slow subscriber may lose lifecycle events, and is told.
     strict: bool,
     /// Absent where sessions do not tell that they are ready; else whether this one has.
@@ -35,6 +38,8 @@ enum Phase {
     Up,
     /// An end was told; what follows from it is due next.
     Ended(ExitClass),
+    /// Another session took over, which is told next.
+    Rotated,
     /// A next attempt is due then.
     Waiting(Instant),
     /// It was told that the next attempt starts at once.
@@ -54,6 +59,7 @@ pub(crate) struct Numbered {
 impl Life {
     pub(crate) const fn new(
         supervised: bool,
+        rotates: bool,
         strict: bool,
         backoff_max: Duration,
         stable_after: StableAfter,
@@ -61,13 +67,13 @@ impl Life {
     ) -> Self {
         Self {
             supervised,
+            rotates,
             strict,
             backoff_max,
             stable_after,
             told_ready,
             up_since: None,
-            attempt: 0,
-            may_start_anew: false,
+            attempts: BTreeSet::new(),
             seq: 0,
             epoch: 0,
             phase: Phase::Rest,
@@ -91,6 +97,7 @@ impl Life {
         &mut self,
         epoch: u64,
         seq: u64,
+        overlap: bool,
         text: Option<&str>,
     ) -> Result<(), String> {
         self.take_seq(seq)?;
@@ -98,9 +105,11 @@ impl Life {
         if !self.strict {
             return Ok(());
         }
-        if !matches!(self.phase, Phase::Up) || epoch != self.epoch {
+        // What comes outside of its session's time is marked, and only while another is up.
+        let is_marked = overlap && self.rotates;
+        if !matches!(self.phase, Phase::Up) || (epoch != self.epoch) != is_marked {
             return Err(format!(
-                "a message of epoch {epoch} in {:?} of epoch {} (I7)",
+                "a message of epoch {epoch}, overlap {overlap}, in {:?} of epoch {} (I7)",
                 self.phase, self.epoch
             ));
         }
@@ -127,32 +136,17 @@ impl Life {
         if !self.strict {
             return Ok(());
         }
-        if matches!(event, E::Unsubscribed { .. } | E::Suspected { .. }) && epoch == self.epoch {
-            // They tell of somebody else, or of a session that goes on.
-            return Ok(());
-        }
-        if let E::OutboxFull { .. } = event {
-            // It may be told in any phase, also while an attempt is under way.
-            return if epoch == self.epoch || epoch == self.epoch + 1 {
-                Ok(())
-            } else {
-                Err(format!("{event} of epoch {epoch} in epoch {}", self.epoch))
-            };
-        }
-        if let E::Ready = event {
-            let is_due = matches!(self.phase, Phase::Up) && epoch == self.epoch;
-            return if is_due && self.told_ready.replace(true) == Some(false) {
-                Ok(())
-            } else {
-                Err(format!("{event} of epoch {epoch} in {:?} of epoch {}", self.phase, self.epoch))
-            };
+        if let Some(verdict) = self.aside(epoch, event) {
+            return verdict;
         }
         let before = self.phase;
+        let last = self.epoch;
         let unexpected =
-            || Err(format!("{event} of epoch {epoch} after {before:?} of epoch {}", self.epoch));
-        let begins_epoch = epoch == self.epoch + 1
+            || Err(format!("{event} of epoch {epoch} after {before:?} of epoch {last}"));
+        let begins_epoch = self.is_next(epoch)
             && match before {
                 Phase::Rest | Phase::Stopped | Phase::GaveUp | Phase::Restarted => true,
+                Phase::Rotated => matches!(event, E::Connected { .. }),
                 Phase::Waiting(due) => {
                     if now < due {
                         return Err(format!("epoch {epoch} begins {:?} too early", due - now));
@@ -164,13 +158,24 @@ impl Life {
         self.phase = match (event, before) {
             (E::Connected { .. }, _) if begins_epoch => Phase::Up,
             (E::ConnectionError { class, .. }, _) if begins_epoch => self.ended(*class),
+            (E::Disconnected { reason: ExitReason::Rotated, class, .. }, Phase::Up)
+                if epoch == self.epoch && self.rotates && *class == ExitClass::Shutdown =>
+            {
+                Phase::Rotated
+            }
             (E::Disconnected { class, .. }, Phase::Up) if epoch == self.epoch => self.ended(*class),
+            (E::RotationFailed { class, retry_in, .. }, Phase::Up)
+                if epoch == self.epoch && self.rotates =>
+            {
+                self.check_delay(*retry_in, *class)?;
+                Phase::Up
+            }
             (E::BackoffScheduled { attempt, delay }, Phase::Ended(class))
                 if epoch == self.epoch =>
             {
                 // One that was stopped for its group waits with it, and has not failed itself.
                 if class == ExitClass::Shutdown {
-                    self.attempt = *attempt;
+                    self.attempts = BTreeSet::from([*attempt]);
                 } else {
                     self.check_delay(*delay, class)?;
                     self.check_attempt(now, *attempt)?;
@@ -191,31 +196,78 @@ impl Life {
             _ => return unexpected(),
         };
         self.epoch = epoch;
-        if let (E::Restarted, Phase::Ended(_)) = (event, before) {
-            self.may_start_anew |= self.may_have_been_stable(now);
+        match (event, before) {
+            // A successor that was under way is the next attempt: nobody told the count.
+            (E::Restarted, Phase::Ended(class)) if class != ExitClass::Shutdown => {
+                if !self.rotates {
+                    return unexpected();
+                }
+                self.attempts = self.next_attempts(now);
+            }
+            (E::Restarted, Phase::Ended(_)) | (_, Phase::Rotated)
+                if self.may_have_been_stable(now) =>
+            {
+                self.attempts.insert(0);
+            }
+            _ => {}
         }
         if begins_epoch {
             self.told_ready = self.told_ready.map(|_| false);
             self.up_since = matches!(event, E::Connected { .. }).then_some(now);
             if matches!(before, Phase::Stopped | Phase::GaveUp) {
-                self.attempt = 0;
-                self.may_start_anew = false;
+                self.attempts.clear();
             }
         }
         Ok(())
     }
 
+    /// Events that change nothing in a connection's life.
+    fn aside(&mut self, epoch: u64, event: &LifecycleEvent) -> Option<Result<(), String>> {
+        use LifecycleEvent as E;
+        if matches!(event, E::Unsubscribed { .. } | E::Suspected { .. }) && epoch == self.epoch {
+            // They tell of somebody else, or of a session that goes on.
+            return Some(Ok(()));
+        }
+        if let E::OutboxFull { .. } = event {
+            // It may be told in any phase, also while an attempt is under way.
+            return Some(if epoch == self.epoch || self.is_next(epoch) {
+                Ok(())
+            } else {
+                Err(format!("{event} of epoch {epoch} in epoch {}", self.epoch))
+            });
+        }
+        if let E::Ready = event {
+            let is_due = matches!(self.phase, Phase::Up) && epoch == self.epoch;
+            return Some(if is_due && self.told_ready.replace(true) == Some(false) {
+                Ok(())
+            } else {
+                Err(format!("{event} of epoch {epoch} in {:?} of epoch {}", self.phase, self.epoch))
+            });
+        }
+        None
+    }
+
     /// Attempts are counted up to a stable session, and being connected is not enough for that.
     fn check_attempt(&mut self, now: Instant, attempt: u32) -> Result<(), String> {
-        let may_be_zero = self.may_have_been_stable(now);
-        let may_be_one = std::mem::take(&mut self.may_start_anew);
-        let next = self.attempt + 1;
-        self.attempt = attempt;
-        if attempt == next || may_be_zero && attempt == 0 || may_be_one && attempt == 1 {
+        let next = self.next_attempts(now);
+        self.attempts = BTreeSet::from([attempt]);
+        if next.contains(&attempt) {
             Ok(())
         } else {
-            Err(format!("attempt {attempt} where {next} was next"))
+            Err(format!("attempt {attempt} where one of {next:?} was next"))
         }
+    }
+
+    /// What the count may be after this end.
+    fn next_attempts(&self, now: Instant) -> BTreeSet<u32> {
+        let before = if self.attempts.is_empty() { &BTreeSet::from([0]) } else { &self.attempts };
+        let after_stable = self.may_have_been_stable(now).then_some(0);
+        before.iter().map(|attempt| attempt + 1).chain(after_stable).collect()
+    }
+
+    /// Whether this epoch may begin. Those between were of successors that failed.
+    const fn is_next(&self, epoch: u64) -> bool {
+        epoch == self.epoch + 1 || self.rotates && epoch > self.epoch
     }
 
     fn may_have_been_stable(&self, now: Instant) -> bool {

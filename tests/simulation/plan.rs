@@ -48,6 +48,14 @@ pub(crate) struct Member {
     pub(crate) choosy: Option<(Overflow, usize)>,
     pub(crate) manners: Manners,
     pub(crate) outbox_bytes: usize,
+    pub(crate) rotates: Option<Rotates>,
+}
+
+/// How the sessions of a connection are replaced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rotates {
+    pub(crate) ready_within: Duration,
+    pub(crate) max_age: Option<Duration>,
 }
 
 /// Whose a connection is.
@@ -95,6 +103,7 @@ pub(crate) enum Command {
     Reconnect,
     Disconnect(u16),
     MarkReady,
+    Rotate,
     Status,
     Start,
     Terminate,
@@ -137,6 +146,7 @@ impl Plan {
         moves.sort_by_key(|(at, _)| *at);
         let mut members = members;
         draw_terms(seed, &mut members, &mut moves);
+        draw_rotations(seed, &mut members, &mut moves, length);
         let (tree, brittle) = (rng.random_ratio(1, 3), rng.random_ratio(1, 3));
         Self { seed, supervisors, tree, brittle, servers, members, moves, length }
     }
@@ -174,6 +184,7 @@ impl Member {
             choosy: None,
             manners: Manners { greets: false, ready: Ready::WithConnect, limit: None },
             outbox_bytes: OutboxLimits::default().bytes,
+            rotates: None,
         }
     }
 
@@ -238,6 +249,35 @@ fn draw_terms(seed: u64, members: &mut [Member], moves: &mut [(Duration, Move)])
             *terms = [Terms::draw(rng), Terms::draw(rng)];
         }
     }
+}
+
+/// By themselves as well; in every other plan there are none.
+fn draw_rotations(
+    seed: u64,
+    members: &mut [Member],
+    moves: &mut Vec<(Duration, Move)>,
+    length: Duration,
+) {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(16));
+    if rng.random_ratio(1, 2) {
+        return;
+    }
+    for (number, member) in members.iter_mut().enumerate() {
+        if rng.random_ratio(1, 2) {
+            continue;
+        }
+        let max_age = pick(rng, &[None, Some(5), Some(40)]).map(Duration::from_secs);
+        member.rotates = Some(Rotates {
+            ready_within: Duration::from_millis(*pick(rng, &[50, 2_000, 30_000])),
+            // What never becomes ready is closed when it is old, again and again.
+            max_age: max_age.filter(|_| member.manners.ready == Ready::WithConnect),
+        });
+        for _ in 0..rng.random_range(0..10) {
+            let at = Duration::from_millis(rng.random_range(0..length.as_secs() * 1_000));
+            moves.push((at, Move::Command { member: number, command: Command::Rotate }));
+        }
+    }
+    moves.sort_by_key(|(at, _)| *at);
 }
 
 fn strategy(rng: &mut impl Rng) -> (Strategy, CascadeOn) {

@@ -43,6 +43,10 @@ struct Sockets {
     crashing: BTreeSet<String>,
     /// By path.
     manners: BTreeMap<String, Manners>,
+    /// Paths that may have two sockets at a time.
+    rotating: BTreeSet<String>,
+    /// Streams so far.
+    streams: u64,
     /// When somebody said last that the session is ready, by path.
     marked: BTreeMap<String, Instant>,
 }
@@ -83,6 +87,12 @@ impl Watch {
         lock(&self.sockets).patience.insert(path.to_owned(), limit);
     }
 
+    /// From now on, sessions of this path, a connection's of this number, are replaced while they are up.
+    pub(crate) fn bear_two(&self, path: &str, member: usize) {
+        lock(&self.sockets).rotating.insert(path.to_owned());
+        self.fates.rotates(member);
+    }
+
     /// From now on, sessions of this path are begun so.
     pub(crate) fn expect(&self, path: &str, manners: Manners) {
         lock(&self.sockets).manners.insert(path.to_owned(), manners);
@@ -100,9 +110,10 @@ impl Watch {
             !sockets.closed.contains(home),
             format_args!("{path} dials after its shutdown began (I6)"),
         );
+        let most = if sockets.rotating.contains(path) { 2 } else { 1 };
         let live = sockets.live.entry(path.to_owned()).or_default();
         *live += 1;
-        self.journal.check(*live == 1, format_args!("{path} has {live} sockets (I1)"));
+        self.journal.check(*live <= most, format_args!("{path} has {live} sockets (I1)"));
         Ticket { path: path.to_owned(), sockets: Arc::clone(&self.sockets) }
     }
 }
@@ -128,7 +139,8 @@ impl Dialler for Watch {
             let crashes = lock(&self.sockets).crashing.remove(path);
             assert!(!crashes, "told to panic");
             let stream = self.network.dial(target).await?;
-            let sockets = lock(&self.sockets);
+            let mut sockets = lock(&self.sockets);
+            sockets.streams += 1;
             let patience = sockets.patience.get(path).copied();
             let manners = sockets.manners.get(path).copied();
             let now = Instant::now();
@@ -137,6 +149,7 @@ impl Dialler for Watch {
                 ticket,
                 patience,
                 manners,
+                stream_number: sockets.streams,
                 tap: Tap::default(),
                 pace: None,
                 opened: now,
@@ -153,6 +166,7 @@ struct Counted {
     ticket: Ticket,
     patience: Option<Duration>,
     manners: Option<Manners>,
+    stream_number: u64,
     tap: Tap,
     /// When the next message would come if all kept the send limit's pace.
     pace: Option<Instant>,
@@ -197,7 +211,7 @@ impl Counted {
             Ready::ByMessage => was_marked || self.tap.has_read_first(),
         };
         let name = (usize::try_from(c).unwrap_or(usize::MAX), m);
-        let place = Place { epoch: self.tap.epoch, may_be_ready };
+        let place = Place { epoch: self.tap.epoch, may_be_ready, stream: self.stream_number };
         self.fates.begun(name, message.begun, &place);
         if message.is_whole {
             self.fates.written(name);

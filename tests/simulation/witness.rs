@@ -48,7 +48,8 @@ impl Handler<Received> for Witness {
 
     fn handle(&mut self, message: Received, ctx: &mut Context<Self>) {
         let (epoch, seq) = (message.epoch.get(), message.seq);
-        let verdict = self.life.borrow_mut().message(epoch, seq, message.text());
+        let verdict =
+            self.life.borrow_mut().message(epoch, seq, message.is_overlap(), message.text());
         self.judge(verdict);
         if !self.takes.is_zero() {
             ctx.wait(tokio::time::sleep(self.takes).into_actor(self));
@@ -60,6 +61,8 @@ impl Handler<Received> for Witness {
 pub(crate) struct Choosy {
     pub(crate) name: String,
     pub(crate) journal: Journal,
+    /// Messages of two sessions may come by turns.
+    pub(crate) rotates: bool,
     /// The latest: its place among all events, the stream that it came from, and its place there.
     pub(crate) latest: Option<(u64, u64, u64)>,
 }
@@ -80,7 +83,9 @@ impl Handler<Received> for Choosy {
                     .check(before < seq, format_args!("{name}: event {seq} after {before} (I9)"));
                 let lost = n.checked_sub(place + 1);
                 journal.check(
-                    stream != s || lost == Some(lagged),
+                    stream != s
+                        || lost == Some(lagged)
+                        || self.rotates && lost.is_some_and(|lost| lost < lagged),
                     format_args!(
                         "{name}: message {n} after {place} of stream {s}, and {lagged} lost"
                     ),
