@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use tokio::sync::oneshot;
 
 use super::superior::{Adopt, Alarm, Report, Superior};
@@ -11,12 +9,18 @@ pub(super) struct Bond {
     /// Absent where nobody is above.
     pub(super) superior: Option<Superior>,
     reported: (State, Epoch),
-    /// To be told with the next report. Boxed because it is rare.
+    /// Boxed because it is rare.
+    rare: Option<Box<Rare>>,
+    /// The actor stops when it comes to rest: it is temporary, or what is above it ends.
+    pub(super) stops_at_rest: bool,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// To be told with the next report.
     alarm: Option<Box<Alarm>>,
     /// Told when the actor is at rest, or held.
     waiting_for_rest: Vec<oneshot::Sender<()>>,
-    /// The actor stops when it comes to rest: it is temporary, or what is above it ends.
-    pub(super) stops_at_rest: bool,
 }
 
 impl Bond {
@@ -28,8 +32,7 @@ impl Bond {
             stops_at_rest: superior.as_ref().is_some_and(is_temporary),
             superior,
             reported: (State::Idle, Epoch::NONE),
-            alarm: None,
-            waiting_for_rest: Vec::new(),
+            rare: None,
         }
     }
 
@@ -41,7 +44,7 @@ impl Bond {
             Action::Escalate(reason) => Alarm::Escalation(reason),
             _ => return,
         };
-        self.alarm = Some(Box::new(alarm));
+        self.rare.get_or_insert_default().alarm = Some(Box::new(alarm));
     }
 
     /// Tells where the actor is, if that is new. Whether the actor is to stop.
@@ -53,13 +56,16 @@ impl Bond {
         self.reported = now;
         if let Some(superior) = &self.superior {
             let ((state, epoch), id) = (now, id.clone());
-            let (serial, alarm) = (superior.serial, self.alarm.take());
+            let alarm = self.rare.as_mut().and_then(|rare| rare.alarm.take());
+            let serial = superior.serial;
             if let Some(supervisor) = superior.reports.upgrade() {
                 supervisor.do_send(Report { id, serial, state, epoch, alarm });
             }
         }
-        if machine.is_settled() {
-            for waiting in self.waiting_for_rest.drain(..) {
+        if machine.is_settled()
+            && let Some(rare) = self.rare.take()
+        {
+            for waiting in rare.waiting_for_rest {
                 let _ = waiting.send(());
             }
         }
@@ -72,7 +78,7 @@ impl Bond {
         if machine.is_settled() {
             let _ = told.send(());
         } else {
-            self.waiting_for_rest.push(told);
+            self.rare.get_or_insert_default().waiting_for_rest.push(told);
         }
         wait
     }
@@ -88,7 +94,11 @@ impl Bond {
             return Some(Input::Release { everything: true });
         }
         // The one before knew when its group was to start again.
-        self.alarm = machine.held_until().map(|due: Instant| Box::new(Alarm::Cascade(due)));
+        if let Some(due) = machine.held_until() {
+            self.raise(Action::Cascade(due));
+        } else if let Some(rare) = &mut self.rare {
+            rare.alarm = None;
+        }
         None
     }
 }

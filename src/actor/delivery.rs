@@ -64,14 +64,27 @@ impl Connection {
     ) -> EnqueueBatch {
         let reply = BatchReply::of(batch.len());
         let mut terms = batch.terms.take();
-        let is_wrong_kind = self.kind == Kind::Json && !batch.is_json();
-        let mut refusal = is_wrong_kind.then_some(Refusal::NotJson);
+        let mut refusal = if self.kind == Kind::Json && !batch.is_json() {
+            Some(Refusal::NotJson)
+        } else {
+            self.judge_scope(terms.as_deref()).err()
+        };
+        let unconfirmed = self.unconfirmed();
+        let (count, mut room) = (batch.len(), self.outbox.room(unconfirmed));
         for (index, payload) in batch.into_payloads().enumerate() {
             if refusal.is_none() {
-                refusal = self.admit(payload.len(), terms.as_deref_mut(), ctx).err();
+                refusal = if room.take(payload.len()) {
+                    let judge = |terms| self.judge_deadline(terms, ctx);
+                    terms.as_deref_mut().map_or(Ok(()), judge).err()
+                } else {
+                    Some(self.refuse_for_want_of_room(unconfirmed, ctx))
+                };
             }
             match refusal {
                 None => {
+                    if index == 0 {
+                        self.outbox.reserve(count);
+                    }
                     let reply = Reply::Batch(Rc::clone(&reply), index);
                     self.outbox.push(payload, Some(reply), terms.clone());
                 }
@@ -88,35 +101,57 @@ impl Connection {
         terms: Option<&mut Terms>,
         ctx: &mut Context<Self>,
     ) -> Result<(), Refusal> {
-        let scope = terms.as_ref().map(|terms| terms.scope).unwrap_or_default();
-        scope.check(self.machine.outlook()).map_err(|unplaced| Refusal::of(unplaced, scope))?;
+        self.judge_scope(terms.as_deref())?;
         let key = terms.as_ref().and_then(|terms| terms.key.clone());
-        let unconfirmed = self.links().map(|link| link.unconfirmed()).sum();
+        let unconfirmed = self.unconfirmed();
         if !self.outbox.has_room(unconfirmed, len, key.as_deref()) {
-            self.tell_of_refusal(ctx);
-            let (messages, bytes) = self.outbox.queued();
-            return Err(Refusal::OutboxFull { messages: messages + unconfirmed, bytes });
+            return Err(self.refuse_for_want_of_room(unconfirmed, ctx));
         }
         if let Some(terms) = terms {
-            let now = now();
-            terms.accept(now);
-            if let Some(deadline) = terms.deadline() {
-                if deadline <= now {
-                    return Err(Refusal::Expired);
-                }
-                let greeting = self.seat.link.as_ref().map_or(0, |link| link.greeting_left());
-                let wait = self.outbox.wait(greeting, now);
-                let left = deadline.saturating_duration_since(now);
-                if wait.is_none_or(|wait| wait >= left) {
-                    return Err(Refusal::TooSlow { would_wait: wait.unwrap_or(Duration::MAX) });
-                }
-                self.wake_at(deadline, ctx);
-            }
+            self.judge_deadline(terms, ctx)?;
             if let Some(key) = key {
                 self.links().for_each(|link| link.replace(&key));
             }
         }
         Ok(())
+    }
+
+    /// Whether there is a session that the message may be for.
+    fn judge_scope(&self, terms: Option<&Terms>) -> Result<(), Refusal> {
+        let scope = terms.map(|terms| terms.scope).unwrap_or_default();
+        scope.check(self.machine.outlook()).map_err(|unplaced| Refusal::of(unplaced, scope))
+    }
+
+    /// Whether a message that is accepted now may be written before its deadline.
+    fn judge_deadline(
+        &mut self,
+        terms: &mut Terms,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Refusal> {
+        let now = now();
+        terms.accept(now);
+        let Some(deadline) = terms.deadline() else { return Ok(()) };
+        if deadline <= now {
+            return Err(Refusal::Expired);
+        }
+        let greeting = self.seat.link.as_ref().map_or(0, |link| link.greeting_left());
+        let wait = self.outbox.wait(greeting, now);
+        let left = deadline.saturating_duration_since(now);
+        if wait.is_none_or(|wait| wait >= left) {
+            return Err(Refusal::TooSlow { would_wait: wait.unwrap_or(Duration::MAX) });
+        }
+        self.wake_at(deadline, ctx);
+        Ok(())
+    }
+
+    fn unconfirmed(&self) -> usize {
+        self.links().map(|link| link.unconfirmed()).sum()
+    }
+
+    fn refuse_for_want_of_room(&mut self, unconfirmed: usize, ctx: &mut Context<Self>) -> Refusal {
+        self.tell_of_refusal(ctx);
+        let (messages, bytes) = self.outbox.queued();
+        Refusal::OutboxFull { messages: messages + unconfirmed, bytes }
     }
 
     fn tell_of_refusal(&mut self, ctx: &mut Context<Self>) {

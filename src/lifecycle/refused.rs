@@ -26,9 +26,10 @@ impl fmt::Display for RefusedCredential {
     }
 }
 
-/// What a connection remembers of the credentials that were refused, until some are accepted.
+/// What a connection remembers of the credentials that were refused, until some are accepted. Boxed
+/// because most are never refused.
 #[derive(Debug)]
-pub(crate) struct Refusals<C>(Option<(u16, C)>);
+pub(crate) struct Refusals<C>(Option<Box<(u16, C)>>);
 
 impl<C> Default for Refusals<C> {
     fn default() -> Self {
@@ -39,7 +40,7 @@ impl<C> Default for Refusals<C> {
 impl<C: PartialEq> Refusals<C> {
     /// The server answered `credential` with this status.
     pub(crate) fn refused(&mut self, status: u16, credential: C) -> RefusedCredential {
-        let before = self.0.replace((status, credential));
+        let before = self.0.replace(Box::new((status, credential)));
         match before {
             None => RefusedCredential::First,
             same if same == self.0 => RefusedCredential::Unchanged,
@@ -54,7 +55,7 @@ impl<C: PartialEq> Refusals<C> {
 
     /// With which status it refused the last one.
     pub(crate) fn status(&self) -> Option<u16> {
-        self.0.as_ref().map(|(status, _)| *status)
+        self.0.as_deref().map(|(status, _)| *status)
     }
 }
 

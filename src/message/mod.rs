@@ -53,11 +53,30 @@ use crate::{
 #[rtype(result = "Result<Connecting, ConnectError>")]
 pub struct Connect {
     endpoints: Endpoints,
+    /// Boxed because most want nothing more, and a supervisor keeps it of each connection.
+    wishes: Option<Box<ConnectWishes>>,
+}
+
+/// What the handshake is to carry, and where it may lead.
+#[derive(Clone)]
+struct ConnectWishes {
     subprotocols: Vec<String>,
     subprotocol_required: bool,
     headers: Vec<Header>,
     auth: Auth,
     redirects: u8,
+}
+
+impl Default for ConnectWishes {
+    fn default() -> Self {
+        Self {
+            subprotocols: Vec::new(),
+            subprotocol_required: false,
+            headers: Vec::new(),
+            auth: Auth::Fixed(Credentials::none()),
+            redirects: 0,
+        }
+    }
 }
 
 /// What proves who connects.
@@ -78,20 +97,17 @@ impl Connect {
     /// Connects to a `ws` or `wss` URL, one of several, or one that is asked for.
     #[must_use]
     pub fn to(endpoints: impl Into<Endpoints>) -> Self {
-        Self {
-            endpoints: endpoints.into(),
-            subprotocols: Vec::new(),
-            subprotocol_required: false,
-            redirects: 0,
-            headers: Vec::new(),
-            auth: Auth::Fixed(Credentials::none()),
-        }
+        Self { endpoints: endpoints.into(), wishes: None }
+    }
+
+    fn wishes(&mut self) -> &mut ConnectWishes {
+        self.wishes.get_or_insert_default()
     }
 
     /// Offers a subprotocol to the server, after those offered before. An empty one is none.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
-        self.subprotocols.push(name.into());
+        self.wishes().subprotocols.push(name.into());
         self
     }
 
@@ -99,8 +115,8 @@ impl Connect {
     /// browsers do. Without it, such a server is connected to, and `Connected` tells that there is no
     /// subprotocol. One that was not offered always fails (RFC 6455 §4.1).
     #[must_use]
-    pub const fn require_subprotocol(mut self) -> Self {
-        self.subprotocol_required = true;
+    pub fn require_subprotocol(mut self) -> Self {
+        self.wishes().subprotocol_required = true;
         self
     }
 
@@ -112,15 +128,15 @@ impl Connect {
     /// host and port of the URL alone; subprotocols go along everywhere. The next attempt begins at the
     /// URL again.
     #[must_use]
-    pub const fn follow_redirects(mut self, most: u8) -> Self {
-        self.redirects = most;
+    pub fn follow_redirects(mut self, most: u8) -> Self {
+        self.wishes().redirects = most;
         self
     }
 
     /// Adds a header to the handshake. Its value is never shown.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.wishes().headers.push((name.into(), value.into()));
         self
     }
 
@@ -143,36 +159,36 @@ impl Connect {
     /// Sends these credentials with the handshake. The last choice of credentials holds.
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
-        self.auth = Auth::Fixed(credentials);
+        self.wishes().auth = Auth::Fixed(credentials);
         self
     }
 
     /// Asks `provider` for the credentials of each attempt. The last choice of credentials holds.
     #[must_use]
     pub fn auth(mut self, provider: impl CredentialProvider) -> Self {
-        self.auth = Auth::Provided(SharedCredentialProvider::new(provider));
+        self.wishes().auth = Auth::Provided(SharedCredentialProvider::new(provider));
         self
     }
 
     /// Checks everything that can be known without the network, in the documented order.
     pub(crate) fn check(&self, policy: &AccessPolicy) -> Result<CheckedConnect, ConnectError> {
         let endpoints = self.endpoints.check(policy)?;
-        let subprotocols =
-            check_subprotocols(&self.subprotocols).map_err(ConnectError::InvalidHeaders)?;
+        let checked = self.wishes.as_deref().map(ConnectWishes::check).transpose();
+        let wishes = checked.map_err(ConnectError::InvalidHeaders)?.map(Box::new);
+        Ok(CheckedConnect { endpoints, wishes })
+    }
+}
+
+impl ConnectWishes {
+    fn check(&self) -> Result<CheckedWishes, InvalidHeader> {
+        let subprotocols = check_subprotocols(&self.subprotocols)?;
         let subprotocol_required = self.subprotocol_required;
         if subprotocol_required && subprotocols.is_empty() {
-            return Err(ConnectError::InvalidHeaders(InvalidHeader::SubprotocolRequired));
+            return Err(InvalidHeader::SubprotocolRequired);
         }
-        let (headers, auth) = self.check_headers().map_err(ConnectError::InvalidHeaders)?;
+        let (headers, auth) = self.check_headers()?;
         let redirects = self.redirects;
-        Ok(CheckedConnect {
-            endpoints,
-            subprotocols,
-            subprotocol_required,
-            redirects,
-            headers,
-            auth,
-        })
+        Ok(CheckedWishes { subprotocols, subprotocol_required, redirects, headers, auth })
     }
 
     fn check_headers(&self) -> Result<(Headers, CheckedAuth), InvalidHeader> {
@@ -197,6 +213,26 @@ impl Connect {
 #[derive(Clone)]
 pub(crate) struct CheckedConnect {
     pub(crate) endpoints: CheckedEndpoints,
+    /// Boxed because most want nothing more.
+    wishes: Option<Box<CheckedWishes>>,
+}
+
+impl CheckedConnect {
+    pub(crate) fn wishes(&self) -> &CheckedWishes {
+        static NONE: CheckedWishes = CheckedWishes {
+            subprotocols: Vec::new(),
+            subprotocol_required: false,
+            redirects: 0,
+            headers: Headers::NONE,
+            auth: CheckedAuth::Fixed(Headers::NONE),
+        };
+        self.wishes.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// What the handshake carries, and where it may lead.
+#[derive(Clone)]
+pub(crate) struct CheckedWishes {
     pub(crate) subprotocols: Vec<String>,
     pub(crate) subprotocol_required: bool,
     /// Redirects that an attempt follows.
@@ -216,9 +252,11 @@ pub(crate) enum CheckedAuth {
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The URL may hold a secret in its query, and so may a header's value or a subprotocol.
-        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        let wishes = self.wishes.as_deref();
+        let names: Vec<_> =
+            wishes.iter().flat_map(|wishes| &wishes.headers).map(|(name, _)| name).collect();
         f.debug_struct("Connect")
-            .field("subprotocols", &self.subprotocols.len())
+            .field("subprotocols", &wishes.map_or(0, |wishes| wishes.subprotocols.len()))
             .field("headers", &names)
             .finish_non_exhaustive()
     }

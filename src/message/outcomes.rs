@@ -60,6 +60,7 @@ impl Outcomes {
         Ok(())
     }
 
+    #[inline]
     fn push(&mut self, outcome: Outcome) {
         self.len += 1;
         match self.runs.last_mut() {
@@ -99,20 +100,28 @@ impl Tally {
     }
 
     /// The message at `index`, counted from 0, ended so. Each ends once.
+    #[inline]
     pub(crate) fn record(&mut self, index: usize, outcome: Outcome) {
         if index != self.known.len {
             self.early.insert(index, outcome);
             return;
         }
         self.known.push(outcome);
-        while let Some(outcome) = self.early.remove(&self.known.len) {
+        while !self.early.is_empty()
+            && let Some(outcome) = self.early.remove(&self.known.len)
+        {
             self.known.push(outcome);
         }
     }
 
+    /// Whether none is missing.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.known.len == self.of
+    }
+
     /// All outcomes, once none is missing.
     pub(crate) fn take(&mut self) -> Option<Outcomes> {
-        (self.known.len == self.of).then(|| mem::take(&mut self.known))
+        self.is_complete().then(|| mem::take(&mut self.known))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::{CanonicalUrl, ConnectionFailed, InvalidUrl, Rule};
 
 /// A URL that an [`AccessPolicy`](super::AccessPolicy) allows. Only a policy makes one, so holding
@@ -6,32 +8,36 @@ use super::{CanonicalUrl, ConnectionFailed, InvalidUrl, Rule};
 /// It speaks for the policy that made it: check again when the policy changes, and before every new
 /// attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowed {
+pub struct Allowed(Arc<Proof>);
+
+/// Shared, for a connection keeps what it may dial and what it has dialled, which are mostly the same.
+#[derive(Debug, PartialEq, Eq)]
+struct Proof {
     url: CanonicalUrl,
     rule: Rule,
 }
 
 impl Allowed {
-    pub(super) const fn new(url: CanonicalUrl, rule: Rule) -> Self {
-        Self { url, rule }
+    pub(super) fn new(url: CanonicalUrl, rule: Rule) -> Self {
+        Self(Arc::new(Proof { url, rule }))
     }
 
     /// The URL to dial.
     #[must_use]
-    pub const fn url(&self) -> &CanonicalUrl {
-        &self.url
+    pub fn url(&self) -> &CanonicalUrl {
+        &self.0.url
     }
 
     /// The rule that allows it; of several, the one that describes the host most closely.
     #[must_use]
-    pub const fn rule(&self) -> &Rule {
-        &self.rule
+    pub fn rule(&self) -> &Rule {
+        &self.0.rule
     }
 
     /// The URL alone.
     #[must_use]
     pub fn into_url(self) -> CanonicalUrl {
-        self.url
+        self.0.url.clone()
     }
 }
 

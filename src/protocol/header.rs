@@ -60,18 +60,19 @@ impl FrameHeader {
     }
 
     /// Appends the header to `out`, with the length in its shortest form.
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let fin = if self.fin { FIN_BIT } else { 0 };
         let masked = if self.mask.is_some() { MASK_BIT } else { 0 };
-        out.push(fin | (self.rsv & 0b111) << 4 | self.opcode.bits());
+        let first = fin | (self.rsv & 0b111) << 4 | self.opcode.bits();
         match (u8::try_from(self.len), u16::try_from(self.len)) {
-            (Ok(len @ 0..=MAX_CONTROL_LEN), _) => out.push(masked | len),
+            (Ok(len @ 0..=MAX_CONTROL_LEN), _) => out.extend_from_slice(&[first, masked | len]),
             (_, Ok(len)) => {
-                out.push(masked | LEN_IS_16_BIT);
-                out.extend_from_slice(&len.to_be_bytes());
+                let [high, low] = len.to_be_bytes();
+                out.extend_from_slice(&[first, masked | LEN_IS_16_BIT, high, low]);
             }
             _ => {
-                out.push(masked | LEN_IS_64_BIT);
+                out.extend_from_slice(&[first, masked | LEN_IS_64_BIT]);
                 out.extend_from_slice(&self.len.to_be_bytes());
             }
         }

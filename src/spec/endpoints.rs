@@ -141,7 +141,8 @@ impl CheckedEndpoints {
         let mut refusal = None;
         for allowed in listed.iter().cycle().skip(number).take(listed.len()) {
             match policy.check_url(allowed.url()) {
-                Ok(allowed) => return Ok(allowed),
+                // What is allowed as before is kept as it is: its memory is shared.
+                Ok(again) => return Ok(if again == *allowed { allowed.clone() } else { again }),
                 Err(denied) => refusal = refusal.or(Some(denied)),
             }
         }

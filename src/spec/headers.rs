@@ -33,6 +33,9 @@ const RESERVED_PREFIXES: [&str; 2] = ["sec-", "proxy-"];
 const HARMLESS: [&str; 2] = ["user-agent", "origin"];
 
 impl Headers {
+    /// No header.
+    pub(crate) const NONE: Self = Self(Vec::new());
+
     pub(crate) fn check(given: &[Header]) -> Result<Self, InvalidHeader> {
         let len_of = |(name, value): &Header| name.len() + value.expose_secret().len();
         let len: usize = given.iter().map(len_of).sum();

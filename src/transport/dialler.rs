@@ -90,7 +90,7 @@ impl<'a> Target<'a> {
 
     /// The allowed URL.
     #[must_use]
-    pub const fn url(&self) -> &'a CanonicalUrl {
+    pub fn url(&self) -> &'a CanonicalUrl {
         self.allowed.url()
     }
 

@@ -248,6 +248,7 @@ impl Link {
         inner.held_until = None;
         inner.encode_greeting(out, budget, messages);
         if out.len() < budget && inner.greeting.is_none() {
+            inner.flight.reserve(inner.outbox.len().min(budget / LEAST_FRAME));
             inner.held_until = inner.outbox.drain(inner.side, inner.is_ready, |message| {
                 let before = out.len();
                 let payload = message.payload.as_payload();
@@ -373,6 +374,9 @@ impl Inner {
         }
     }
 }
+
+/// Bytes that a message takes at least: not many are as small.
+const LEAST_FRAME: usize = 64;
 
 /// The number in a ping's payload or a pong's, where it can be one of ours.
 fn token(payload: &[u8]) -> Option<u64> {

@@ -32,6 +32,7 @@ pub(crate) fn tell(reply: Reply, fate: Fate, side: Side, exit: Option<&ExitReaso
     }
 }
 
+#[inline]
 fn outcome(fate: Fate, exit: Option<&ExitReason>) -> Result<Delivery, SendError> {
     match fate {
         Fate::Written => Ok(Delivery::Written),
@@ -72,7 +73,9 @@ impl BatchReply {
     fn record(&self, index: usize, outcome: Result<Delivery, SendError>) {
         let answer = &mut *self.0.borrow_mut();
         answer.tally.record(index, outcome);
-        answer.give();
+        if answer.tally.is_complete() {
+            answer.give();
+        }
     }
 }
 

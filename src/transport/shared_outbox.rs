@@ -9,7 +9,7 @@ use super::reply::{Reply, tell};
 use crate::{
     clock::now,
     lifecycle::{
-        Epoch, ExitReason, Fate, Outbox, OutboxLimits, SendLimit, Side, Slot, Terms, Throttle,
+        Epoch, ExitReason, Fate, Outbox, OutboxLimits, Room, SendLimit, Side, Slot, Terms, Throttle,
     },
     protocol::OwnedPayload,
 };
@@ -53,6 +53,18 @@ impl SharedOutbox {
     pub(crate) fn has_room(&self, unconfirmed: usize, len: usize, key: Option<&str>) -> bool {
         let inner = self.0.borrow();
         inner.outbox.has_room(&inner.limits, unconfirmed, len, key)
+    }
+
+    /// What is left of the limits, beside others that are written and wait to be confirmed.
+    pub(crate) fn room(&self, unconfirmed: usize) -> Room {
+        let inner = self.0.borrow();
+        inner.outbox.room(&inner.limits, unconfirmed)
+    }
+
+    /// Makes place for so many messages more, as far as the limits go, to save growing step by step.
+    pub(crate) fn reserve(&self, messages: usize) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.outbox.reserve(messages.min(inner.limits.messages));
     }
 
     /// How long the send limit would keep a message waiting that is accepted now, behind what waits and
@@ -156,6 +168,11 @@ impl SharedOutbox {
             Some(throttle) => throttle.pass(now()),
             None => Ok(()),
         }
+    }
+
+    /// Messages that wait.
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().outbox.len()
     }
 
     /// Gives messages that this session may write now to `take`, for as long as it says and the send limit

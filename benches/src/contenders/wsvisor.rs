@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wsvisor::{
     AccessPolicy, Connect, Connection, ConnectionSpec, DialGate, Lifecycle, LifecycleEvent,
-    Payload, Received, ReceivedBatch, RestartPolicy, StartConnection, Supervisor,
+    Payload, Received, ReceivedBatch, StartConnection, Supervisor,
 };
 
 use super::Show;
@@ -139,9 +139,7 @@ impl<S: Show> Subject<S> {
     async fn start_supervised(&self, id: String, url: &str) -> Result<Addr<Connection>> {
         let spec =
             if self.json { ConnectionSpec::json(id, url) } else { ConnectionSpec::string(id, url) };
-        let spec = spec
-            .restart(RestartPolicy::Temporary)
-            .subscribe(self.subscriber.clone().recipient::<Lifecycle>());
+        let spec = spec.subscribe(self.subscriber.clone().recipient::<Lifecycle>());
         let spec = match self.wiring {
             Wiring::Lifecycle | Wiring::SendBatches => spec,
             Wiring::Each => spec.subscribe(self.subscriber.clone().recipient::<Received>()),

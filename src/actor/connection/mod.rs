@@ -184,6 +184,7 @@ impl Actor for Connection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
         Fanout::resume(&self.fanout);
         let (state, epoch) = (self.machine.state(), self.machine.epoch());
         let input = match state {
@@ -211,3 +212,7 @@ const fn refused(busy: Busy) -> ConnectError {
         Busy::Waning => ConnectError::Failed("its supervisor has ended or is ending; restart that"),
     }
 }
+
+/// Commands that its mailbox takes before a sender has to wait. actix's default is 16, and a sender that
+/// waits costs more than one whose command is taken; what was accepted is bounded by the outbox.
+const MAILBOX: usize = 1_024;

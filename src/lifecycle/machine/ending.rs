@@ -35,7 +35,7 @@ impl Machine {
         let (reason, class) = match &then {
             // Whatever the socket's end was, this is why.
             Some(Then::GiveUp(denied)) => {
-                (ExitReason::PolicyDenied(denied.clone()), ExitClass::Fatal)
+                (ExitReason::PolicyDenied((**denied).clone()), ExitClass::Fatal)
             }
             Some(_) => (reason, ExitClass::Shutdown),
             None => {

@@ -17,19 +17,19 @@ impl Machine {
                 let discard = Action::Discard(ExitReason::PolicyDenied(denied.clone()));
                 // What was told to stop stops.
                 if *then != Then::Stop {
-                    *then = Then::GiveUp(denied);
+                    *then = Then::GiveUp(Box::new(denied));
                 }
                 vec![discard]
             }
             Phase::Connecting => {
-                let then = Then::GiveUp(denied);
+                let then = Then::GiveUp(Box::new(denied));
                 self.phase = Phase::Closing { was_connected: false, stable: false, then };
                 vec![Action::Abort]
             }
             Phase::Connected { stability } => {
                 let stable = *stability == Stability::Stable;
                 let discard = Action::Discard(ExitReason::PolicyDenied(denied.clone()));
-                let then = Then::GiveUp(denied);
+                let then = Then::GiveUp(Box::new(denied));
                 self.phase = Phase::Closing { was_connected: true, stable, then };
                 vec![discard, Action::Close(CloseFrame::bare(CloseCode::POLICY))]
             }

@@ -75,8 +75,8 @@ enum Then {
     Redial,
     /// Wait until the supervisor releases the group, which is to be at this time.
     Hold(Instant),
-    /// The policy forbids it.
-    GiveUp(PolicyDenied),
+    /// The policy forbids it. Boxed because it is large and rare.
+    GiveUp(Box<PolicyDenied>),
 }
 
 type Actions = Vec<Action>;

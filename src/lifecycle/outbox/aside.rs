@@ -41,7 +41,8 @@ impl<P, R> Outbox<P, R> {
     pub(crate) fn hand_over(&mut self, old: Option<Epoch>) {
         let mut beside = old.map(|epoch| Box::new(Aside::of(epoch)));
         let up = self.aside.take().map(|aside| aside.queue).unwrap_or_default();
-        let all = [std::mem::take(&mut self.at_once), std::mem::take(&mut self.after_ready), up];
+        let after_ready = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.after_ready));
+        let all = [std::mem::take(&mut self.at_once), after_ready.unwrap_or_default(), up];
         let mut all: Vec<_> = all.into_iter().flatten().collect();
         all.sort_unstable_by_key(|slot| slot.seq);
         for slot in all {

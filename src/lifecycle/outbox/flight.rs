@@ -73,6 +73,11 @@ impl<R> Default for Rare<R> {
 }
 
 impl<P, R> Flight<P, R> {
+    /// Makes place for so many messages more, to save growing step by step.
+    pub(crate) fn reserve(&mut self, messages: usize) {
+        self.encoded.reserve(messages);
+    }
+
     /// A message was encoded into the next `size` bytes of the stream.
     pub(crate) fn encoded(&mut self, size: usize, slot: Slot<P, R>) {
         let (start, end) = self.advance(size);

@@ -35,15 +35,28 @@ use super::{Epoch, Side};
 #[derive(Debug)]
 pub(crate) struct Outbox<P, R> {
     at_once: VecDeque<Slot<P, R>>,
-    after_ready: VecDeque<Slot<P, R>>,
     /// For the session beside the one that is up. Boxed because it is rare.
     aside: Option<Box<Aside<P, R>>>,
     bytes: usize,
     next_seq: u64,
+    /// What only messages with terms need. Boxed because most connections have none.
+    rare: Option<Box<Rare<P, R>>>,
+}
+
+#[derive(Debug)]
+struct Rare<P, R> {
+    after_ready: VecDeque<Slot<P, R>>,
     /// No message expires before this.
     earliest: Option<Instant>,
     /// Where the message of each key is.
     keys: BTreeMap<Arc<str>, u64>,
+}
+
+/// What an outbox still takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    messages: usize,
+    bytes: usize,
 }
 
 /// A message that waits.
@@ -61,15 +74,13 @@ pub(crate) struct Slot<P, R> {
 
 impl<P, R> Default for Outbox<P, R> {
     fn default() -> Self {
-        Self {
-            at_once: VecDeque::new(),
-            after_ready: VecDeque::new(),
-            aside: None,
-            bytes: 0,
-            next_seq: 0,
-            earliest: None,
-            keys: BTreeMap::new(),
-        }
+        Self { at_once: VecDeque::new(), aside: None, bytes: 0, next_seq: 0, rare: None }
+    }
+}
+
+impl<P, R> Default for Rare<P, R> {
+    fn default() -> Self {
+        Self { after_ready: VecDeque::new(), earliest: None, keys: BTreeMap::new() }
     }
 }
 
@@ -85,8 +96,17 @@ impl<P, R> Outbox<P, R> {
     ) -> bool {
         let replaced = key.and_then(|key| self.find(key)).map(|slot| slot.len);
         let messages = self.len() + unconfirmed - usize::from(replaced.is_some());
-        let bytes = (self.bytes - replaced.unwrap_or(0)).checked_add(len);
-        messages < limits.messages && bytes.is_some_and(|bytes| bytes <= limits.bytes)
+        Room::beside(limits, messages, self.bytes - replaced.unwrap_or(0)).take(len)
+    }
+
+    /// What is left of the limits, beside `unconfirmed` messages that are written.
+    pub(crate) fn room(&self, limits: &OutboxLimits, unconfirmed: usize) -> Room {
+        Room::beside(limits, self.len() + unconfirmed, self.bytes)
+    }
+
+    /// Makes place for so many messages more, to save growing step by step.
+    pub(crate) fn reserve(&mut self, messages: usize) {
+        self.at_once.reserve(messages);
     }
 
     /// Takes a message. One with the same key that waits is replaced, and told so; the newer one
@@ -103,7 +123,7 @@ impl<P, R> Outbox<P, R> {
         let seq = self.next_seq;
         self.next_seq += 1;
         if let Some(key) = terms.as_ref().and_then(|terms| terms.key.as_ref()) {
-            let older = self.keys.insert(Arc::clone(key), seq);
+            let older = self.rare().keys.insert(Arc::clone(key), seq);
             if let Some(Slot { reply: Some(reply), .. }) = older.and_then(|seq| self.remove(seq)) {
                 settle(reply, Fate::NotWritten(Loss::Newer));
             }
@@ -121,7 +141,7 @@ impl<P, R> Outbox<P, R> {
             self.bytes += slot.len;
             self.note_deadline(&slot);
             if let Some(key) = slot.terms.as_ref().and_then(|terms| terms.key.as_ref()) {
-                self.keys.insert(Arc::clone(key), slot.seq);
+                self.rare().keys.insert(Arc::clone(key), slot.seq);
             }
             self.queue_of(&slot).push_front(slot);
         }
@@ -139,12 +159,14 @@ impl<P, R> Outbox<P, R> {
     }
 
     fn pop_up(&mut self, is_ready: bool) -> Option<Slot<P, R>> {
-        let queue = match (self.at_once.front(), self.after_ready.front()) {
-            (Some(one), Some(other)) if is_ready && other.seq < one.seq => &mut self.after_ready,
-            (None, Some(_)) if is_ready => &mut self.after_ready,
-            _ => &mut self.at_once,
-        };
-        queue.pop_front()
+        if is_ready
+            && let Some(Rare { after_ready, .. }) = self.rare.as_deref_mut()
+            && let Some(first) = after_ready.front()
+            && self.at_once.front().is_none_or(|other| first.seq < other.seq)
+        {
+            return after_ready.pop_front();
+        }
+        self.at_once.pop_front()
     }
 
     /// Whether [`pop`](Self::pop) has something.
@@ -152,22 +174,25 @@ impl<P, R> Outbox<P, R> {
         if let Side::Beside = side {
             return self.aside.as_ref().is_some_and(|aside| aside.has_due(is_ready));
         }
-        !self.at_once.is_empty() || is_ready && !self.after_ready.is_empty()
+        !self.at_once.is_empty() || is_ready && self.after_ready().is_some_and(|it| !it.is_empty())
     }
 
     /// Tells every message whose deadline has come that it is not written.
     pub(crate) fn expire(&mut self, now: Instant, settle: &mut impl FnMut(R, Fate)) {
-        if self.earliest.is_none_or(|due| now < due) {
+        if self.next_deadline().is_none_or(|due| now < due) {
             return;
         }
         let is_over = |slot: &Slot<P, R>| slot.deadline().is_some_and(|due| due <= now);
         self.drain(is_over, Loss::Deadline, settle);
-        self.earliest = self.slots().filter_map(Slot::deadline).min();
+        let earliest = self.slots().filter_map(Slot::deadline).min();
+        if let Some(rare) = &mut self.rare {
+            rare.earliest = earliest;
+        }
     }
 
     /// When [`expire`](Self::expire) is wanted next, at the earliest.
-    pub(crate) const fn next_deadline(&self) -> Option<Instant> {
-        self.earliest
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.rare.as_ref()?.earliest
     }
 
     /// The session or attempt has ended: what was for it alone is not written, nor, if it was
@@ -194,7 +219,7 @@ impl<P, R> Outbox<P, R> {
     /// The connection has ended: nothing is written any more.
     pub(crate) fn end(&mut self, settle: &mut impl FnMut(R, Fate)) {
         self.drain(|_| true, Loss::Connection, settle);
-        self.earliest = None;
+        self.rare = None;
     }
 
     /// Messages that wait.
@@ -238,7 +263,7 @@ impl<P, R> Outbox<P, R> {
         {
             &mut aside.queue
         } else if slot.waits_for_ready() {
-            &mut self.after_ready
+            &mut self.rare.get_or_insert_default().after_ready
         } else {
             &mut self.at_once
         }
@@ -250,16 +275,25 @@ impl<P, R> Outbox<P, R> {
 
     fn queues(&self) -> impl Iterator<Item = &VecDeque<Slot<P, R>>> {
         let aside = self.aside.as_ref().map(|aside| &aside.queue);
-        [&self.at_once, &self.after_ready].into_iter().chain(aside)
+        [&self.at_once].into_iter().chain(self.after_ready()).chain(aside)
     }
 
     fn queues_mut(&mut self) -> impl Iterator<Item = &mut VecDeque<Slot<P, R>>> {
         let aside = self.aside.as_mut().map(|aside| &mut aside.queue);
-        [&mut self.at_once, &mut self.after_ready].into_iter().chain(aside)
+        let after_ready = self.rare.as_mut().map(|rare| &mut rare.after_ready);
+        [&mut self.at_once].into_iter().chain(after_ready).chain(aside)
+    }
+
+    fn after_ready(&self) -> Option<&VecDeque<Slot<P, R>>> {
+        self.rare.as_ref().map(|rare| &rare.after_ready)
+    }
+
+    fn rare(&mut self) -> &mut Rare<P, R> {
+        self.rare.get_or_insert_default()
     }
 
     fn find(&self, key: &str) -> Option<&Slot<P, R>> {
-        let seq = *self.keys.get(key)?;
+        let seq = *self.rare.as_ref()?.keys.get(key)?;
         self.queues()
             .find_map(|queue| queue.get(queue.binary_search_by_key(&seq, |slot| slot.seq).ok()?))
     }
@@ -274,27 +308,50 @@ impl<P, R> Outbox<P, R> {
 
     fn removed(&mut self, slot: &Slot<P, R>) {
         self.bytes -= slot.len;
-        if let Some(key) = slot.terms.as_ref().and_then(|terms| terms.key.as_ref()) {
-            self.keys.remove(key);
+        if let Some(key) = slot.terms.as_ref().and_then(|terms| terms.key.as_ref())
+            && let Some(rare) = &mut self.rare
+        {
+            rare.keys.remove(key);
         }
     }
 
     fn note_deadline(&mut self, slot: &Slot<P, R>) {
         if let Some(due) = slot.deadline() {
-            self.earliest = Some(self.earliest.map_or(due, |earliest| earliest.min(due)));
+            let earliest = &mut self.rare().earliest;
+            *earliest = Some(earliest.map_or(due, |earliest| earliest.min(due)));
         }
     }
 
     /// An idle connection keeps no buffer from its busiest moment.
     fn release(&mut self) {
-        for queue in [&mut self.at_once, &mut self.after_ready] {
-            if queue.is_empty() && queue.capacity() > RETAINED {
-                *queue = VecDeque::new();
-            }
+        if !self.at_once.is_empty() {
+            return;
+        }
+        if self.at_once.capacity() > RETAINED {
+            self.at_once = VecDeque::new();
         }
         if self.len() == 0 {
-            self.earliest = None;
+            self.rare = None;
         }
+    }
+}
+
+impl Room {
+    const fn beside(limits: &OutboxLimits, messages: usize, bytes: usize) -> Self {
+        Self {
+            messages: limits.messages.saturating_sub(messages),
+            bytes: limits.bytes.saturating_sub(bytes),
+        }
+    }
+
+    /// Takes a message of so many bytes, if it fits.
+    pub(crate) const fn take(&mut self, len: usize) -> bool {
+        let fits = self.messages > 0 && len <= self.bytes;
+        if fits {
+            self.messages -= 1;
+            self.bytes -= len;
+        }
+        fits
     }
 }
 

@@ -280,6 +280,12 @@ proptest! {
                     let key = told.terms.key.clone();
                     let fits = outbox.has_room(&limits, flight.unconfirmed(), len, key.as_deref());
                     prop_assert_eq!(fits, model.send(&limits, told));
+                    if key.is_none() {
+                        prop_assert_eq!(
+                            fits,
+                            outbox.room(&limits, flight.unconfirmed()).take(len)
+                        );
+                    }
                     if fits {
                         if let Some(cut) = key.and_then(|key| flight.replace(&key, settle)) {
                             backlog.drain(cut);

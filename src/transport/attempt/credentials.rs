@@ -13,7 +13,7 @@ pub(super) async fn gather(
     occasion: &Occasion,
     allowed: &Allowed,
 ) -> Result<Headers, DialError> {
-    let provider = match &route.asked.auth {
+    let provider = match &route.asked.wishes().auth {
         CheckedAuth::Fixed(headers) => return Ok(headers.clone()),
         CheckedAuth::Provided(provider) => provider,
     };
@@ -25,7 +25,7 @@ pub(super) async fn gather(
     let unsendable = |error| DialError::Credentials(crate::lifecycle::ProviderFailure::from(error));
     let headers = credentials.headers().map_err(unsendable)?;
     // A provider may set more than it announced.
-    headers.joined_with(&route.asked.headers).map_err(unsendable)?;
+    headers.joined_with(&route.asked.wishes().headers).map_err(unsendable)?;
     Ok(headers)
 }
 
@@ -35,7 +35,7 @@ pub(super) fn judge<T>(
     credentials: Headers,
     answer: Result<T, ExitReason>,
 ) -> Result<T, ExitReason> {
-    if let CheckedAuth::Fixed(_) = route.asked.auth {
+    if let CheckedAuth::Fixed(_) = route.asked.wishes().auth {
         return answer;
     }
     let mut refusals = route.memory.refusals.borrow_mut();

@@ -49,7 +49,7 @@ async fn shake_hands(
     io: BoxedStream,
 ) -> Result<Answered, ExitReason> {
     let url = hop.allowed.url();
-    let subprotocols = &route.asked.subprotocols;
+    let subprotocols = &route.asked.wishes().subprotocols;
     let key = Key::from_random(with_entropy(|rng| rng.random()));
     let mut head = request_head(url, &key, subprotocols)?;
     #[cfg(feature = "deflate")]
@@ -57,8 +57,11 @@ async fn shake_hands(
         let offer = header_value(&offer.header_value())?;
         head.headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, offer);
     }
-    let given =
-        if hop.is_trusted { &route.asked.headers } else { &route.asked.headers.for_strangers() };
+    let given = if hop.is_trusted {
+        &route.asked.wishes().headers
+    } else {
+        &route.asked.wishes().headers.for_strangers()
+    };
     for (name, value) in given.expose().chain(credentials.expose()) {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(unwritable)?;
         let mut value = header_value(value)?;
@@ -85,7 +88,7 @@ async fn shake_hands(
     let offer = Offer {
         key: &key,
         subprotocols,
-        subprotocol_required: route.asked.subprotocol_required,
+        subprotocol_required: route.asked.wishes().subprotocol_required,
         #[cfg(feature = "deflate")]
         deflate: route.settings.deflate.as_deref(),
     };

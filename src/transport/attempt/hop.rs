@@ -27,7 +27,7 @@ impl Hop {
     /// The next one, if redirects are followed so far and the policy allows it.
     pub(super) fn next(self, route: &Route, answer: &Elsewhere) -> Result<Self, ExitReason> {
         let locations: Vec<_> = answer.locations.iter().map(Vec::as_slice).collect();
-        let (from, limit) = (self.allowed.url(), route.asked.redirects);
+        let (from, limit) = (self.allowed.url(), route.asked.wishes().redirects);
         let judged = route.standing.policy().check_redirect(from, &locations, self.followed, limit);
         let Redirect { to, same_origin } =
             judged.map_err(|refused| ExitReason::Redirect { status: answer.status, refused })?;

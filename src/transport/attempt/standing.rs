@@ -59,8 +59,11 @@ impl Standing {
         self.dials(allowed);
     }
 
+    /// What is allowed again is kept as it is: it is shared with what was asked for.
     pub(super) fn dials(&self, allowed: &Allowed) {
-        self.dialled.replace(Some(allowed.clone()));
+        if self.dialled.borrow().as_ref() != Some(allowed) {
+            self.dialled.replace(Some(allowed.clone()));
+        }
     }
 
     pub(super) fn dialled(&self) -> Option<Allowed> {
