@@ -234,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn each_setting_leaves_the_others() {
+        let backoff = Backoff::between(ms(100), ms(100_000)).unwrap().jitter(Jitter::None);
+        let tripling = backoff.clone().factor(3.0).unwrap();
+        assert_eq!([1, 2, 3].map(|n| tripling.cap(n)), [ms(100), ms(300), ms(900)]);
+        let spread = tripling.spread(ms(7_000)).unwrap();
+        assert_eq!((spread.cap(3), spread.max()), (ms(900), ms(100_000)));
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let delays: Vec<_> = (0..500).map(|_| spread.delay(0, None, &mut rng)).collect();
+        let longest = delays.iter().max().unwrap();
+        assert!((ms(6_500)..=ms(7_000)).contains(longest), "{longest:?}");
+        assert!(backoff.clone().spread(DAY).is_ok() && Backoff::between(ms(1), DAY).is_ok());
+        assert!(Backoff::none().is_none() && !backoff.is_none());
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         assert_eq!(Backoff::between(ms(0), ms(5)), Err(InvalidBackoff::ZeroMin));
         let reversed = Backoff::between(ms(9), ms(5)).unwrap_err();
@@ -242,6 +257,8 @@ mod tests {
             Backoff::between(ms(9), Duration::from_hours(25)),
             Err(InvalidBackoff::TooLong(_))
         ));
+        let long = Duration::from_hours(25);
+        assert_eq!(Backoff::default().spread(long), Err(InvalidBackoff::Spread(long)));
         for factor in [0.5, f64::NAN, f64::INFINITY, -1.0] {
             assert!(Backoff::default().factor(factor).is_err(), "{factor}");
         }

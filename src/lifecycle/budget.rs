@@ -64,5 +64,11 @@ mod tests {
         assert!(!three.is_spent(2, since, after(1)) && three.is_spent(3, since, after(1)));
         let minute = RetryBudget::default().elapsed(Duration::from_mins(1));
         assert!(!minute.is_spent(99, since, after(60)) && minute.is_spent(1, since, after(61)));
+        let limits = |budget: RetryBudget| (budget.max_attempts(), budget.max_elapsed());
+        assert_eq!(limits(endless), (None, None));
+        assert_eq!(
+            limits(three.elapsed(Duration::from_mins(1))),
+            (Some(3), Some(Duration::from_mins(1)))
+        );
     }
 }

@@ -249,8 +249,15 @@ mod tests {
             fn classify(&self, _: &ExitReason, _: ExitClass) -> ExitClass {
                 panic!("a bug in user code");
             }
+
+            fn rule(&self, exit: &ExitReason) -> Option<String> {
+                assert_ne!(exit.close_code().get(), 1001, "a bug in user code");
+                Some("mine".to_owned())
+            }
         }
         let shared = SharedClassify::new(Panics);
         assert_eq!(shared.ask(&closed(1001), ExitClass::RETRY), ExitClass::RETRY);
+        assert_eq!(shared.rule(&closed(1001)), None);
+        assert_eq!(shared.rule(&closed(4000)).as_deref(), Some("mine"));
     }
 }

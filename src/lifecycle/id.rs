@@ -31,3 +31,18 @@ impl fmt::Debug for ConnectionId {
         fmt::Debug::fmt(&*self.0, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_shows_its_text_and_pads_it() {
+        let id = ConnectionId::from("bot");
+        assert_eq!(
+            (id.to_string(), format!("{id:>5}"), format!("{id:?}")),
+            ("bot".into(), "  bot".into(), "\"bot\"".into())
+        );
+        assert_eq!(id.as_str(), "bot");
+    }
+}

@@ -47,3 +47,15 @@ impl fmt::Debug for Subprotocol {
         write!(f, "Subprotocol({} bytes)", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_its_name_and_shows_the_length_alone() {
+        let picked = Subprotocol::from(String::from("v2.chat"));
+        assert_eq!((picked.as_str(), &*picked), ("v2.chat", "v2.chat"));
+        assert_eq!(format!("{picked:?}"), "Subprotocol(7 bytes)");
+    }
+}

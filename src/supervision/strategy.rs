@@ -110,6 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_dynamic_supervisor_keeps_its_children_unless_told_otherwise() {
+        let (plain, small) = (Dynamic::default(), Dynamic::default().max_children(3).retain(false));
+        assert_eq!((plain.most(), plain.retains()), (usize::MAX, true));
+        assert_eq!((small.most(), small.retains()), (3, false));
+    }
+
+    #[test]
     fn two_failures_are_one() {
         let order = ['a', 'b', 'd', 'e'];
         // `c` had failed, so that `d` and `e` are held, and was deleted; then `e`, or `b`, fails.

@@ -69,6 +69,18 @@ fn who_backs_off_gives_up_at_once() {
 }
 
 #[test]
+fn who_is_held_is_settled_and_who_backs_off_is_not() {
+    let mut rig = Rig::supervised(RestartPolicy::Permanent);
+    assert!(rig.machine.is_settled(), "at rest");
+    rig.step(Input::Connect);
+    assert!(!rig.machine.is_settled());
+    rig.exited(lost());
+    assert!(!rig.machine.is_settled(), "it dials by itself");
+    rig.step(Input::Hold(rig.now));
+    assert!(rig.machine.is_held() && rig.machine.is_settled());
+}
+
+#[test]
 fn who_is_held_for_its_group_gives_up_and_is_not_released() {
     let mut rig = Rig::supervised(RestartPolicy::Permanent);
     rig.step(Input::Connect);

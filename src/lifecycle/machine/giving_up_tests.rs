@@ -26,6 +26,26 @@ fn failures(rig: &mut Rig, reason: &ExitReason, times: usize) -> Vec<Vec<String>
 }
 
 #[test]
+fn what_is_left_of_the_budgets_is_told() {
+    let budget = RetryBudget::attempts(3).elapsed(Duration::from_mins(10));
+    let mut rig = Rig::with(Some(Supervision { budget, ..supervision() }));
+    let left = |rig: &Rig| {
+        let budgets = rig.machine.budgets(rig.now);
+        (budgets.failed, budgets.attempts_left, budgets.time_left)
+    };
+    assert_eq!(left(&rig), (0, Some(3), Some(Duration::from_mins(10))));
+    rig.step(Input::Connect);
+    rig.exited(lost());
+    rig.now += Duration::from_millis(1);
+    let almost = Duration::from_mins(10) - Duration::from_millis(1);
+    assert_eq!(left(&rig), (1, Some(2), Some(almost)));
+    let (restarts, intensity) = rig.machine.budgets(rig.now).restarts_left.unwrap();
+    assert_eq!((restarts, intensity), (5, Intensity::default()));
+    let alone = Rig::alone().machine.budgets(rig.now);
+    assert_eq!((alone.attempts_left, alone.time_left, alone.restarts_left), (None, None, None));
+}
+
+#[test]
 fn the_retry_budget_ends_a_row_of_failures() {
     let budget = RetryBudget::attempts(3);
     let mut rig = Rig::with(Some(Supervision { budget, ..supervision() }));

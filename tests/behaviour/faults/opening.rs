@@ -217,6 +217,14 @@ fn fault_16_a_subprotocol_that_was_not_offered() {
     for_good!(Fault::of(both).asking(offering_two), HandshakeError::UnofferedSubprotocol(_));
 }
 
+/// The server accepts and picks none.
+#[test]
+fn fault_16_a_subprotocol_that_is_required_is_missing() {
+    let requiring = |spec: ConnectionSpec| spec.subprotocol("v1").require_subprotocol();
+    let fault = Fault::of(Script::new().accept().expect_end()).asking(requiring);
+    for_good!(fault.also_over_tcp(), HandshakeError::NoSubprotocol);
+}
+
 /// Whatever their parameters are (CVE-2026-2229).
 #[test]
 fn fault_17_an_extension_that_was_not_offered() {

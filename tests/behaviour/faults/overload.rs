@@ -1,6 +1,6 @@
 //! Floods, and threads that are busy: rows 36, 39 and 44 of the list in [`super`].
 
-use std::{thread, time::Duration};
+use std::{cell::Cell, rc::Rc, thread, time::Duration};
 
 use actix::prelude::*;
 use tokio::{
@@ -8,12 +8,15 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use wsvisor::{
-    ConnectionSpec, ExitReason, Liveness, Received, SendString, Settings, StartConnection,
-    Supervisor,
-    testing::{ClientFrame, Recorder, Script, Server, connected, frame, text},
+    ConnectionSpec, ExitReason, Liveness, Received, ReceivedBatch, SendString, Settings,
+    StartConnection, Supervisor,
+    testing::{ClientFrame, Recorder, Script, Server, connected, frame, text, virtual_time},
 };
 
-use super::stage::{Fault, Next};
+use super::{
+    ground::{Ground, Over, echo},
+    stage::{Fault, Next},
+};
 use crate::support::{loopback_policy, ms, soon};
 
 /// 10,000 pings in one go may be answered by a few pongs, the newest among them (RFC 6455 §5.5.3).
@@ -143,14 +146,81 @@ async fn fault_36_a_flood_of_messages() {
             .subscribe(subscriber.clone().recipient::<Received>());
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     }
-    let mut worst = Duration::ZERO;
-    for _ in 0..50 {
-        worst = worst.max(witness.round_trip().await);
-        sleep(ms(10)).await;
+    let mut took = Vec::new();
+    for _ in 0..100 {
+        took.push(witness.round_trip().await);
+        sleep(ms(5)).await;
     }
-    println!("the slowest of 50 round trips beside a flood: {worst:?}");
-    assert!(worst < Duration::from_secs(2), "{worst:?}");
+    took.sort();
+    let (median, p99) = (took[50], took[98]);
+    println!("100 round trips beside a flood: median {median:?}, 99th percentile {p99:?}");
+    // The machine may be busy.
+    assert!(p99 < Duration::from_secs(2), "{p99:?}");
     witness.is_unharmed();
+}
+
+/// Counts the bytes that it is told.
+struct Flooded(Rc<Cell<usize>>);
+
+impl Actor for Flooded {
+    type Context = Context<Self>;
+}
+
+impl Handler<ReceivedBatch> for Flooded {
+    type Result = ();
+
+    fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
+        let bytes: usize = batch.iter().map(|message| message.as_bytes().len()).sum();
+        self.0.set(self.0.get() + bytes);
+    }
+}
+
+/// The same, measured in what the thread does for the flood meanwhile, which no other process
+/// disturbs: a message and its echo wait for a few turns of each of four flooded connections, and in a
+/// turn one reads once.
+#[test]
+fn fault_36_a_neighbour_waits_for_so_many_bytes_of_a_flood_at_most() {
+    const FLOODED: usize = 4;
+    const READ: usize = 64 << 10;
+    virtual_time(1, async {
+        let ground = Ground::new(Over::Memory);
+        let flooded = Rc::new(Cell::new(0));
+        let subscriber = Flooded(Rc::clone(&flooded)).start();
+        let healthy = ground.listen("healthy").await;
+        let mut messages = Recorder::start();
+        let spec = ConnectionSpec::string("neighbour", healthy.url());
+        let spec = spec.subscribe(messages.messages());
+        let neighbour = ground.supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+        actix_rt::spawn(echo(healthy));
+        for number in 0..FLOODED {
+            let server = ground.listen(&format!("flood{number}")).await;
+            let spec = ConnectionSpec::string(format!("flooded {number}"), server.url())
+                .subscribe(subscriber.clone().recipient::<ReceivedBatch>());
+            ground.supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+            actix_rt::spawn(async move {
+                let mut peer = server.open().await;
+                let messages = frame(0x81, "flood").repeat(10_000);
+                while peer.try_write(&messages).await.is_ok() {}
+            });
+        }
+        while flooded.get() < 1 << 20 {
+            actix_rt::task::yield_now().await;
+        }
+        let mut waited_for = Vec::new();
+        for number in 0..200 {
+            let before = flooded.get();
+            neighbour.send(SendString::new(number.to_string())).await.unwrap().unwrap();
+            messages.expect(text(number.to_string())).await;
+            waited_for.push(flooded.get() - before);
+        }
+        waited_for.sort_unstable();
+        let (median, p99) = (waited_for[100], waited_for[197]);
+        println!(
+            "a round trip waits for {median} bytes of the flood, {p99} at the 99th percentile"
+        );
+        assert!(p99 > 0, "nothing floods");
+        assert!(p99 <= 10 * FLOODED * READ, "{p99} bytes of the others came before");
+    });
 }
 
 /// The thread of three connections is blocked for two seconds, three times. Nobody is thought dead,
