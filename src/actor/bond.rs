@@ -8,7 +8,8 @@ use crate::lifecycle::{Action, ConnectionId, Epoch, Input, Machine, RestartPolic
 pub(super) struct Bond {
     /// Absent where nobody is above.
     pub(super) superior: Option<Superior>,
-    reported: (State, Epoch),
+    reported_state: State,
+    reported_epoch: Epoch,
     /// Boxed because it is rare.
     rare: Option<Box<Rare>>,
     /// The actor stops when it comes to rest: it is temporary, or what is above it ends.
@@ -31,7 +32,8 @@ impl Bond {
         Self {
             stops_at_rest: superior.as_ref().is_some_and(is_temporary),
             superior,
-            reported: (State::Idle, Epoch::NONE),
+            reported_state: State::Idle,
+            reported_epoch: Epoch::NONE,
             rare: None,
         }
     }
@@ -50,10 +52,10 @@ impl Bond {
     /// Tells where the actor is, if that is new. Whether the actor is to stop.
     pub(super) fn report(&mut self, id: &ConnectionId, machine: &Machine) -> bool {
         let now = (machine.state(), machine.epoch());
-        if now == self.reported {
+        if now == (self.reported_state, self.reported_epoch) {
             return false;
         }
-        self.reported = now;
+        (self.reported_state, self.reported_epoch) = now;
         if let Some(superior) = &self.superior {
             let ((state, epoch), id) = (now, id.clone());
             let alarm = self.rare.as_mut().and_then(|rare| rare.alarm.take());
@@ -89,7 +91,7 @@ impl Bond {
             superior.supervised.restraint = adopt.restraint.clone();
         }
         machine.restrain(adopt.restraint);
-        self.reported = (State::Idle, Epoch::NONE);
+        (self.reported_state, self.reported_epoch) = (State::Idle, Epoch::NONE);
         if adopt.starts_again {
             return Some(Input::Release { everything: true });
         }

@@ -8,21 +8,22 @@ use crate::protocol::{CloseCode, HandshakeError};
 /// another endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointRotation {
-    len: usize,
-    current: usize,
+    len: u32,
+    current: u32,
     /// How many were left in a row since one worked.
-    left: usize,
+    left: u32,
 }
 
 impl EndpointRotation {
     /// Begins with the first of so many.
-    pub(crate) const fn over(len: usize) -> Self {
+    pub(crate) fn over(len: usize) -> Self {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
         Self { len, current: 0, left: 0 }
     }
 
     /// The index of the endpoint that the next attempt dials.
     pub(crate) const fn current(&self) -> usize {
-        self.current
+        self.current as usize
     }
 
     /// An attempt or session at the current endpoint ended so. Answers whether the next attempt goes

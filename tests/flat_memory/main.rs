@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod idle;
 mod soak;
 
 use std::{sync::Arc, time::Duration};

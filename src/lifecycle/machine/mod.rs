@@ -82,7 +82,7 @@ enum Then {
 type Actions = Vec<Action>;
 
 impl Machine {
-    pub(crate) const fn new(supervised: Option<Supervised>) -> Self {
+    pub(crate) fn new(supervised: Option<Supervised>) -> Self {
         Self {
             phase: Phase::Idle,
             epoch: Epoch::NONE,
@@ -97,7 +97,7 @@ impl Machine {
     }
 
     /// There are so many endpoints; the first comes first.
-    pub(crate) const fn rotate_over(&mut self, endpoints: usize) {
+    pub(crate) fn rotate_over(&mut self, endpoints: usize) {
         self.endpoints = EndpointRotation::over(endpoints);
     }
 

@@ -1,0 +1,107 @@
+//! What an idle connection takes.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tungstenite::handshake::derive_accept_key;
+use wsvisor::{
+    AccessPolicy, BoxedStream, ConnectionSpec, DialGate, Dialler, Dialling, StartConnection,
+    Supervisor, Target,
+    testing::{Recorder, connected, virtual_time},
+};
+
+use crate::{ALONE, MEMORY};
+
+/// What an idle connection takes of a process with very many: the actor, its session and all that is
+/// kept of both. Here with its life and its messages subscribed to, as the README shows it, and with
+/// what actix keeps of the two recipients.
+#[test]
+fn an_idle_connection_takes_little() {
+    const CONNECTIONS: usize = 500;
+    /// As measured, what the recorder writes down of it included, and some 6 % more.
+    const LIMIT: usize = 4_500;
+    let _alone = ALONE.blocking_lock();
+    virtual_time(1, async {
+        let supervisor = Supervisor::builder()
+            .policy(AccessPolicy::from_rules(["allow ws://127.0.0.1"]).unwrap())
+            .dial_gate(DialGate::unlimited())
+            .dialler(Silent)
+            .start()
+            .unwrap();
+        let (mut before, mut grown) = (0, 0);
+        let mut recorder = Recorder::start();
+        // Those before the first that counts bring what is there once.
+        for number in 0..=2 * CONNECTIONS {
+            if number == CONNECTIONS {
+                before = MEMORY.current_usage();
+            }
+            let spec = ConnectionSpec::string(format!("{number:04}"), "ws://127.0.0.1")
+                .subscribe(recorder.lifecycle())
+                .subscribe(recorder.messages());
+            supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+            recorder.until(connected()).await;
+            grown = MEMORY.current_usage().saturating_sub(before);
+        }
+        let each = grown / CONNECTIONS;
+        println!("an idle connection takes {each} bytes");
+        assert!(each <= LIMIT, "{each} bytes, and {LIMIT} are allowed");
+    });
+}
+
+/// Opens streams to a server that accepts the handshake and is silent then.
+struct Silent;
+
+impl Dialler for Silent {
+    fn dial<'a>(&'a self, _: Target<'a>) -> Dialling<'a> {
+        Box::pin(async { Ok(Box::new(SilentStream(None)) as BoxedStream) })
+    }
+}
+
+/// The answer to the handshake, while it is to be read.
+struct SilentStream(Option<String>);
+
+impl AsyncRead for SilentStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // It wakes nobody: what it answers is there before it is read.
+        let Some(answer) = self.0.take() else { return Poll::Pending };
+        buffer.put_slice(answer.as_bytes());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for SilentStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let key = std::str::from_utf8(bytes).ok().and_then(|head| {
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            lines.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
+        });
+        self.0 = key.map(|(_, key)| {
+            format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {}\r\n\r\n",
+                derive_accept_key(key.as_bytes())
+            )
+        });
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
