@@ -4,13 +4,14 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tungstenite::handshake::derive_accept_key;
 use wsvisor::{
-    AccessPolicy, BoxedStream, ConnectionSpec, DialGate, Dialler, Dialling, StartConnection,
-    Supervisor, Target,
+    AccessPolicy, BoxedStream, ConnectionSpec, CountConnections, DialGate, Dialler, Dialling,
+    StartConnection, Supervisor, Target,
     testing::{Recorder, connected, virtual_time},
 };
 
@@ -50,6 +51,49 @@ fn an_idle_connection_takes_little() {
         println!("an idle connection takes {each} bytes");
         assert!(each <= LIMIT, "{each} bytes, and {LIMIT} are allowed");
     });
+}
+
+/// What a connection takes that waits for its turn at the gate, as a whole fleet does after its server
+/// was away.
+#[test]
+fn a_connection_that_waits_at_the_gate_takes_little() {
+    const CONNECTIONS: usize = 500;
+    /// As measured, and some 6 % more.
+    const LIMIT: usize = 4_300;
+    let _alone = ALONE.blocking_lock();
+    virtual_time(1, async {
+        let supervisor = Supervisor::builder()
+            .policy(AccessPolicy::from_rules(["allow ws://127.0.0.1"]).unwrap())
+            .dial_gate(DialGate::new(1, 1).unwrap())
+            .dialler(Stuck)
+            .start()
+            .unwrap();
+        let mut before = 0;
+        for number in 0..=2 * CONNECTIONS {
+            if number == CONNECTIONS {
+                before = MEMORY.current_usage();
+            }
+            let spec = ConnectionSpec::string(format!("{number:04}"), "ws://127.0.0.1");
+            supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+            // Its attempt gets as far as it can.
+            tokio::time::sleep(Duration::from_micros(1)).await;
+        }
+        let grown = MEMORY.current_usage().saturating_sub(before);
+        let counts = supervisor.send(CountConnections).await.unwrap();
+        assert_eq!(counts.connected, 0, "{counts:?}");
+        let each = grown / CONNECTIONS;
+        println!("a connection that waits at the gate takes {each} bytes");
+        assert!(each <= LIMIT, "{each} bytes, and {LIMIT} are allowed");
+    });
+}
+
+/// Never gets anywhere.
+struct Stuck;
+
+impl Dialler for Stuck {
+    fn dial<'a>(&'a self, _: Target<'a>) -> Dialling<'a> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Opens streams to a server that accepts the handshake and is silent then.

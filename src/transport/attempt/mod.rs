@@ -72,10 +72,11 @@ async fn by_turns(
     hop: &Hop,
     heed: Heed,
 ) -> Result<Answered, ExitReason> {
-    let Some(gate) = &route.gate else { return attempt(route, occasion, hop).await };
+    let Some(gate) = &route.gate else { return Box::pin(attempt(route, occasion, hop)).await };
     let waits_with = &route.standing.ticket;
     let permit = gate.enter(&hop.allowed.url().origin().into(), heed, waits_with).await;
-    let attempted = attempt(route, occasion, hop).await;
+    // Boxed because it is large: many wait at the gate, and few go through at a time.
+    let attempted = Box::pin(attempt(route, occasion, hop)).await;
     permit.ended(outcome(&attempted));
     attempted
 }
