@@ -44,11 +44,16 @@ impl Elsewhere {
         let (end, ended) = oneshot::channel::<()>();
         thread::spawn(move || {
             System::new().block_on(async {
-                let server = Server::on_loopback().await.unwrap();
+                let server = Rc::new(Server::on_loopback().await.unwrap());
                 tell.send(server.url()).unwrap();
                 let serve = async {
                     loop {
-                        actix_rt::spawn(serve(server.accept().await));
+                        let server = Rc::clone(&server);
+                        // Its patience ends when nobody has come for long, which is no fault here.
+                        let accepted = actix_rt::spawn(async move { server.accept().await });
+                        if let Ok(peer) = accepted.await {
+                            actix_rt::spawn(serve(peer));
+                        }
                     }
                 };
                 tokio::select! {
