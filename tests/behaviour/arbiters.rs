@@ -6,11 +6,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use actix::Arbiter;
+use actix::{Addr, Arbiter};
 use wsvisor::{
     ConnectionSpec, CountConnections, Dialler, Dialling, ExitReason, Rotate, Rotation, SendString,
     Settings, StartConnection, Supervisor, Target, Tcp, WhichConnections,
-    testing::{Server, backoff_scheduled, connected, connection_error, disconnected},
+    testing::{Peer, Server, backoff_scheduled, connected, connection_error, disconnected},
 };
 
 use crate::support::{loopback_policy, recorded};
@@ -27,16 +27,32 @@ impl Dialler for StopsArbiter {
     }
 }
 
-#[actix::test]
-async fn a_connection_outlives_its_arbiter() {
-    let server = Server::on_loopback().await.unwrap();
-    let stops = Arc::new(AtomicBool::new(false));
-    let supervisor = Supervisor::builder()
+fn on_two_arbiters(stops: &Arc<AtomicBool>) -> Addr<Supervisor> {
+    Supervisor::builder()
         .policy(loopback_policy())
-        .dialler(StopsArbiter(Arc::clone(&stops), Tcp::default()))
+        .dialler(StopsArbiter(Arc::clone(stops), Tcp::default()))
         .arbiters(2)
         .start()
-        .unwrap();
+        .unwrap()
+}
+
+/// The next connection that lasts.
+async fn after_the_lost_one(server: &Server) -> Peer {
+    loop {
+        // The lost attempt may have reached the server before its thread ended.
+        let mut peer = server.accept().await;
+        if let Ok(request) = peer.try_request().await
+            && peer.try_write(request.acceptance("")).await.is_ok()
+        {
+            return peer;
+        }
+    }
+}
+
+#[actix::test]
+async fn a_connection_outlives_its_arbiter() {
+    let (server, stops) = (Server::on_loopback().await.unwrap(), Arc::default());
+    let supervisor = on_two_arbiters(&stops);
     let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let lost = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     let peer = server.open().await;
@@ -50,15 +66,7 @@ async fn a_connection_outlives_its_arbiter() {
     let stopped = |reason: &ExitReason| matches!(reason, ExitReason::ArbiterStopped);
     events.expect(connection_error().epoch(2).because(stopped)).await;
     events.expect("2 BackoffScheduled: retry 2…").await;
-    let mut peer = loop {
-        // The lost attempt may have reached the server before its thread ended.
-        let mut peer = server.accept().await;
-        if let Ok(request) = peer.try_request().await
-            && peer.try_write(request.acceptance("")).await.is_ok()
-        {
-            break peer;
-        }
-    };
+    let mut peer = after_the_lost_one(&server).await;
     events.expect(connected().epoch(3)).await;
     assert!(!lost.connected(), "the actor is lost with its thread");
     let infos = supervisor.send(WhichConnections::all()).await.unwrap();
@@ -70,14 +78,8 @@ async fn a_connection_outlives_its_arbiter() {
 
 #[actix::test]
 async fn a_successor_is_lost_with_the_arbiter_and_the_connection_goes_on() {
-    let server = Server::on_loopback().await.unwrap();
-    let stops = Arc::new(AtomicBool::new(false));
-    let supervisor = Supervisor::builder()
-        .policy(loopback_policy())
-        .dialler(StopsArbiter(Arc::clone(&stops), Tcp::default()))
-        .arbiters(2)
-        .start()
-        .unwrap();
+    let (server, stops) = (Server::on_loopback().await.unwrap(), Arc::default());
+    let supervisor = on_two_arbiters(&stops);
     let settings = Settings::default().rotation(Rotation::make_before_break());
     let spec = ConnectionSpec::string("a", server.url()).settings(settings);
     let (spec, mut events) = recorded(spec);
@@ -90,14 +92,6 @@ async fn a_successor_is_lost_with_the_arbiter_and_the_connection_goes_on() {
     let stopped = |reason: &ExitReason| matches!(reason, ExitReason::ArbiterStopped);
     events.expect(disconnected().epoch(1).because(stopped)).await;
     events.expect(backoff_scheduled().epoch(1)).await;
-    let _peer = loop {
-        // The lost attempt may have reached the server before its thread ended.
-        let mut peer = server.accept().await;
-        if let Ok(request) = peer.try_request().await
-            && peer.try_write(request.acceptance("")).await.is_ok()
-        {
-            break peer;
-        }
-    };
+    let _peer = after_the_lost_one(&server).await;
     events.expect(connected().epoch(3)).await;
 }

@@ -10,7 +10,7 @@ use wsvisor::{
     testing::{ClientFrame, connected, lifecycle, virtual_time},
 };
 
-use super::{Stage, TOOK_OVER, agree_to_close, rotating};
+use super::{Stage, TOOK_OVER, agree_to_close, is_hello_or_panics, rotating};
 use crate::support::{listen, loopback_policy, ms, network, recorded};
 
 fn failed() -> wsvisor::testing::Matcher {
@@ -155,11 +155,7 @@ fn a_greeting_that_fails_or_panics_costs_the_old_session_nothing() {
 #[test]
 fn a_panic_of_the_successor_is_its_own() {
     virtual_time(5, async {
-        let panics = |message: wsvisor::Payload<'_>| match message.as_text() {
-            Some("boom") => panic!("a bug in the user's code"),
-            text => text == Some("hello"),
-        };
-        let settings = rotating().readiness(Readiness::on_message(panics));
+        let settings = rotating().readiness(Readiness::on_message(is_hello_or_panics));
         let mut stage = Stage::supervised(settings, |spec| spec).await;
         stage.old.text("hello").await;
         stage.events.expect_all(["1 text hello", "1 Ready"]).await;

@@ -1,8 +1,13 @@
 //! What else may happen in the middle of a rotation.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use wsvisor::{
-    AccessPolicy, Disconnect, Readiness, Reconnect, RestartPolicy, SendError, SendString,
-    SetPolicy, Shutdown, TerminateConnection,
+    AccessPolicy, Disconnect, ExitReason, Heartbeat, Liveness, Readiness, Reconnect, RestartPolicy,
+    SendError, SendString, SetPolicy, Shutdown, TerminateConnection,
     testing::{connected, disconnected, text, virtual_time},
 };
 
@@ -19,6 +24,11 @@ async fn begun(stage: &mut Stage, is_open: bool) -> wsvisor::testing::Peer {
         stage.events.expect("2 overlap text new").await;
     }
     new
+}
+
+async fn take_over(stage: &mut Stage) {
+    stage.connection.send(wsvisor::MarkReady).await.unwrap();
+    stage.events.expect_all([TOOK_OVER, "2 Connected", "2 Ready"]).await;
 }
 
 async fn marked() -> Stage {
@@ -69,8 +79,7 @@ fn the_supervisor_ends_both_sessions() {
             let mut stage = marked().await;
             let mut new = begun(&mut stage, true).await;
             if took_over {
-                stage.connection.send(wsvisor::MarkReady).await.unwrap();
-                stage.events.expect_all([TOOK_OVER, "2 Connected", "2 Ready"]).await;
+                take_over(&mut stage).await;
             }
             let supervisor = stage.supervisor.clone().unwrap();
             let ended = actix_rt::spawn(async move {
@@ -138,8 +147,7 @@ fn a_policy_that_forbids_the_host_ends_both() {
             let mut stage = marked().await;
             let mut new = begun(&mut stage, true).await;
             if took_over {
-                stage.connection.send(wsvisor::MarkReady).await.unwrap();
-                stage.events.expect_all([TOOK_OVER, "2 Connected", "2 Ready"]).await;
+                take_over(&mut stage).await;
             }
             let supervisor = stage.supervisor.clone().unwrap();
             let set = supervisor.send(SetPolicy(AccessPolicy::deny_all())).await.unwrap().unwrap();
@@ -162,8 +170,7 @@ fn the_end_of_the_new_session_ends_the_draining_of_the_old_one() {
     virtual_time(6, async {
         let mut stage = marked().await;
         let mut new = begun(&mut stage, true).await;
-        stage.connection.send(wsvisor::MarkReady).await.unwrap();
-        stage.events.expect_all([TOOK_OVER, "2 Connected", "2 Ready"]).await;
+        take_over(&mut stage).await;
         stage.old.text("late").await;
         stage.events.expect("1 overlap text late").await;
         new.close(1001).await;
@@ -178,18 +185,22 @@ fn the_end_of_the_new_session_ends_the_draining_of_the_old_one() {
 #[test]
 fn a_crash_of_the_old_session_is_an_end_like_any_other() {
     virtual_time(7, async {
-        let panics = |message: wsvisor::Payload<'_>| match message.as_text() {
-            Some("boom") => panic!("a bug in the user's code"),
-            text => text == Some("hello"),
-        };
-        let settings = rotating().readiness(Readiness::on_message(panics));
-        let mut stage = Stage::supervised(settings, |spec| spec).await;
-        stage.old.text("hello").await;
-        stage.events.until("1 Ready").await;
-        let _dialled = begun(&mut stage, false).await;
-        // The watch for readiness is over, so it is the socket that fails here.
-        stage.old.reset();
-        stage.events.until(disconnected().epoch(1)).await;
+        let has_bug = Arc::new(AtomicBool::new(false));
+        let bug = Arc::clone(&has_bug);
+        let heartbeat = Heartbeat::every(ms(1_000)).sends_made_by(move |_| {
+            assert!(!bug.swap(false, Ordering::Relaxed), "a bug in the user's code");
+            "beat".to_owned()
+        });
+        let liveness = Liveness::default().without_pings().heartbeat(heartbeat);
+        let mut stage = Stage::supervised(rotating().liveness(liveness), |spec| spec).await;
+        let mut new = begun(&mut stage, false).await;
+        has_bug.store(true, Ordering::Relaxed);
+        let crashed = |reason: &ExitReason| matches!(reason, ExitReason::Crashed(_));
+        stage.events.expect(disconnected().epoch(1).because(crashed)).await;
+        stage.events.expect("1 Restarted…").await;
+        new.shake_hands().await;
+        stage.events.expect("2 Connected").await;
+        assert_eq!(network().live(&stage.server.url()), 1);
     });
 }
 

@@ -1,5 +1,6 @@
 //! Make-before-break rotation: a session is replaced while it is up.
 
+mod changes;
 mod failures;
 mod handing_over;
 mod interruptions;
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 use actix::Addr;
 use wsvisor::{
-    Connect, Connection, ConnectionSpec, GetStatus, Liveness, Rotate, RotateError, Rotating,
-    Rotation, Settings, StartConnection, Supervisor,
+    Connect, Connection, ConnectionSpec, GetStatus, Liveness, Payload, Rotate, RotateError,
+    Rotating, Rotation, Settings, StartConnection, Supervisor,
     testing::{ClientFrame, Peer, Recorder, Server, connected},
 };
 
@@ -88,6 +89,14 @@ impl Stage {
 async fn agree_to_close(mut peer: Peer, code: u16) {
     assert_eq!(peer.read_close().await, code.to_be_bytes());
     peer.close(code).await;
+}
+
+/// Says of a message whether it is `hello`, and has a bug that `boom` finds.
+fn is_hello_or_panics(message: Payload<'_>) -> bool {
+    match message.as_text() {
+        Some("boom") => panic!("a bug in the user's code"),
+        text => text == Some("hello"),
+    }
 }
 
 /// Lets everything happen that does not need time.
