@@ -33,8 +33,10 @@ struct Known {
     begun: BTreeMap<(usize, bool, u64), u64>,
     /// Connections that may have two sessions at a time: each keeps its order.
     rotating: BTreeSet<usize>,
-    /// By connection: the confirmed message that was read last.
+    /// By connection: messages that were read.
     next: BTreeMap<usize, u64>,
+    /// Connections of which a socket once took less than it was offered.
+    choked: BTreeSet<usize>,
 }
 
 struct Message {
@@ -96,7 +98,16 @@ impl Fates {
             message.terms.may_end_as(&answer),
             format_args!("c{c}: {m} was sent on {:?}, and ended as {answer:?}", message.terms),
         );
+        self.journal.check(
+            !matches!(answer, Ok(Delivery::Confirmed)) || message.read.len() == 1,
+            format_args!("c{c}: {m} is confirmed, and was read {} times (I11)", message.read.len()),
+        );
         message.answer = Some(answer);
+    }
+
+    /// A socket of this connection does not take all that it is offered.
+    pub(crate) fn choked(&self, member: usize) {
+        self.known().choked.insert(member);
     }
 
     /// Its connection is gone, and nothing more is told.
@@ -177,8 +188,10 @@ impl Fates {
         let largest = unsettled.iter().map(|message| message.size).max().unwrap_or(0);
         let waiting = unsettled.iter().filter(|message| message.written == 0);
         let waiting: usize = waiting.map(|message| message.size).sum();
+        let may_be_encoded = sessions > 1 || known.choked.contains(&member);
+        let encoded = if may_be_encoded { sessions * ENCODED / smallest + 2 } else { 0 };
         self.journal.check(
-            unsettled.len() <= messages + sessions * ENCODED / smallest + 2,
+            unsettled.len() <= messages + encoded,
             format_args!(
                 "c{member}: {} messages are unsettled, of {smallest} bytes at least, and {messages} may wait (I15)",
                 unsettled.len(),

@@ -263,7 +263,13 @@ impl Session {
                         return;
                     }
                 }
-                Heard::Ping => drop(self.peer.try_write(frame(0x8A, received.payload)).await),
+                Heard::Ping => {
+                    let _ = self.peer.try_write(frame(0x8A, received.payload)).await;
+                    if self.stream % 2 == 1 {
+                        // What came behind it is not read yet when the client has the pong.
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                }
                 Heard::Close => {
                     return drop(self.peer.try_write(frame(0x88, received.payload)).await);
                 }

@@ -258,15 +258,22 @@ impl AsyncWrite for Counted {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let taken = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let is_choked = match &taken {
+            Poll::Pending => true,
+            Poll::Ready(taken) => taken.as_ref().is_ok_and(|taken| *taken < bytes.len()),
+        };
+        if is_choked && !self.tap.choked {
+            self.tap.choked = true;
+            let (_, number) = self.ticket.path.split_once("/c").unwrap_or_default();
+            self.fates.choked(number.parse().expect("a path ends with a number"));
+        }
         match &taken {
-            Poll::Pending => self.tap.choked = true,
             Poll::Ready(Ok(taken)) => {
-                self.tap.choked |= *taken < bytes.len();
                 for message in self.tap.wrote(&bytes[..*taken], Instant::now()) {
                     self.wrote(&message);
                 }
             }
-            Poll::Ready(Err(_)) => {}
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
         taken
     }
