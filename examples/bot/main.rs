@@ -1,21 +1,25 @@
-//! A bot that knows each message's fate, against a gateway that behaves badly.
+//! A bot that knows what became of each message, against a gateway that behaves badly.
+//!
+//! It logs in and subscribes anew in every session, keeps a heartbeat, asks questions, sends orders
+//! and quotes within the gateway's limit, and holds what it was told of each message against what the
+//! gateway read. It runs in virtual time, and ends with an error where the two do not agree.
 //!
 //! ```sh
 //! cargo run --example bot
 //! ```
 
+mod bot;
+mod diary;
 mod gateway;
+mod ledger;
+mod settings;
 
 use std::time::Duration;
 
-use serde_json::json;
-use tokio::time::sleep;
 use wsvisor::testing::{Network, virtual_time};
-use wsvisor::{
-    AccessPolicy, ConnectionSpec, Delivery, Filter, Greeting, Heartbeat, Liveness, Payload,
-    ProviderError, Readiness, Request, SendJson, SendLimit, Settings, Shutdown, StartConnection,
-    Supervisor,
-};
+use wsvisor::{AccessPolicy, Backoff, ConnectionSpec, Shutdown, StartConnection, Supervisor};
+
+use crate::{bot::Bot, diary::Diary, gateway::Gateway};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -23,66 +27,28 @@ fn main() -> Result<(), Failure> {
     virtual_time(7, run())
 }
 
-fn settings() -> Result<Settings, Failure> {
-    let greeting = Greeting::asked(|session| async move {
-        [json!({"op": "login", "bot": session.connection.as_str()}), json!({"op": "subscribe"})]
-            .iter()
-            .map(|message| SendJson::new(message).map(Into::into))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| ProviderError::fatal(error.to_string()))
-    });
-    let ready = |message: Payload<'_>| message.as_text().is_some_and(|text| text.contains("ready"));
-    let heartbeat = Heartbeat::every(Duration::from_secs(3))
-        .sends(r#"{"op":"beat"}"#)
-        .answered_by(Filter::field("op", "ack"))
-        .within(Duration::from_secs(2));
-    Ok(Settings::default()
-        .greeting(greeting)
-        .readiness(Readiness::on_message(ready))
-        .send_limit(SendLimit::per(10, Duration::from_secs(1))?)
-        .liveness(Liveness::default().heartbeat(heartbeat)))
-}
-
 async fn run() -> Result<(), Failure> {
     let network = Network::new();
-    let seen = gateway::Seen::default();
-    actix_rt::spawn(gateway::serve(network.listen("ws://gateway.test"), seen.clone()));
+    let gateway = Gateway::open(&network);
     let supervisor = Supervisor::builder()
         .policy(AccessPolicy::from_rules(["allow ws://gateway.test"])?)
         .dialler(network)
         .start()?;
-    let spec = ConnectionSpec::json("bot", "ws://gateway.test").settings(settings()?);
-    let bot = supervisor.send(StartConnection(spec)).await??;
+    let spec = ConnectionSpec::json("bot", gateway::URL)
+        .settings(settings::settings()?)
+        .backoff(Backoff::between(Duration::from_millis(200), Duration::from_secs(2))?)
+        .subscribe(Diary::open());
+    let bot = Bot::over(supervisor.send(StartConnection(spec)).await??);
 
-    let call = |method| Request::json_rpc(method, &()).map(|call| call.durable().after_ready());
-    let (first, second) = (bot.send(call("first")?), bot.send(call("second")?));
-    let never = bot.send(call("never")?.within(Duration::from_secs(3)));
-    println!("first:  {:?}", first.await??.result::<u64>()?);
-    println!("second: {:?}", second.await??.result::<u64>()?);
-    match never.await? {
-        Err(error) => println!("never:  {error}"),
-        Ok(_) => return Err("an answer that the gateway never gave".into()),
-    }
-    for n in 0..40 {
-        let order = SendJson::new(&json!({"op": "order", "n": n}))?
-            .durable()
-            .after_ready()
-            .expires_in(Duration::from_secs(4))
-            .confirmed();
-        let fate = bot.send(order).await?;
-        let read = seen.borrow().iter().filter(|(_, m)| m["op"] == "order" && m["n"] == n).count();
-        match &fate {
-            Ok(told) => println!("order {n}: {told:?}, read {read} times"),
-            Err(error) => println!("order {n}: {error}, read {read} times"),
-        }
-        if read > 1
-            || matches!(fate, Ok(Delivery::Confirmed)) && read != 1
-            || matches!(fate, Err(wsvisor::SendError::NotWritten(_))) && read != 0
-        {
-            return Err(format!("order {n}: {fate:?}, and the gateway read it {read} times").into());
-        }
-        sleep(Duration::from_millis(500)).await;
-    }
+    bot.quote_before_it_is_ready().await?;
+    bot.ask().await?;
+    bot.trade_through_trouble().await?;
+    bot.burst().await?;
+    let last = bot.order("the last");
     supervisor.send(Shutdown::within(Duration::from_secs(5))).await?;
-    Ok(())
+    last.await?;
+
+    let report = bot.ledger.borrow().reconcile(&gateway.read());
+    println!("\n{report}");
+    report.verdict()
 }
