@@ -37,7 +37,7 @@ pub use lifecycle::{
     SendLimit, StableAfter, State, SubscriptionId, TargetFailure, TlsFailure, Verdict, Watchdog,
 };
 pub use message::{
-    Answer, BatchError, Connect, Connecting, ConnectionInfo, CountConnections, Counts,
+    Answer, AskReady, BatchError, Connect, Connecting, ConnectionInfo, CountConnections, Counts,
     DeleteConnection, DeleteSupervisor, Disconnect, Explain, ExplainConnection, ExplainSupervisor,
     Explanation, GetStatus, JsonRpcError, MarkReady, Outcomes, Outgoing, PolicySet, Reconnect,
     Request, RequestError, RestartConnection, RestartSupervisor, Rotate, Rotating, SendBatch,

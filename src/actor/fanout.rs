@@ -7,11 +7,9 @@ use std::{
     time::Duration,
 };
 
-use actix::WeakAddr;
 use serde::de::IgnoredAny;
 
 use super::{
-    connection::{Connection, FoundReady, Outgrown},
     outlet::{Letter, Outlet, Told},
     requests::InFlight,
 };
@@ -20,10 +18,9 @@ use crate::{
         Haul, History, Lifecycle, Moment, Received, ReceivedBatch, Ring, Subscriber, Subscription,
         Wishes,
     },
-    lifecycle::{ConnectionId, Epoch, LifecycleEvent, Side, State, SubscriptionId, Verdict},
+    lifecycle::{ConnectionId, Epoch, LifecycleEvent, State, SubscriptionId},
     protocol::{BatchBuilder, Payload},
-    spec::{Kind, SharedPredicate},
-    transport::{Inbound, Link},
+    spec::Kind,
 };
 
 /// Who hears of one connection, and the one order of all that it tells.
@@ -31,7 +28,7 @@ use crate::{
 /// The connection's actor and its session's task both speak through it, so that a sequence number
 /// is a place in that order whoever took it.
 pub(super) struct Fanout {
-    connection: ConnectionId,
+    pub(super) connection: ConnectionId,
     kind: Kind,
     next_seq: u64,
     /// Of the lifecycle event that was told last.
@@ -187,7 +184,7 @@ impl Fanout {
         first
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         for outlet in &self.each {
             ready!(outlet.poll_room(cx));
         }
@@ -200,7 +197,14 @@ impl Fanout {
         Poll::Ready(())
     }
 
-    fn deliver(&mut self, epoch: Epoch, messages: &mut BatchBuilder, left: &mut Left) {
+    /// Delivers all of `messages`.
+    pub(super) fn deliver(this: &Rc<RefCell<Self>>, epoch: Epoch, messages: &mut BatchBuilder) {
+        let mut left = Left::default();
+        this.borrow_mut().deliver_all(epoch, messages, &mut left);
+        left.pump(this);
+    }
+
+    fn deliver_all(&mut self, epoch: Epoch, messages: &mut BatchBuilder, left: &mut Left) {
         self.hear_answers(epoch, messages);
         if self.each.is_empty() && self.batches.is_empty() && self.history.is_none() {
             self.unheard += messages.len() as u64;
@@ -304,95 +308,4 @@ fn add<T>(outlets: &mut Vec<T>, outlet: T) {
 
 fn is_json(payload: Payload<'_>) -> bool {
     payload.as_text().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
-}
-
-/// The way from one epoch's session to the subscribers.
-pub(super) struct EpochInbound {
-    pub(super) epoch: Epoch,
-    pub(super) fanout: Rc<RefCell<Fanout>>,
-    /// What the session tells its connection. Boxed because it is rare.
-    pub(super) feedback: Option<Box<Feedback>>,
-}
-
-/// What a session tells its connection while it lives.
-pub(super) struct Feedback {
-    pub(super) connection: WeakAddr<Connection>,
-    /// Until the session is ready, where a message says so.
-    pub(super) ready: Option<ReadyWatch>,
-    /// It is replaced by another when it is old.
-    pub(super) rotates: bool,
-}
-
-/// Looks for the message that says that the session is ready.
-pub(super) struct ReadyWatch {
-    pub(super) is_it: SharedPredicate,
-    pub(super) link: Rc<Link>,
-}
-
-impl Feedback {
-    fn look(&mut self, epoch: Epoch, messages: &mut BatchBuilder) {
-        let Some(ready) = &self.ready else { return };
-        let found = !ready.link.is_ready() && ready.finds(messages);
-        if found && let Some(connection) = self.connection.upgrade() {
-            connection.do_send(FoundReady(epoch));
-        }
-        if found || ready.link.is_ready() {
-            self.ready = None;
-        }
-    }
-}
-
-impl ReadyWatch {
-    fn finds(&self, messages: &mut BatchBuilder) -> bool {
-        let mut found = false;
-        messages.retain(|message| {
-            found = found || (self.is_it)(message);
-            true
-        });
-        found
-    }
-}
-
-impl Inbound for EpochInbound {
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.fanout.borrow().poll_room(cx)
-    }
-
-    fn deliver(&mut self, messages: &mut BatchBuilder) {
-        if let Some(feedback) = &mut self.feedback {
-            feedback.look(self.epoch, messages);
-            if feedback.ready.is_none() && !feedback.rotates {
-                self.feedback = None;
-            }
-        }
-        let mut left = Left::default();
-        self.fanout.borrow_mut().deliver(self.epoch, messages, &mut left);
-        left.pump(&self.fanout);
-    }
-
-    fn round_trip(&mut self, took: Duration) {
-        self.fanout.borrow_mut().round_trip = Some(took);
-    }
-
-    fn suspect(&mut self, verdict: Verdict) {
-        let event = LifecycleEvent::Suspected { verdict };
-        let connection = &self.fanout.borrow().connection.clone();
-        tracing::warn!(%connection, epoch = %self.epoch, "{event}");
-        Fanout::emit(&self.fanout, self.epoch, &event);
-    }
-
-    fn outgrow(&mut self, verdict: Verdict) {
-        let connection = self.feedback.as_ref().and_then(|it| it.connection.upgrade());
-        if let Some(connection) = connection {
-            connection.do_send(Outgrown(self.epoch, verdict));
-        }
-    }
-
-    fn rotates(&self) -> bool {
-        self.feedback.as_ref().is_some_and(|feedback| feedback.rotates)
-    }
-
-    fn awaits_answers(&self) -> bool {
-        self.fanout.borrow().awaits_answers(Side::Beside)
-    }
 }

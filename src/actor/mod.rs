@@ -9,6 +9,8 @@ mod connection;
 mod delivery;
 mod expectations;
 mod fanout;
+mod inbound;
+mod inquiry;
 mod obedience;
 mod orphan;
 mod outlet;

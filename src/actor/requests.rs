@@ -52,10 +52,7 @@ impl InFlight {
         let Some(Asked { asker, .. }) = key.and_then(|key| self.requests.answered(&key)) else {
             return false;
         };
-        let payload = match payload {
-            Payload::Text(text) => OwnedPayload::Text(text.into()),
-            Payload::Binary(bytes) => OwnedPayload::Binary(bytes.to_vec().into()),
-        };
+        let payload = payload.into();
         // To one who does not wait any more it is no answer.
         asker.send(Ok(Answer { epoch, payload })).is_ok()
     }

@@ -1,6 +1,7 @@
 //! What users tell a connection and a supervisor.
 
 mod administration;
+mod ask_ready;
 mod batch;
 mod explanation;
 mod liveness;
@@ -24,6 +25,7 @@ pub use self::{
         StartSupervisor, SupervisorInfo, SupervisorState, TerminateConnection, TerminateSupervisor,
         UpdateSpec, WhichConnections, WhichSupervisors,
     },
+    ask_ready::AskReady,
     batch::SendBatch,
     explanation::Explanation,
     liveness::{SetHeartbeat, SetWatchdog},

@@ -24,6 +24,7 @@ mod groups;
 mod liveness;
 mod masking;
 mod proxies;
+mod readiness;
 mod redirects;
 mod requests;
 mod rotation;

@@ -9,6 +9,7 @@ use super::{Connection, watch::Watch};
 use crate::{
     lifecycle::{
         Epoch, ExitReason, GreetingFailure, Input, LifecycleEvent, ProviderFailure, Side, State,
+        Verdict,
     },
     message::Outgoing,
     spec::{Greeting, GreetingSource, Kind, NewSession},
@@ -125,6 +126,23 @@ impl Handler<FoundReady> for Connection {
         let newest = self.open_successor().unwrap_or_else(|| self.machine.epoch());
         if epoch == newest {
             self.mark_ready(ctx);
+        }
+    }
+}
+
+/// Who was asked does not say whether the session of this epoch is ready.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::actor) struct NotToldReady(pub(in crate::actor) Epoch, pub(in crate::actor) Verdict);
+
+impl Handler<NotToldReady> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, NotToldReady(epoch, verdict): NotToldReady, _: &mut Context<Self>) {
+        tracing::warn!(connection = %self.id, %epoch, "{verdict}");
+        // A successor is not known yet. It fails by itself where it does not become ready.
+        if epoch == self.machine.epoch() && self.machine.state() == State::Connected {
+            self.emit(epoch, &LifecycleEvent::Suspected { verdict });
         }
     }
 }

@@ -14,7 +14,10 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 use actix::{Actor, Context, SpawnHandle};
 
 use self::seat::{Beside, Seat};
-pub(super) use self::{greeting::FoundReady, rotation::Outgrown};
+pub(super) use self::{
+    greeting::{FoundReady, NotToldReady},
+    rotation::Outgrown,
+};
 use super::{
     bond::Bond,
     builder::ConnectionBuilder,

@@ -9,7 +9,10 @@ use super::{
     watch::{Watch, crash_or_cancel},
 };
 use crate::{
-    actor::fanout::{EpochInbound, Feedback, ReadyWatch},
+    actor::{
+        inbound::{EpochInbound, Feedback, Judge, ReadyWatch},
+        inquiry::Inquiry,
+    },
     lifecycle::{Awaited, Epoch, ExitReason, Input, Side, State},
     spec::{NewSession, ReadyBy, Settings},
     transport::{Link, Opened, Session},
@@ -42,12 +45,16 @@ impl Connection {
         let _ = self.step(Input::Opened { epoch, subprotocol }, ctx);
         self.greet(session, ctx);
 
-        let ready = match &self.settings.readiness.0 {
-            ReadyBy::Message(is_it) => {
-                Some(ReadyWatch { is_it: Arc::clone(is_it), link: Rc::clone(&link) })
-            }
+        let judge = match &self.settings.readiness.0 {
             ReadyBy::Connect | ReadyBy::Mark => None,
+            ReadyBy::Message(is_it) => Some(Judge::Predicate(Arc::clone(is_it))),
+            ReadyBy::Asked(whom) => {
+                let within = self.settings.timeouts.provider;
+                let (whom, id) = (whom.clone(), self.id.clone());
+                Some(Judge::Recipient(Inquiry::new(whom, id, epoch, within)))
+            }
         };
+        let ready = judge.map(|by| ReadyWatch { by, link: Rc::clone(&link) });
         let rotates = self.settings.rotation.is_some();
         let feedback = (rotates || ready.is_some()).then(|| {
             let connection = ctx.address().downgrade();

@@ -52,6 +52,16 @@ pub enum Verdict {
         /// How long each was waited for.
         within: Duration,
     },
+    /// The recipient is gone that says whether the session is ready ([`Readiness::asked`](crate::Readiness)).
+    /// It is not asked any more in this session, which only [`MarkReady`](crate::MarkReady) makes ready.
+    #[error("the recipient that says whether the session is ready is gone")]
+    NobodyToAsk,
+    /// That recipient did not answer, and is not asked any more in this session.
+    #[error("whether the session is ready was not answered within {within:?}")]
+    ReadinessUnanswered {
+        /// How long the answer was waited for.
+        within: Duration,
+    },
 }
 
 impl Verdict {
