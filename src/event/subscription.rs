@@ -18,9 +18,15 @@ use crate::lifecycle::{ConnectionId, FieldValue, Filter, LifecycleKind, Subscrip
 /// or queue events are each in order for themselves.
 ///
 /// ```
-/// # use actix::prelude::*;
-/// # use wsvisor::{Lifecycle, LifecycleKind, Received, ReceivedBatch, Subscription};
-/// # fn subscribe(events: Recipient<Lifecycle>, messages: Recipient<Received>, batches: Recipient<ReceivedBatch>) {
+/// # use wsvisor::testing::{connected, text, disconnected};
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().send_text(r#"{"channel":"books"}"#).send_text(r#"{"channel":"trades"}"#).close(1000)]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
+/// # let (recorder, mut alarmed, mut traded) = (Recorder::start(), Recorder::start(), Recorder::start());
+/// # let (batches, events, messages) = (recorder.batches(), alarmed.lifecycle(), traded.messages());
 /// let everything = Subscription::to(batches);
 /// let alarms = Subscription::to(events)
 ///     .only_events([LifecycleKind::Disconnected, LifecycleKind::GaveUp])
@@ -31,8 +37,21 @@ use crate::lifecycle::{ConnectionId, FieldValue, Filter, LifecycleKind, Subscrip
 ///     .only_text()
 ///     .where_field("channel", "trades")
 ///     .replay(10);
-/// assert_ne!(everything.id(), ticker.id());
-/// # }
+///
+/// let spec = ConnectionSpec::json("bot", server.url())
+///     .settings(Settings::default().history(History::last(10)))
+///     .subscribe(everything)
+///     .subscribe(alarms);
+/// let bot = supervisor.send(StartConnection(spec)).await??;
+/// # alarmed.expect(disconnected().code(1000)).await;
+/// // It comes late, and is told what it missed and wants.
+/// bot.send(Subscribe::new(ticker)).await?;
+/// # traded.expect(text(r#"{"channel":"trades"}"#)).await;
+/// # drop(bot);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Subscription {

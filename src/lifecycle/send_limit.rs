@@ -16,13 +16,31 @@ use std::{
 ///
 /// ```
 /// # use std::time::Duration;
-/// use wsvisor::{SendLimit, Settings};
-///
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().echo(7).expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
 /// let limit = SendLimit::per(120, Duration::from_secs(60))?.burst(5);
 /// let one_for_each = Settings::default().send_limit(limit.clone());
 /// // One for the account, that all its connections share, on whatever arbiter.
 /// let one_for_all = Settings::default().send_limit(limit.shared());
-/// # Ok::<(), wsvisor::InvalidSendLimit>(())
+/// # let settings = one_for_each;
+/// # let spec = ConnectionSpec::string("bot", server.url()).settings(settings);
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// # let began = tokio::time::Instant::now();
+/// # for _ in 0..7 {
+/// #     bot.send(SendString::new("order").durable()).await??;
+/// # }
+/// // Of seven orders, five go at once and the others half a second apart.
+/// # assert_eq!(began.elapsed().as_millis(), 1_000);
+/// # let settings = one_for_all;
+/// # drop(bot);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct SendLimit {

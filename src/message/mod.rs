@@ -267,6 +267,28 @@ impl fmt::Debug for Connect {
 /// Closes the session: what is queued is written, then a close frame, and the peer's answer is
 /// waited for. Cancels an attempt, or the wait for the next one. Does nothing where there is
 /// nothing to close. A supervised connection is not restarted after it.
+///
+/// ```
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().expect_text("last words").answer_close()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
+/// # let mut recorder = Recorder::start();
+/// # let spec = ConnectionSpec::string("bot", server.url()).subscribe(recorder.lifecycle());
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// # recorder.expect("1 Connected").await;
+/// // What was accepted before goes out before the close frame.
+/// let last = bot.send(SendString::new("last words"));
+/// bot.send(Disconnect::with(4000, "until tomorrow")?).await?;
+/// assert_eq!(last.await??, Delivery::Written);
+/// let late = bot.send(SendString::new("too late")).await?;
+/// assert!(matches!(late, Err(SendError::Refused(Refusal::NotConnected))));
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Disconnect(pub(crate) CloseFrame);

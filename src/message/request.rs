@@ -22,16 +22,29 @@ use crate::{
 /// message. A message takes the terms of any other: one that is [`durable`](Self::durable) waits for
 /// a session, for one. Once it is written, its session's end ends it.
 ///
-/// ```no_run
+/// ```
 /// # use std::time::Duration;
-/// # use actix::Addr;
-/// # use wsvisor::{Connection, Request};
-/// # async fn ask(connection: Addr<Connection>) -> Result<(), Box<dyn std::error::Error>> {
 /// let request = Request::json_rpc("getBalance", &["0x01"])?.within(Duration::from_secs(2));
-/// let answer = connection.send(request).await??;
+/// # let call = format!(r#"{{"id":{},"jsonrpc":"2.0","method":"getBalance","params":["0x01"]}}"#, request.key());
+/// # let answer = format!(r#"{{"jsonrpc":"2.0","id":{},"result":42}}"#, request.key());
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().expect_text(call).send_text(answer).expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
+/// # let spec = ConnectionSpec::json("bot", server.url());
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// # let request = request.durable();
+/// let answer = bot.send(request).await??;
 /// let balance: u64 = answer.result()?;
-/// # Ok(())
-/// # }
+/// assert_eq!(balance, 42);
+/// # drop(bot);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Answer, RequestError>")]

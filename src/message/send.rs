@@ -22,14 +22,34 @@ use crate::{
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use wsvisor::SendJson;
-/// let quote = SendJson::new(&serde_json::json!({"op": "quote", "price": 101.5}))?
-///     .durable()
-///     .expires_in(Duration::from_secs(2))
-///     .replacing("quote")
-///     .after_ready()
-///     .confirmed();
-/// # Ok::<(), serde_json::Error>(())
+/// # use serde_json::json;
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().expect_text(r#"{"op":"quote","price":101.7}"#).expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
+/// # let spec = ConnectionSpec::json("bot", server.url());
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// let quote = |price| {
+///     SendJson::new(&json!({"op": "quote", "price": price})).map(|quote| {
+///         quote
+///             .durable()
+///             .expires_in(Duration::from_secs(2))
+///             .replacing("quote")
+///             .after_ready()
+///             .confirmed()
+///     })
+/// };
+/// // The newer takes the older one's place, if that is not written yet.
+/// let (older, newer) = (bot.send(quote(101.5)?), bot.send(quote(101.7)?));
+/// assert!(matches!(older.await?, Err(SendError::NotWritten(Unwritten::Replaced))));
+/// assert_eq!(newer.await??, Delivery::Confirmed);
+/// # drop(bot);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone, Message)]
 #[rtype(result = "Result<Delivery, SendError>")]

@@ -14,13 +14,27 @@ use crate::protocol::Payload;
 /// A closure is one as well:
 ///
 /// ```
-/// use wsvisor::{Payload, Settings};
-///
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().expect_text("17:what time is it?").send_text("nobody asked").send_text("17:late").expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
 /// // Answers look like "17:the answer".
 /// let settings = Settings::default().correlator(|message: Payload<'_>| {
 ///     let (key, _) = message.as_text()?.split_once(':')?;
 ///     Some(key.to_owned())
 /// });
+/// # let spec = ConnectionSpec::string("bot", server.url()).settings(settings);
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// let question = Request::new(SendString::new("17:what time is it?"), "17");
+/// let answer = bot.send(question.durable()).await??;
+/// assert_eq!(answer.payload().as_text(), Some("17:late"));
+/// # drop(bot);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 pub trait Correlator: Send + Sync + 'static {
     /// The key of the request that `message` answers; none where it is no answer.

@@ -14,8 +14,12 @@ use crate::{
 ///
 /// ```
 /// # use serde_json::json;
-/// use wsvisor::{Greeting, SendJson, Settings};
-///
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().expect_text(r#"{"bot":"bot","op":"login"}"#).expect_text(r#"{"op":"order"}"#).expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
 /// let subscribe = SendJson::new(&json!({"op": "subscribe", "channel": "trades"}))?;
 /// let settings = Settings::default().greeting(Greeting::messages([subscribe]));
 ///
@@ -23,9 +27,17 @@ use crate::{
 /// let settings = Settings::default().greeting(Greeting::asked(|session| async move {
 ///     let login = json!({"op": "login", "bot": session.connection.as_str()});
 ///     let login = SendJson::new(&login);
-///     Ok(vec![login.map_err(|error| wsvisor::ProviderError::fatal(error.to_string()))?.into()])
+///     Ok(vec![login.map_err(|error| ProviderError::fatal(error.to_string()))?.into()])
 /// }));
-/// # Ok::<(), serde_json::Error>(())
+/// # let spec = ConnectionSpec::json("bot", server.url()).settings(settings);
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// // The server reads the login first.
+/// bot.send(SendJson::new(&json!({"op": "order"}))?.durable()).await??;
+/// # drop(bot);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Greeting(pub(crate) GreetingSource);

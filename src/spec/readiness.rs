@@ -12,13 +12,26 @@ use crate::{message::AskReady, protocol::Payload};
 /// tells of it, once in a session; else `Connected` says as much.
 ///
 /// ```
-/// use wsvisor::{Payload, Readiness, Settings};
-///
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().send_text(r#"{"op":"hello"}"#).expect_text("order").expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
 /// // The server says hello when the login was good.
 /// let on_hello = Readiness::on_message(|message: Payload<'_>| {
 ///     message.as_text().is_some_and(|text| text.contains(r#""op":"hello""#))
 /// });
 /// let settings = Settings::default().readiness(on_hello);
+/// # let spec = ConnectionSpec::string("bot", server.url()).settings(settings);
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// // Written behind the hello.
+/// bot.send(SendString::new("order").durable().after_ready()).await??;
+/// # drop(bot);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone, Default)]
 pub struct Readiness(pub(crate) ReadyBy);

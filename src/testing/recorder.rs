@@ -20,7 +20,7 @@ use crate::{ConnectionId, Epoch, Lifecycle, Received, ReceivedBatch};
 ///     let server = network.listen("ws://127.0.0.1:80").play([Script::new().accept().reset()]);
 ///     let mut recorder = Recorder::start();
 ///     # let policy = AccessPolicy::from_rules(["allow ws://127.0.0.1"]).unwrap();
-///     # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
+///     # let supervisor = Supervisor::builder().policy(policy).dialler(network).start().unwrap();
 ///     let spec = ConnectionSpec::string("bot", server.url()).subscribe(recorder.lifecycle());
 ///     supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
 ///     recorder.expect(connected().epoch(1)).await;

@@ -45,12 +45,7 @@ struct World {
 
 impl World {
     async fn open(plan: &Plan) -> Self {
-        // In some worlds, little fits into a socket.
-        let network = match plan.seed % 4 {
-            0 => Network::with_capacity(4_096),
-            _ => Network::new(),
-        };
-        let journal = Journal::begin();
+        let (journal, network) = (Journal::begin(), Network::new());
         let fates = Fates::begin(&journal);
         let watch = Watch::over(network.clone(), &fates, journal.clone());
         let hosts: Vec<_> = (0..plan.servers)

@@ -12,8 +12,13 @@ use crate::lifecycle::Filter;
 /// each carries the last sequence number, and each is to be answered before the next:
 ///
 /// ```
-/// use wsvisor::{Filter, Heartbeat, Liveness};
-///
+/// # use std::time::Duration;
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().send_text(r#"{"op":0,"s":3}"#).expect_text(r#"{"op":1,"d":3}"#).send_text(r#"{"op":11}"#).expect_text(r#"{"op":1,"d":3}"#).expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
 /// let heartbeat = Heartbeat::when_told()
 ///     .first_at_random()
 ///     .remembers_field("s")
@@ -23,7 +28,20 @@ use crate::lifecycle::Filter;
 ///     })
 ///     .answered_by(Filter::field("op", 11));
 /// let liveness = Liveness::default().heartbeat(heartbeat);
-/// // When Hello comes: connection.do_send(SetHeartbeat::every(interval));
+/// # let mut recorder = Recorder::start();
+/// # let settings = Settings::default().liveness(liveness);
+/// # let spec = ConnectionSpec::json("bot", server.url()).settings(settings).subscribe(recorder.messages());
+/// # let connection = supervisor.send(StartConnection(spec)).await??;
+/// # recorder.next().await;
+/// # let interval = Duration::from_millis(41_250);
+/// // When Hello comes:
+/// connection.send(SetHeartbeat::every(interval)).await?;
+/// # tokio::time::sleep(3 * interval).await;
+/// # drop(connection);
+/// # supervisor.send(Shutdown::gracefully()).await?;
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 ///
 /// As Phoenix wants it:

@@ -41,15 +41,30 @@ pub(crate) use self::{pulse::Pulse, vigil::Vigil};
 /// servers throw away what a session could be resumed from.
 ///
 /// ```
-/// use std::time::Duration;
-/// use wsvisor::{Liveness, Remedy, Settings};
-///
+/// # use std::time::Duration;
+/// # use wsvisor::testing::{connected, disconnected};
+/// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().vanish()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
 /// let liveness = Liveness::default()
 ///     .ping_every(Duration::from_secs(15))
 ///     .pong_within(Duration::from_secs(10))
 ///     .misses(2)
 ///     .silence(Duration::from_secs(60), Remedy::Report);
 /// let settings = Settings::default().liveness(liveness);
+/// # let mut recorder = Recorder::start();
+/// # let spec = ConnectionSpec::json("bot", server.url()).settings(settings).subscribe(recorder.lifecycle());
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// # recorder.expect(connected()).await;
+/// # let began = tokio::time::Instant::now();
+/// # recorder.expect(disconnected().code(1006)).await;
+/// // A server that loses its power is noticed after two pings.
+/// # assert_eq!(began.elapsed().as_secs(), 40);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Liveness {
