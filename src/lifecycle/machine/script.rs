@@ -34,6 +34,7 @@ pub fn run_machine(script: &[u8]) {
         now: Instant::now(),
         rng: ChaCha8Rng::seed_from_u64(u64::from(terms)),
         live: None,
+        beside: None,
         is_connected: false,
     };
     for &event in events {
@@ -48,6 +49,11 @@ pub fn run_machine(script: &[u8]) {
     let state = world.machine.state();
     assert!(matches!(state, State::Idle | State::Disconnected | State::Failed), "{state:?}");
     assert_eq!(world.machine.due(), None, "no timer at rest");
+    assert_eq!(
+        (world.machine.successor(), world.beside),
+        (None, None),
+        "nothing is beside nothing"
+    );
 }
 
 fn supervised(terms: u8) -> Option<Supervised> {
@@ -70,6 +76,8 @@ struct World {
     rng: ChaCha8Rng,
     /// The attempt or session that is under way.
     live: Option<Epoch>,
+    /// In a rotation: the successor, or the session before.
+    beside: Option<Epoch>,
     is_connected: bool,
 }
 
@@ -96,10 +104,29 @@ impl World {
                 Err(denied) => denied.into(),
                 Ok(_) => return Input::Tick,
             }),
+            13 => self.input_beside(detail),
             _ => {
                 self.now += Duration::from_millis(1 << detail);
                 Input::Tick
             }
+        }
+    }
+
+    /// An event of a rotation.
+    fn input_beside(&mut self, detail: u8) -> Input {
+        match detail {
+            0..=2 => Input::Rotate { ready_within: Duration::from_secs(30) },
+            3..=5 => Input::Opened { epoch: self.beside.unwrap_or_default(), subprotocol: None },
+            6..=8 => Input::SuccessorReady(self.beside.unwrap_or_default()),
+            9..=12 => {
+                let epoch = self.beside.take().unwrap_or_default();
+                Input::Exited { epoch, reason: reason(detail & 3, detail) }
+            }
+            13 | 14 => match AccessPolicy::deny_all().check("wss://a.example") {
+                Err(denied) => Input::ForbidBeside(denied.into()),
+                Ok(_) => Input::Tick,
+            },
+            _ => Input::Wane,
         }
     }
 
@@ -110,18 +137,41 @@ impl World {
             assert_eq!(self.machine.state(), state, "a refused command changes nothing");
             return;
         };
-        let mut ends = 0;
+        let (mut ends, mut told) = (0, epoch);
         for action in &actions {
             if let Action::Emit(of, event) = action {
-                assert_eq!(*of, epoch, "{event:?} is of the epoch it ends");
+                assert_eq!(*of, told, "{event:?} is of the session that is up");
             }
             match action {
                 Action::Dial(dialled, _) => {
-                    assert_eq!(self.live, None, "one socket at a time");
+                    assert_eq!((self.live, self.beside), (None, None), "one socket at a time");
                     assert!(*dialled > epoch, "epochs rise");
                     self.live = Some(*dialled);
                     self.is_connected = false;
                 }
+                Action::DialBeside(dialled) => {
+                    assert!(
+                        self.live.is_some() && self.is_connected,
+                        "beside a session that is up"
+                    );
+                    assert_eq!(self.beside, None, "two sockets at most");
+                    assert!(*dialled > epoch, "epochs rise");
+                    self.beside = Some(*dialled);
+                }
+                Action::HandOver { old } => {
+                    assert_eq!(self.live, Some(*old));
+                    std::mem::swap(&mut self.live, &mut self.beside);
+                    assert!(self.live > self.beside, "epochs rise");
+                    told = self.live.unwrap_or_default();
+                }
+                Action::TakeOver => {
+                    assert!(self.live.is_none() && self.beside.is_some(), "{actions:?}");
+                    self.live = self.beside.take();
+                    told = self.live.unwrap_or_default();
+                    self.is_connected = false;
+                }
+                Action::EndBeside(_) => assert!(self.beside.is_some(), "{actions:?}"),
+                Action::DropBeside(_) => assert!(self.beside.take().is_some(), "{actions:?}"),
                 Action::Abort | Action::Close(_) | Action::Discard(_) => {
                     assert!(self.live.is_some(), "{action:?} without a session");
                 }
@@ -148,6 +198,7 @@ impl World {
         let state = self.machine.state();
         let has_session = matches!(state, State::Connecting | State::Connected | State::Closing);
         assert_eq!(has_session, self.live.is_some(), "{state:?} and the socket agree");
+        assert!(self.beside.is_none() || self.live.is_some(), "nothing is beside nothing");
         if state == State::BackingOff {
             let wakes = self.machine.due().is_some() || self.machine.is_held();
             assert!(wakes, "who waits has a timer or a supervisor");
