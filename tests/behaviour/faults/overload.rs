@@ -152,15 +152,15 @@ async fn fault_36_a_flood_of_messages() {
         supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
     }
     let mut took = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..50 {
         took.push(witness.round_trip().await);
         sleep(ms(5)).await;
     }
     took.sort();
-    let (median, p99) = (took[50], took[98]);
-    println!("100 round trips beside a flood: median {median:?}, 99th percentile {p99:?}");
+    let (median, slowest) = (took[25], took[49]);
+    println!("50 round trips beside a flood: median {median:?}, slowest {slowest:?}");
     // The machine may be busy.
-    assert!(p99 < Duration::from_secs(2), "{p99:?}");
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     witness.is_unharmed();
 }
 
