@@ -50,11 +50,14 @@ impl Inflater {
             None => Engine::starting_after(&self.history)?,
         };
         loop {
-            let step = engine.step(piece)?;
+            let step = engine.step(piece);
             piece = piece.get(step.taken..).unwrap_or_default();
             let made = engine.chunk.get(..step.made).unwrap_or_default();
             self.history.remember(made);
             sink(made)?;
+            if step.failed {
+                return Err(ProtocolError::InvalidDeflate);
+            }
             if step.ended {
                 // A server may end its stream with each block (§7.2.3.5), and start another one.
                 engine.restart(&self.history)?;
@@ -81,7 +84,7 @@ impl Inflater {
         }
         self.push(&TAIL, sink)?;
         let Some(mut engine) = self.engine.take() else { return Ok(()) };
-        let end = engine.step(&LAST_BLOCK)?;
+        let end = engine.step(&LAST_BLOCK);
         if !end.ended || end.made > 0 || end.taken < LAST_BLOCK.len() {
             return Err(ProtocolError::InvalidDeflate);
         }
@@ -110,6 +113,8 @@ struct Progress {
     taken: usize,
     made: usize,
     ended: bool,
+    /// What follows is no DEFLATE. What was made before is judged first, so that cuts change nothing.
+    failed: bool,
 }
 
 impl Engine {
@@ -131,19 +136,17 @@ impl Engine {
         Ok(())
     }
 
-    fn step(&mut self, input: &[u8]) -> Result<Progress, ProtocolError> {
+    fn step(&mut self, input: &[u8]) -> Progress {
         let (in_before, out_before) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self
-            .inflate
-            .decompress(input, &mut self.chunk, FlushDecompress::None)
-            .map_err(|_| ProtocolError::InvalidDeflate)?;
+        let status = self.inflate.decompress(input, &mut self.chunk, FlushDecompress::None);
         // Both are at most the lengths of what was given.
         let difference = |after: u64, before| usize::try_from(after - before).unwrap_or_default();
-        Ok(Progress {
+        Progress {
             taken: difference(self.inflate.total_in(), in_before),
             made: difference(self.inflate.total_out(), out_before),
-            ended: status == Status::StreamEnd,
-        })
+            ended: matches!(status, Ok(Status::StreamEnd)),
+            failed: status.is_err(),
+        }
     }
 }
 
