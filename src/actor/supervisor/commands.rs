@@ -5,7 +5,7 @@ use actix::{Addr, Context, Handler, MessageResult, ResponseActFuture, ResponseFu
 use super::{
     Supervisor,
     children::{Child, Post},
-    subordinate::Subordinate,
+    operations::CONNECTION,
 };
 use crate::{
     actor::{
@@ -56,7 +56,7 @@ impl Handler<TerminateConnection> for Supervisor {
         TerminateConnection(id): TerminateConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        self.terminate(&id, Subordinate::connection)
+        self.terminate(&id, CONNECTION)
     }
 }
 
@@ -96,7 +96,7 @@ impl Handler<DeleteConnection> for Supervisor {
         DeleteConnection(id): DeleteConnection,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        self.delete(id, Subordinate::connection)
+        self.delete(id, CONNECTION)
     }
 }
 

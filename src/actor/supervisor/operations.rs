@@ -13,6 +13,11 @@ use crate::{
 /// Which kind of child a command is for; of the other kind none is found.
 pub(super) type OfKind = fn(&Child) -> Option<Subordinate>;
 
+pub(super) const CONNECTION: OfKind =
+    |child| child.connection().cloned().map(Subordinate::Connection);
+pub(super) const SUPERVISOR: OfKind =
+    |child| child.supervisor().cloned().map(Subordinate::Supervisor);
+
 impl Supervisor {
     pub(super) fn terminate(
         &self,

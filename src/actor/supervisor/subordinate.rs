@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use actix::{Addr, Handler, Message};
 
-use super::{Supervisor, children::Child};
+use super::Supervisor;
 use crate::actor::{
     connection::Connection,
     superior::{Cut, Hold, Retire, Terminate},
@@ -27,16 +27,6 @@ pub(super) enum Stop {
 }
 
 impl Subordinate {
-    /// Nothing where the child is a supervisor.
-    pub(super) fn connection(child: &Child) -> Option<Self> {
-        child.connection().cloned().map(Self::Connection)
-    }
-
-    /// Nothing where the child is a connection.
-    pub(super) fn supervisor(child: &Child) -> Option<Self> {
-        child.supervisor().cloned().map(Self::Supervisor)
-    }
-
     /// Does not wait for an answer. One that is gone needs no command.
     pub(super) fn tell<M>(&self, command: M)
     where

@@ -9,7 +9,7 @@ use super::{
     builder::build,
     children::{Child, Post},
     keeper::keep,
-    subordinate::Subordinate,
+    operations::SUPERVISOR,
 };
 use crate::{
     actor::{
@@ -117,7 +117,7 @@ impl Handler<TerminateSupervisor> for Supervisor {
         TerminateSupervisor(id): TerminateSupervisor,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        self.terminate(&id, Subordinate::supervisor)
+        self.terminate(&id, SUPERVISOR)
     }
 }
 
@@ -148,6 +148,6 @@ impl Handler<DeleteSupervisor> for Supervisor {
         DeleteSupervisor(id): DeleteSupervisor,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        self.delete(id, Subordinate::supervisor)
+        self.delete(id, SUPERVISOR)
     }
 }
