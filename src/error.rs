@@ -69,7 +69,9 @@ impl From<Denied> for ConnectError {
 pub enum Delivery {
     /// All its bytes were handed to the socket. Whether the peer received them is not known.
     Written,
-    /// The peer has read it: the pong came to a ping that was written after it.
+    /// The peer has read it: the pong came to a ping that was written after it (RFC 6455 §5.5.2). Most
+    /// peers' libraries answer pings by themselves, so that this says that the bytes arrived and were
+    /// decoded, not that the application behind has dealt with them.
     Confirmed,
 }
 

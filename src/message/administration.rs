@@ -75,7 +75,9 @@ impl WhichConnections {
 }
 
 /// Gives a connection another spec (OTP: `code_change`). What runs goes on as it is; the next attempt
-/// uses the new one. Its restart type, its kind and its subscriptions stay as they are.
+/// uses the new one. Its restart type, its kind and its subscriptions stay as they are. What
+/// [`SetWatchdog`](crate::SetWatchdog) and [`SetHeartbeat`](crate::SetHeartbeat) have changed, and the
+/// number that a heartbeat remembers, hold for the session that is up and no longer.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), UpdateError>")]
 pub struct UpdateSpec(pub ConnectionSpec);
@@ -234,7 +236,28 @@ impl fmt::Display for Counts {
 
 /// Stops all children and then the supervisor: last to first, one after the other, as OTP does, and all
 /// at once where it is dynamic ([`Strategy::Dynamic`](crate::Strategy)). Nothing is dialled after it
-/// began. The answer comes when the last socket is gone.
+/// began. What was accepted is written before the close frames, as long as the time lasts; the rest is
+/// told as not written. The answer comes when the last socket is gone.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use wsvisor::{testing::{Network, Recorder, Script, connected, virtual_time}, *};
+/// # virtual_time(1, async {
+/// # let network = Network::new();
+/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().echo(1).expect_end()]);
+/// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+/// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
+/// # let mut events = Recorder::start();
+/// # let spec = ConnectionSpec::string("bot", server.url()).subscribe(events.lifecycle());
+/// # let bot = supervisor.send(StartConnection(spec)).await??;
+/// # events.expect(connected()).await;
+/// let last_words = bot.send(SendString::new("goodbye"));
+/// supervisor.send(Shutdown::within(Duration::from_secs(5))).await?;
+/// assert_eq!(last_words.await??, Delivery::Written);
+/// # server.done().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Shutdown {

@@ -123,6 +123,9 @@ macro_rules! takes_terms {
             /// In whichever session can: it waits over as many reconnects as it takes, until it is
             /// written, expires, or the connection comes to rest. Once the socket has a part of it
             /// it is never written again. Refused where the connection is at rest.
+            ///
+            /// It lives in the memory of its connection's thread: where that arbiter stops, it is told
+            /// as not written.
             #[must_use]
             pub fn durable(mut self) -> Self {
                 self.terms().scope = Scope::Durable;

@@ -138,6 +138,9 @@ impl Settings {
     }
 
     /// Offers the server to compress messages. Default: no compression.
+    ///
+    /// A message with a deadline or a key goes uncompressed, for it may be taken back when it is encoded
+    /// already, and a later one must not refer to it then (RFC 7692 §7.2.3.2).
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, offer: PerMessageDeflate) -> Self {

@@ -1,5 +1,7 @@
 //! permessage-deflate from outside: asked for, agreed on, kept to.
 
+use std::time::Duration;
+
 use actix::Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wsvisor::{
@@ -195,6 +197,16 @@ async fn messages_go_compressed_as_agreed() {
 
         connection.send(SendString::new(&tick[..49])).await.unwrap().unwrap();
         assert_eq!(next().await, (0, tick.as_bytes()[..49].to_vec()), "below the threshold");
+
+        let hour = Duration::from_hours(1);
+        for (terms, taken_back) in [
+            ("a deadline", SendString::new(tick).expires_in(hour)),
+            ("a key", SendString::new(tick).replacing("price")),
+        ] {
+            connection.send(taken_back).await.unwrap().unwrap();
+            let plain = (0, tick.as_bytes().to_vec());
+            assert_eq!(next().await, plain, "{terms}: no later message may refer to it");
+        }
         stream.shutdown().await.unwrap();
     }
 }
