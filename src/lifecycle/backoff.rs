@@ -244,6 +244,8 @@ mod tests {
         let delays: Vec<_> = (0..500).map(|_| spread.delay(0, None, &mut rng)).collect();
         let longest = delays.iter().max().unwrap();
         assert!((ms(6_500)..=ms(7_000)).contains(longest), "{longest:?}");
+        let short = Backoff::between(ms(10), ms(80)).unwrap();
+        assert!((0..500).all(|_| short.delay(0, None, &mut rng) <= ms(80)), "its own maximum");
         assert!(backoff.clone().spread(DAY).is_ok() && Backoff::between(ms(1), DAY).is_ok());
         assert!(Backoff::none().is_none() && !backoff.is_none());
     }

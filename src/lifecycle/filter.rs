@@ -358,6 +358,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn knows_whether_it_asks_for_anything() {
+        let asks = [Filter::text(), Filter::field("op", 1), Filter::by(|_| true)];
+        assert!(Filter::any().is_any() && !asks.iter().any(Filter::is_any));
+        let shown = format!("{:?}", Filter::text().and_field("op", "tick"));
+        assert!(shown.contains("Some(Text)") && shown.contains("tick"), "{shown}");
+    }
+
     fn json() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),

@@ -290,6 +290,34 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_has_left_what_it_or_all_together_did_not_use() {
+        let (began, minute) = (Instant::now(), Duration::from_mins(1));
+        let left_after_crash = |intensity| {
+            let restraint = Restraint::new(intensity, None);
+            let mut own = None;
+            assert_eq!(restraint.record(&mut own, ExitClass::Crash, began), None);
+            let left = |own: Option<&Ledger>, at| restraint.left(own, at);
+            let later = began + minute + Duration::from_millis(1);
+            (left(own.as_deref(), began), left(None, began), left(own.as_deref(), later))
+        };
+        let three = Intensity::new(3, minute);
+        assert_eq!(left_after_crash(three), (2, 3, 3));
+        assert_eq!(left_after_crash(three.per_supervisor()), (2, 2, 3));
+    }
+
+    #[test]
+    fn what_counts_and_what_fails_a_group_is_as_it_was_said() {
+        let crashes = Intensity::default();
+        assert!(!crashes.counts_all_restarts() && crashes.all_restarts().counts_all_restarts());
+        let fails = |cascades| {
+            let restraint = Restraint::new(crashes, cascades);
+            [ExitClass::Crash, ExitClass::Normal].map(|class| restraint.fails_group(class))
+        };
+        assert_eq!(fails(None), [false, false], "each is for itself");
+        assert_eq!(fails(Some(|class| class == ExitClass::Crash)), [true, false]);
+    }
+
+    #[test]
     fn zero_restarts_allow_none() {
         let none = Intensity::new(0, Duration::from_secs(5));
         assert!(!Ledger::default().record(&none, Instant::now()));

@@ -76,3 +76,26 @@ impl fmt::Display for TlsFailure {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TlsFailure as F;
+
+    #[test]
+    fn a_refused_certificate_is_told_from_the_rest() {
+        let of_certificate = [
+            F::Expired,
+            F::NotYetValid,
+            F::WrongName,
+            F::UnknownIssuer,
+            F::Revoked,
+            F::PinMismatch,
+            F::Certificate,
+        ];
+        assert!(of_certificate.into_iter().all(F::is_of_certificate));
+        // The client's own certificate is not the server's.
+        let others = [F::ClientCertificate, F::Incompatible, F::NoHttp11, F::NotTls, F::Alert];
+        assert!(!others.into_iter().any(F::is_of_certificate));
+        assert!(!F::Protocol.is_of_certificate() && !F::Stream.is_of_certificate());
+    }
+}

@@ -125,6 +125,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// 300 and 304 to 306 send nowhere by themselves (RFC 9110 §15.4).
+    #[test]
+    fn five_statuses_send_elsewhere() {
+        let all: Vec<u16> = (100..600).filter(|status| is_redirect(*status)).collect();
+        assert_eq!(all, [301, 302, 303, 307, 308]);
+    }
+
     #[test]
     fn where_a_location_leads() {
         use InvalidUrl as E;

@@ -269,11 +269,14 @@ mod tests {
         let mut builder = BatchBuilder::default();
         builder.reserve_text(1 << 20);
         builder.reserve_binary(1 << 20);
+        builder.segments.reserve(1 << 10);
         builder.push_text("small");
+        builder.push_binary(b"small");
         let batch = builder.freeze();
-        let text = Vec::from(batch.text.into_bytes());
+        let (text, binary) = (Vec::from(batch.text.into_bytes()), Vec::from(batch.binary));
         assert!(text.capacity() < 1024, "{}", text.capacity());
-        assert!(batch.binary.is_empty());
+        assert!(binary.capacity() < 1024, "{}", binary.capacity());
+        assert!(batch.segments.capacity() < 1024, "{}", batch.segments.capacity());
     }
 
     #[test]
@@ -285,6 +288,18 @@ mod tests {
         assert_eq!(builder.payload_bytes(), 4);
         assert!(builder.text.capacity() < 1000);
         assert_eq!(builder.freeze().get(0), Some(Payload::Text("kept")));
+    }
+
+    #[test]
+    fn dropping_small_messages_copies_nothing() {
+        let mut builder = BatchBuilder::default();
+        builder.push_text("small");
+        builder.push_text(&"x".repeat(100));
+        let held = builder.text.as_ptr();
+        builder.retain(|payload| payload.len() > 10);
+        assert_eq!((builder.text.as_ptr(), builder.text.len()), (held, 105));
+        let kept: Vec<_> = builder.iter().map(Payload::len).collect();
+        assert_eq!(kept, [100]);
     }
 
     #[test]

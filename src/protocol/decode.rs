@@ -389,3 +389,24 @@ const WHOLE_TEXT: u8 = 0x81;
 
 /// The first byte of an unfragmented binary message.
 const WHOLE_BINARY: u8 = 0x82;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fast_path_takes_what_is_whole_and_plain() {
+        let medium = [&[0x82, 126, 0, 126][..], &[7; 126]].concat();
+        for (bytes, longest, expected) in [
+            (&b"\x81\x02hi\x82"[..], 2, Some((0x81, &b"hi"[..], &b"\x82"[..]))),
+            (&medium, 126, Some((0x82, &medium[4..], b""))),
+            (&medium, 125, None),
+            (b"\x81\x02h", 2, None),
+            (b"\x81\x82hi", 2, None),
+            (b"\x82\x7E\x00\x01x", 126, None),
+            (b"\x81", 2, None),
+        ] {
+            assert_eq!(split_whole_frame(bytes, longest), expected, "{bytes:x?}");
+        }
+    }
+}

@@ -361,6 +361,20 @@ mod tests {
         );
         assert_eq!(error.to_string(), "server answered 503 instead of 101: retry after 30 s");
         let head = ResponseHead { http_11: true, status: 503, headers: &headers };
-        assert!(!format!("{error:?} {head:?}").contains("canary"));
+        let shown = format!("{error:?} {head:?}");
+        assert!(shown.contains("WWW-Authenticate") && !shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn an_offer_shows_how_many_subprotocols_and_none_of_them() {
+        let offer = Offer {
+            key: &Key::from_random([0; 16]),
+            subprotocols: &["canary".to_owned()],
+            subprotocol_required: true,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        };
+        let shown = format!("{offer:?}");
+        assert_eq!(shown, "Offer { subprotocols: 1, subprotocol_required: true, .. }");
     }
 }

@@ -142,6 +142,14 @@ mod tests {
     }
 
     #[test]
+    fn it_is_empty_until_the_first_byte() {
+        let mut text = Utf8Text::default();
+        assert!(text.is_empty());
+        text.push(b"\xC3").unwrap();
+        assert!(!text.is_empty(), "half a character is something");
+    }
+
+    #[test]
     fn every_character_passes_byte_by_byte() {
         let all: String = ('\0'..=char::MAX).step_by(7).collect();
         assert_eq!(one_by_one(all.as_bytes()).as_deref(), Ok(&*all));

@@ -250,6 +250,34 @@ mod tests {
     }
 
     #[test]
+    fn its_terms_are_those_that_were_set() {
+        let ms = Duration::from_millis;
+        let terms = HostBreaker::after(2).unwrap().dead_time(ms(100), ms(300)).unwrap();
+        let mut rig = Rig { breaker: Breaker::new(terms), ..Rig::new() };
+        rig.dial(Outcome::Failed);
+        assert!(!rig.breaker.is_down());
+        rig.dial(Outcome::Failed);
+        for dead_time in [ms(100), ms(200), ms(300), ms(300)] {
+            let wait = rig.wait();
+            assert!(dead_time / 2 <= wait && wait <= dead_time, "{wait:?} of {dead_time:?}");
+            rig.dial(Outcome::Failed);
+        }
+    }
+
+    #[test]
+    fn terms_that_cannot_be_are_refused() {
+        let seconds = Duration::from_secs;
+        let (zero, one, two) = (Duration::ZERO, seconds(1), seconds(2));
+        let none = InvalidGate::Zero("host_breaker.failures");
+        assert_eq!(HostBreaker::after(0), Err(none));
+        assert_eq!(HostBreaker::after(5), Ok(HostBreaker::default()));
+        let dead_time = |min, max| HostBreaker::default().dead_time(min, max);
+        assert_eq!(dead_time(zero, one), Err(InvalidGate::Zero("host_breaker.dead_time")));
+        assert_eq!(dead_time(two, one), Err(InvalidGate::Reversed { min: two, max: one }));
+        assert!(dead_time(two, two).is_ok());
+    }
+
+    #[test]
     fn one_probe_at_a_time() {
         let mut rig = Rig::new();
         for _ in 0..5 {

@@ -173,6 +173,20 @@ fn a_person_overrules_what_is_known_of_the_host_and_not_the_gate() {
 }
 
 #[test]
+fn the_first_is_who_overrules_and_else_who_came_first() {
+    let (mut rig, a, b) = (Rig::new(DialGate::new(1, 1_000).unwrap()), host("a"), host("b"));
+    assert_eq!(rig.queue.first(), None);
+    let of_a = [rig.queue.arrive(&a, Heed::Host), rig.queue.arrive(&a, Heed::Host)];
+    let of_b = rig.queue.arrive(&b, Heed::Host);
+    assert_eq!(rig.queue.first(), Some(of_a[0]));
+    rig.queue.withdraw(&a, of_a[0], rig.now);
+    rig.queue.withdraw(&a, of_a[1], rig.now);
+    assert_eq!(rig.queue.first(), Some(of_b));
+    let by_hand = rig.queue.arrive(&b, Heed::GateOnly);
+    assert_eq!(rig.queue.first(), Some(by_hand));
+}
+
+#[test]
 fn a_hint_heard_by_one_holds_all() {
     let (mut rig, a) = (Rig::new(DialGate::default()), host("a"));
     rig.queue.hold(&a, Duration::from_secs(10), rig.now, &mut rig.rng);

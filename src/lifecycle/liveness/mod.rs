@@ -283,3 +283,16 @@ impl Liveness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_of_months_is_kept_and_an_endless_one_is_a_year() {
+        let now = Instant::now();
+        let days = |days: u64| Duration::from_hours(24 * days);
+        assert_eq!(after(now, days(90)), now + days(90));
+        assert_eq!(after(now, Duration::MAX), now + days(365));
+    }
+}

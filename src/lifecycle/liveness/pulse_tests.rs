@@ -77,6 +77,25 @@ fn whatever_is_heard_answers_a_ping() {
 }
 
 #[test]
+fn a_ping_that_was_late_puts_none_of_the_next_off() {
+    let mut patient = Patient::new(Liveness::default());
+    let late = s(20) + Duration::from_millis(500);
+    assert_eq!(patient.look(late), [Order::Ping(1)]);
+    patient.heard(s(21));
+    assert_eq!(patient.due(), Some(s(40)));
+}
+
+#[test]
+fn a_socket_is_stalled_while_bytes_are_left() {
+    let mut patient = Patient::new(Liveness::default());
+    assert!(!patient.pulse.is_stalled());
+    patient.pulse.wrote(true, true, patient.at(s(1)));
+    assert!(patient.pulse.is_stalled());
+    patient.pulse.wrote(false, true, patient.at(s(2)));
+    assert!(!patient.pulse.is_stalled());
+}
+
+#[test]
 fn only_the_latest_ping_tells_the_round_trip() {
     let mut patient = Patient::new(Liveness::default().misses(3));
     patient.look(s(20));

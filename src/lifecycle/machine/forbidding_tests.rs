@@ -75,9 +75,36 @@ fn who_is_held_is_settled_and_who_backs_off_is_not() {
     rig.step(Input::Connect);
     assert!(!rig.machine.is_settled());
     rig.exited(lost());
-    assert!(!rig.machine.is_settled(), "it dials by itself");
+    assert!(!rig.machine.is_settled() && !rig.machine.is_held(), "it dials by itself");
+    assert_eq!(rig.machine.held_until(), None);
     rig.step(Input::Hold(rig.now));
     assert!(rig.machine.is_held() && rig.machine.is_settled());
+}
+
+#[test]
+fn who_is_held_waits_for_its_time_and_its_supervisor() {
+    let mut rig = Rig::supervised(RestartPolicy::Permanent);
+    let due = rig.now + Duration::from_secs(9);
+    rig.step(Input::Connect);
+    rig.opened();
+    rig.step(Input::Hold(due));
+    assert_eq!(rig.machine.held_until(), Some(due), "while its session ends");
+    rig.exited(closed_by_us());
+    assert_eq!((rig.machine.held_until(), rig.machine.due()), (Some(due), None));
+    rig.now = due;
+    assert_eq!(rig.step(Input::Release { everything: false }), ["Dial 2"]);
+}
+
+#[test]
+fn only_who_has_no_session_and_wants_none_is_at_rest() {
+    let mut rig = Rig::supervised(RestartPolicy::Permanent);
+    assert!(rig.machine.is_at_rest() && !rig.machine.wanes());
+    rig.step(Input::Connect);
+    assert!(!rig.machine.is_at_rest());
+    rig.step(Input::Wane);
+    assert!(rig.machine.wanes());
+    rig.exited(ExitReason::Cancelled);
+    assert!(rig.machine.is_at_rest());
 }
 
 #[test]

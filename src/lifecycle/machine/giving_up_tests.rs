@@ -165,6 +165,17 @@ fn connections_may_be_counted_together() {
     assert_eq!(two.exited(crashed()), ["ConnectionError", "GaveUp"]);
 }
 
+#[test]
+fn the_limits_of_another_supervisor_hold_from_then_on() {
+    let mut rig = Rig::restrained(Some(supervision()), Intensity::new(1, Duration::from_mins(1)));
+    rig.step(Input::Connect);
+    assert_eq!(rig.exited(crashed()), ["ConnectionError", "Backoff 1"]);
+    let two = Intensity::new(2, Duration::from_mins(1));
+    rig.machine.restrain(Arc::new(Restraint::new(two, None)));
+    let left = rig.machine.budgets(rig.now).restarts_left;
+    assert_eq!(left, Some((2, two)), "what was counted for the first counts no more");
+}
+
 /// OTP's `supervisor`, as data: what follows from the exit of its one child.
 struct Otp {
     restart: RestartPolicy,

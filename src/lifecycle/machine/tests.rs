@@ -3,10 +3,10 @@ use std::time::Duration;
 use super::{rig::*, *};
 use crate::{
     lifecycle::{
-        ExitClass, ExitReason, Intensity, OnExceeded, Outlook, RestartPolicy, RetryBudget,
-        RotateError, SharedClassify, State,
+        ExitClass, ExitReason, Intensity, OnExceeded, Outlook, RefusedCredential, RestartPolicy,
+        RetryBudget, RotateError, SharedClassify, State,
     },
-    protocol::CloseFrame,
+    protocol::{CloseFrame, HandshakeError},
 };
 
 /// When a connection gives up.
@@ -113,6 +113,24 @@ fn backoff_starts_again_only_after_a_stable_session() {
     rig.pass(Duration::from_secs(30));
     assert!(rig.machine.is_stable());
     assert_eq!(rig.exited(closed(1001))[1], "Backoff 0");
+}
+
+#[test]
+fn the_first_refusal_of_credentials_is_followed_at_once() {
+    for (credential, at_once) in
+        [(RefusedCredential::First, true), (RefusedCredential::Changed, false)]
+    {
+        let refusal = HandshakeError::Status {
+            code: 401,
+            retry_after: None,
+            has_location: false,
+            has_challenge: true,
+        };
+        let mut rig = Rig::supervised(RestartPolicy::Permanent);
+        rig.step(Input::Connect);
+        rig.exited(ExitReason::Unauthorized { credential, refusal });
+        assert_eq!(rig.machine.next_attempt() == Some(rig.now), at_once, "{credential}");
+    }
 }
 
 #[test]

@@ -345,3 +345,17 @@ impl<R> Rare<R> {
 const MAX_PINGS: usize = 16;
 /// Slots that an idle session may keep.
 const RETAINED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_burst_is_given_back() {
+        let mut flight = Flight::<(), ()>::default();
+        flight.reserve(1_000);
+        flight.encoded(9, Slot { seq: 0, len: 9, payload: (), reply: Some(()), terms: None });
+        flight.handed_over(9, &mut |(), fate| assert_eq!(fate, Fate::Written));
+        assert!(flight.encoded.capacity() <= RETAINED, "{}", flight.encoded.capacity());
+    }
+}

@@ -372,3 +372,21 @@ impl<P, R> Slot<P, R> {
 
 /// Slots that an empty queue may keep.
 const RETAINED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_burst_is_given_back_when_nothing_waits() {
+        let mut outbox = Outbox::<(), ()>::default();
+        outbox.reserve(1_000);
+        for _ in 0..2 {
+            outbox.push(1, (), None, None, &mut |(), _| {});
+        }
+        assert!(outbox.pop(Side::Up, true).is_some());
+        assert!(outbox.at_once.capacity() >= 1_000, "it is in use");
+        assert!(outbox.pop(Side::Up, true).is_some());
+        assert!(outbox.at_once.capacity() <= RETAINED, "{}", outbox.at_once.capacity());
+    }
+}

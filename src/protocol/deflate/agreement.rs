@@ -220,6 +220,11 @@ mod tests {
                 (true, true, 15, 9),
             ),
             (
+                plain.client_max_window_bits(bits(10)),
+                "permessage-deflate; client_max_window_bits=10",
+                (true, true, 15, 10),
+            ),
+            (
                 plain.server_max_window_bits(bits(12)).server_no_context_takeover(),
                 "permessage-deflate; server_max_window_bits=12; server_no_context_takeover",
                 (false, true, 12, 15),

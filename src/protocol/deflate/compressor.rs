@@ -223,6 +223,15 @@ mod tests {
         assert_eq!(inflated(&mut Inflater::new(&everything), &grown), b"x");
     }
 
+    #[test]
+    fn the_spare_is_used_for_its_own_terms_only() {
+        for terms in [(6, 9), (1, 15)] {
+            SPARE.set(Some(Engine::fresh(6, 15)));
+            let engine = Engine::fresh(terms.0, terms.1);
+            assert_eq!((engine.level, engine.window_bits), terms);
+        }
+    }
+
     /// The server forgets what lies further back than the window agreed on.
     #[test]
     fn the_window_is_kept_to() {

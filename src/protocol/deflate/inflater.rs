@@ -268,6 +268,22 @@ mod tests {
             assert!(history.bytes.len() <= 640, "{}", history.bytes.len());
         }
         assert!(history.bytes.capacity() <= 2 * 640);
+        history.bytes.truncate(512);
+        (0..128).for_each(|_| history.remember(b"x"));
+        assert_eq!(history.bytes.len(), 640, "nothing is moved before the quarter is full");
+        history.remember(b"x");
+        assert_eq!(history.bytes.len(), 512);
+    }
+
+    #[test]
+    fn what_a_few_bytes_inflate_to_comes_whole() {
+        let message = vec![0; 10 * CHUNK];
+        let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
+        let mut payload = Vec::with_capacity(10_000);
+        compress.compress_vec(&message, &mut payload, flate2::FlushCompress::Sync).unwrap();
+        payload.truncate(payload.len() - TAIL.len());
+        let inflated = inflate(&mut inflater(15, true), &payload).unwrap();
+        assert_eq!(inflated.len(), message.len());
     }
 
     #[test]
