@@ -91,6 +91,9 @@ fn who_is_held_waits_for_its_time_and_its_supervisor() {
     assert_eq!(rig.machine.held_until(), Some(due), "while its session ends");
     rig.exited(closed_by_us());
     assert_eq!((rig.machine.held_until(), rig.machine.due()), (Some(due), None));
+    assert_eq!(rig.step(Input::Release { everything: false }), Vec::<String>::new());
+    assert_eq!((rig.machine.held_until(), rig.machine.due()), (None, Some(due)), "its time");
+    rig.step(Input::Hold(due));
     rig.now = due;
     assert_eq!(rig.step(Input::Release { everything: false }), ["Dial 2"]);
 }

@@ -275,15 +275,27 @@ mod tests {
         assert_eq!(history.bytes.len(), 512);
     }
 
+    /// Among them those that inflate to more than a chunk.
     #[test]
-    fn what_a_few_bytes_inflate_to_comes_whole() {
-        let message = vec![0; 10 * CHUNK];
+    fn what_the_bytes_say_comes_at_once_however_they_are_cut() {
         let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
-        let mut payload = Vec::with_capacity(10_000);
+        let mut payload = Vec::with_capacity(1_000);
+        let message = vec![0; 4 * CHUNK];
         compress.compress_vec(&message, &mut payload, flate2::FlushCompress::Sync).unwrap();
-        payload.truncate(payload.len() - TAIL.len());
-        let inflated = inflate(&mut inflater(15, true), &payload).unwrap();
-        assert_eq!(inflated.len(), message.len());
+        for end in 1..=payload.len() {
+            let made_in_pieces_of = |len| {
+                let (mut inflater, mut made) = (inflater(15, true), 0);
+                for piece in payload[..end].chunks(len) {
+                    let count = |bytes: &[u8]| {
+                        made += bytes.len();
+                        Ok(())
+                    };
+                    inflater.push(piece, count).unwrap();
+                }
+                made
+            };
+            assert_eq!(made_in_pieces_of(end), made_in_pieces_of(1), "{end} bytes");
+        }
     }
 
     #[test]
