@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_below_has_a_label_more() {
+        for (name, below) in [("a.b.c", true), ("b.c", false), (".b.c", false), ("ab.c", false)] {
+            assert_eq!(is_below(name, "b.c"), below, "{name}");
+        }
+    }
+
+    #[test]
     fn addresses() {
         for (pattern, url, expected) in [
             ("127.0.0.1", "wss://127.0.0.1", true),
