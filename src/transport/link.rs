@@ -111,6 +111,11 @@ impl Link {
         self.0.borrow().held_until
     }
 
+    /// That time has come.
+    pub(super) fn release(&self) {
+        self.0.borrow_mut().held_until = None;
+    }
+
     /// Whether what waits for readiness may be written.
     pub(crate) fn is_ready(&self) -> bool {
         self.0.borrow().is_ready

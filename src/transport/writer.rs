@@ -162,6 +162,8 @@ impl Writer {
                 link.encode_messages(out, WRITE_SIZE, &mut self.messages);
                 None
             }
+            // RFC 6455 §5.5.1: no data frame follows a close frame.
+            Outlet::Closing(None, _) => None,
             Outlet::Closing(farewell, flush_until) => {
                 link.encode_messages(out, WRITE_SIZE, &mut self.messages);
                 let is_held = link.held_until().is_some_and(|due| due >= *flush_until);

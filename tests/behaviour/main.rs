@@ -29,6 +29,7 @@ mod redirects;
 mod requests;
 mod rotation;
 mod secrets;
+mod send_limits;
 mod set_policy;
 mod standalone_close;
 mod standalone_connect;

@@ -10,6 +10,10 @@ pub(crate) struct Tap {
     held: Vec<u8>,
     begun: Option<Instant>,
     is_open: bool,
+    /// A close frame was written.
+    is_closed: bool,
+    /// A data frame was written behind it.
+    pub(crate) went_on: bool,
     read: Vec<u8>,
     /// The session's number, by its greeting.
     pub(crate) epoch: Option<u64>,
@@ -49,6 +53,9 @@ impl Tap {
             self.held.extend_from_slice(&bytes[at..at + take]);
             at += take;
             if self::missing(&self.held) == 0 {
+                let opcode = self.held.first().map(|first| first & 0x0F);
+                self.went_on |= self.is_closed && opcode.is_some_and(|opcode| opcode < 8);
+                self.is_closed |= opcode == Some(8);
                 written.extend(message(&self.held, begun, true));
                 self.held.clear();
                 self.begun = None;

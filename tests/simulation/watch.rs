@@ -16,6 +16,7 @@ use tokio::{
 use wsvisor::{BoxedStream, Dialler, Dialling, Target, testing::Network};
 
 use crate::{
+    TOLD_TO_PANIC,
     fates::{Fates, GRAIN, Place},
     journal::Journal,
     tap::{Tap, Written, field},
@@ -137,7 +138,7 @@ impl Dialler for Watch {
             self.journal.note(format_args!("{path} dials"));
             let ticket = self.enter(path);
             let crashes = lock(&self.sockets).crashing.remove(path);
-            assert!(!crashes, "told to panic");
+            assert!(!crashes, "{TOLD_TO_PANIC}");
             let stream = self.network.dial(target).await?;
             let mut sockets = lock(&self.sockets);
             sockets.streams += 1;
@@ -154,6 +155,7 @@ impl Dialler for Watch {
                 pace: None,
                 opened: now,
                 heard: now,
+                turns: (now, 0),
                 fates: self.fates.clone(),
                 journal: self.journal.clone(),
             }) as BoxedStream)
@@ -172,11 +174,28 @@ struct Counted {
     pace: Option<Instant>,
     opened: Instant,
     heard: Instant,
+    /// When it was read last, and how often at that moment.
+    turns: (Instant, u32),
     fates: Fates,
     journal: Journal,
 }
 
 impl Counted {
+    /// A session that runs without end keeps the time from passing: nothing else would tell of it.
+    fn take_turn(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let (last, turns) = &mut self.turns;
+        *turns = if *last == now { *turns + 1 } else { 0 };
+        *last = now;
+        if *turns < MOST_TURNS {
+            return Ok(());
+        }
+        *turns = 0;
+        let path = &self.ticket.path;
+        self.journal.violation(format_args!("{path} reads without end at one moment (I18)"));
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
     /// A message of the outbox, or a greeting, was handed to the socket.
     fn wrote(&mut self, message: &Written) {
         let path = &self.ticket.path;
@@ -232,6 +251,9 @@ impl Drop for Counted {
     }
 }
 
+/// Far more than any message of a plan takes.
+const MOST_TURNS: u32 = 20_000;
+
 /// What an opening or a closing handshake takes at most.
 const OTHERS: Duration = Duration::from_secs(10);
 
@@ -241,6 +263,7 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.take_turn()?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
@@ -272,6 +295,10 @@ impl AsyncWrite for Counted {
                 for message in self.tap.wrote(&bytes[..*taken], Instant::now()) {
                     self.wrote(&message);
                 }
+                let went_on = std::mem::take(&mut self.tap.went_on);
+                let path = &self.ticket.path;
+                let what = format_args!("{path} writes data behind its close frame (I17)");
+                self.journal.check(!went_on, what);
             }
             Poll::Ready(Err(_)) | Poll::Pending => {}
         }

@@ -300,6 +300,8 @@ impl<D: Inbound> Session<D> {
             alarm.as_mut().reset(due);
         }
         if alarm.as_mut().poll(cx).is_ready() {
+            // The writer asks the limit anew when the socket takes more: that may be later.
+            self.link.release();
             cx.waker().wake_by_ref();
         }
     }

@@ -1,0 +1,246 @@
+//! How fast messages may go.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix::Addr;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
+    time::{Instant, advance},
+};
+use wsvisor::{
+    BoxedStream, Connect, Connection, Delivery, Dialler, Dialling, Disconnect, GetStatus, Greeting,
+    Refusal, SendError, SendLimit, SendString, Settings, Target, Unwritten,
+    testing::{ClientFrame, Peer, Recorder, Server, connected, virtual_time},
+};
+
+use crate::support::{alone, listen, ms, network, settings};
+
+async fn open(server: &Server, settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
+    let (connection, events) = alone(Connection::string("bot").settings(settings));
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    (connection, events, server.open().await)
+}
+
+fn text(text: &str) -> SendString {
+    SendString::new(text)
+}
+
+#[test]
+fn a_send_limit_paces_the_greeting_and_all_messages() {
+    virtual_time(6, async {
+        let server = listen();
+        let limit = SendLimit::per(10, ms(1_000)).unwrap().burst(2);
+        let settings =
+            settings().send_limit(limit).greeting(Greeting::messages(["1", "2", "3"].map(text)));
+        let (connection, mut events, mut peer) = open(&server, settings).await;
+        let began = Instant::now();
+        events.expect(connected()).await;
+        let sends: Vec<_> = ["4", "5"].map(|it| connection.send(text(it))).into();
+        // Its turn comes after 400 ms: the third of the greeting, and the two, go before.
+        let hopeless = connection.send(text("hopeless").expires_in(ms(400)));
+        let fate = hopeless.await.unwrap();
+        let Err(SendError::Refused(Refusal::TooSlow { would_wait })) = fate else {
+            panic!("{fate:?}")
+        };
+        assert_eq!(would_wait, ms(400));
+        assert_eq!(began.elapsed(), Duration::ZERO, "refused at once");
+        let in_time = connection.send(text("6").expires_in(ms(401)));
+        for (number, at) in (1..=6).zip([0, 0, 100, 200, 300, 400]) {
+            assert_eq!(peer.read().await, ClientFrame::text(number.to_string()));
+            assert_eq!(began.elapsed().as_millis(), at, "message {number}");
+        }
+        for sent in sends.into_iter().chain([in_time]) {
+            assert_eq!(sent.await.unwrap().unwrap(), Delivery::Written);
+        }
+    });
+}
+
+#[test]
+fn connections_can_share_a_send_limit() {
+    virtual_time(7, async {
+        let limit = SendLimit::per(1, ms(100)).unwrap().shared();
+        let server = listen();
+        let open_one = async || open(&server, settings().send_limit(limit.clone())).await;
+        let (one, mut one_events, mut one_peer) = open_one().await;
+        let (other, mut other_events, mut other_peer) = open_one().await;
+        one_events.expect(connected()).await;
+        other_events.expect(connected()).await;
+        let began = Instant::now();
+        for _ in 0..5 {
+            one.do_send(text("x"));
+            other.do_send(text("x"));
+        }
+        let read = async |peer: &mut Peer| {
+            let mut times = Vec::new();
+            for _ in 0..5 {
+                peer.read().await;
+                times.push(began.elapsed().as_millis());
+            }
+            times
+        };
+        let (mut times, others) = tokio::join!(read(&mut one_peer), read(&mut other_peer));
+        times.extend(others);
+        times.sort_unstable();
+        assert_eq!(times, (0..10).map(|n| n * 100).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn disconnect_writes_what_the_limit_lets_pass_in_time_and_settles_the_rest() {
+    virtual_time(8, async {
+        let server = listen();
+        let limit = SendLimit::per(1, ms(1_000)).unwrap();
+        let (connection, mut events, mut peer) = open(&server, settings().send_limit(limit)).await;
+        events.expect(connected()).await;
+        let sends: Vec<_> =
+            (0..8).map(|n| connection.send(SendString::new(n.to_string()))).collect();
+        let sends = actix_rt::spawn(futures_util::future::join_all(sends));
+        connection.send(GetStatus).await.unwrap();
+        let began = Instant::now();
+        connection.send(Disconnect::normally()).await.unwrap();
+        // Within 5 seconds, of which the last quarter is for the closing handshake.
+        for n in 0..4 {
+            assert_eq!(peer.read().await, ClientFrame::text(n.to_string()));
+        }
+        assert_eq!(peer.read().await, ClientFrame::close(1000));
+        assert!(began.elapsed() < ms(3_750), "{:?}", began.elapsed());
+        peer.close(1000).await;
+        drop(peer);
+        events.expect_all(["1 Disconnected 1000 clean…"]).await;
+        let fates = sends.await.unwrap();
+        let written = fates.iter().filter(|fate| matches!(fate, Ok(Ok(Delivery::Written))));
+        assert_eq!(written.count(), 4);
+        for fate in &fates[4..] {
+            assert!(
+                matches!(fate, Ok(Err(SendError::NotWritten(Unwritten::SessionEnded(_))))),
+                "{fate:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn nothing_that_was_held_back_follows_the_close_frame() {
+    virtual_time(9, async {
+        let server = listen();
+        let limit = SendLimit::per(1, ms(1_000)).unwrap();
+        let (connection, mut events, mut peer) = open(&server, settings().send_limit(limit)).await;
+        events.expect(connected()).await;
+        let sends: Vec<_> =
+            (0..8).map(|n| connection.send(SendString::new(n.to_string()))).collect();
+        connection.send(Disconnect::normally()).await.unwrap();
+        for n in 0..4 {
+            assert_eq!(peer.read().await, ClientFrame::text(n.to_string()));
+        }
+        assert_eq!(peer.read().await, ClientFrame::close(1000));
+        // The server does not answer, and the fifth message's turn comes before the time is over.
+        peer.read_end().await;
+        events.expect_all(["1 Disconnected …"]).await;
+        for fate in futures_util::future::join_all(sends).await.into_iter().skip(4) {
+            let fate = fate.unwrap();
+            assert!(
+                matches!(fate, Err(SendError::NotWritten(Unwritten::SessionEnded(_)))),
+                "{fate:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_session_sleeps_while_the_socket_is_full_and_a_message_may_pass() {
+    virtual_time(10, async {
+        let (server, reads) = (listen(), Reads::default());
+        let limit = SendLimit::per(1, ms(1_000)).unwrap();
+        let settings = settings().send_limit(limit).dialler(reads.clone());
+        let (connection, mut events, mut peer) = open(&server, settings).await;
+        events.expect(connected()).await;
+        let turns = async || {
+            for _ in 0..1_000 {
+                yield_now().await;
+            }
+        };
+        // The pipe holds 64 KiB: it takes a part of the second, and the third's turn comes while it
+        // is full.
+        let (first, second) = ("x".repeat(40_000), "y".repeat(40_000));
+        let texts = [first.as_str(), &second, "third"];
+        let sends = texts.map(|it| connection.send(text(it)));
+        connection.send(GetStatus).await.unwrap();
+        for _ in 0..2 {
+            advance(ms(1_000)).await;
+            turns().await;
+        }
+        let before = reads.count();
+        turns().await;
+        assert_eq!(reads.count() - before, 0, "reads of a session for which nothing happens");
+        for text in texts {
+            assert_eq!(peer.read().await, ClientFrame::text(text));
+        }
+        for sent in sends {
+            assert_eq!(sent.await.unwrap().unwrap(), Delivery::Written);
+        }
+    });
+}
+
+/// Dials into the test's network, and counts how often the streams are read.
+#[derive(Clone, Default)]
+struct Reads(Arc<AtomicU32>);
+
+impl Reads {
+    fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Dialler for Reads {
+    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
+        let network = network();
+        Box::pin(async move {
+            let stream = network.dial(target).await?;
+            Ok(Box::new(Counted { stream, reads: self.clone() }) as BoxedStream)
+        })
+    }
+}
+
+struct Counted {
+    stream: BoxedStream,
+    reads: Reads,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads.0.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
