@@ -19,7 +19,9 @@ use crate::{
 pub struct StartConnection(pub ConnectionSpec);
 
 /// Closes a connection and keeps its spec (OTP: `supervisor:terminate_child/2`). The answer comes
-/// when its socket is gone. Cancels a restart that is waiting. A temporary connection is forgotten.
+/// when its socket is gone. Cancels a restart that is waiting, its own or its group's, of which the
+/// others start without it; a later failure of the group starts it too, as in OTP. A temporary
+/// connection is forgotten.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), ChildError>")]
 pub struct TerminateConnection(pub ConnectionId);

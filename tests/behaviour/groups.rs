@@ -238,10 +238,37 @@ fn a_person_may_stop_one_that_waits_for_its_group() {
         group.events.expect("1 Stopped…").await;
         group.connections[0].send(Disconnect::normally()).await.unwrap();
         group.events.expect("1 Stopped…").await;
-        // OTP starts all children of the group, also those.
-        for index in 0..3 {
-            group.opened(index).await;
-        }
+        // As in OTP, that cancels their restarts. The one that failed starts.
+        group.opened(1).await;
+        group.events.expect_none(Duration::from_mins(1)).await;
+    });
+}
+
+#[test]
+fn one_that_is_stopped_before_its_turn_to_be_held_stays_stopped() {
+    virtual_time(1, async {
+        let mut group = Group::start(Strategy::OneForAll, CascadeOn::SessionLost).await;
+        group.lose(1);
+        group.failed(1).await;
+        // The last one takes its time to close, and the first one's turn comes after it.
+        let mut last = group.peers[2].take().unwrap();
+        assert_eq!(last.read_close().await, 1000_u16.to_be_bytes());
+        let mut first = group.peers[0].take().unwrap();
+        let terminated = group.supervisor.send(TerminateConnection("a".into()));
+        let terminated = actix_rt::spawn(terminated);
+        assert_eq!(first.read_close().await, 1001_u16.to_be_bytes());
+        first.close(1001).await;
+        drop(first);
+        terminated.await.unwrap().unwrap().unwrap();
+        group.events.expect(wsvisor::testing::disconnected().of("a")).await;
+        group.events.expect("1 Stopped…").await;
+        last.close(1000).await;
+        drop(last);
+        group.events.expect(wsvisor::testing::disconnected().of("c").clean(true)).await;
+        group.events.expect(wsvisor::testing::backoff_scheduled().of("c")).await;
+        group.opened(1).await;
+        group.opened(2).await;
+        group.events.expect_none(Duration::from_mins(1)).await;
     });
 }
 

@@ -9,16 +9,23 @@ pub(crate) struct Tap {
     /// Of the request's head, then of the frame that is under way.
     held: Vec<u8>,
     begun: Option<Instant>,
-    is_open: bool,
-    /// A close frame was written.
-    is_closed: bool,
-    /// A data frame was written behind it.
+    stage: Stage,
+    /// A data frame was written behind a close frame.
     pub(crate) went_on: bool,
     read: Vec<u8>,
     /// The session's number, by its greeting.
     pub(crate) epoch: Option<u64>,
     /// The socket took less than was offered, so that times are not those of the library's decisions.
     pub(crate) choked: bool,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Request,
+    Open,
+    /// A close frame was written.
+    Closed,
 }
 
 /// A data message.
@@ -35,14 +42,14 @@ const REMEMBERED: usize = 4_096;
 impl Tap {
     /// The socket took these bytes. Returns the messages that they complete.
     pub(crate) fn wrote(&mut self, mut bytes: &[u8], now: Instant) -> Vec<Written> {
-        if !self.is_open {
+        if self.stage == Stage::Request {
             self.held.extend_from_slice(bytes);
             let Some(end) = self.held.windows(4).position(|window| window == b"\r\n\r\n") else {
                 return vec![];
             };
             let behind = self.held.len() - (end + 4);
             bytes = &bytes[bytes.len() - behind..];
-            (self.held, self.is_open) = (Vec::new(), true);
+            (self.held, self.stage) = (Vec::new(), Stage::Open);
         }
         let mut written = Vec::new();
         let mut at = 0;
@@ -53,9 +60,11 @@ impl Tap {
             self.held.extend_from_slice(&bytes[at..at + take]);
             at += take;
             if self::missing(&self.held) == 0 {
-                let opcode = self.held.first().map(|first| first & 0x0F);
-                self.went_on |= self.is_closed && opcode.is_some_and(|opcode| opcode < 8);
-                self.is_closed |= opcode == Some(8);
+                let opcode = self.held.first().map_or(0, |first| first & 0x0F);
+                self.went_on |= self.stage == Stage::Closed && opcode < 8;
+                if opcode == 8 {
+                    self.stage = Stage::Closed;
+                }
                 written.extend(message(&self.held, begun, true));
                 self.held.clear();
                 self.begun = None;
@@ -66,7 +75,7 @@ impl Tap {
 
     /// The message that the socket took a part of only.
     pub(crate) fn unfinished(&self) -> Option<Written> {
-        if self.is_open { message(&self.held, self.begun?, false) } else { None }
+        if self.stage == Stage::Open { message(&self.held, self.begun?, false) } else { None }
     }
 
     pub(crate) fn read(&mut self, bytes: &[u8]) {

@@ -18,7 +18,7 @@ use crate::{
         RestartConnection, Shutdown, StartConnection, Subscribe, TerminateConnection, Unsubscribe,
         UpdateSpec, WhichConnections,
     },
-    supervision::Operation,
+    supervision::{Operation, Standing},
 };
 
 impl Handler<Report> for Supervisor {
@@ -26,6 +26,9 @@ impl Handler<Report> for Supervisor {
 
     fn handle(&mut self, mut report: Report, ctx: &mut Context<Self>) {
         self.children.note(&report);
+        if Standing::of(report.state) == Standing::Stopped {
+            self.leave_group(&report.id);
+        }
         match report.alarm.take().map(|alarm| *alarm) {
             Some(Alarm::Cascade(due)) => self.regroup(&report.id, due, ctx),
             Some(Alarm::SignificantEnd) => self.significant_end(report.id, ctx),

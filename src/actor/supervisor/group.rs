@@ -48,20 +48,28 @@ impl Supervisor {
             due = due.max(earlier.due);
             regrouping = regrouping.and(&earlier.start, &order, failed);
         }
-        let (stop, start) = (self.subordinates(&regrouping.stop), regrouping.start.clone());
+        let stop = self.subordinates(&regrouping.stop);
         let stopped = async move {
             for child in stop {
                 child.stop(Stop::Hold(due)).await;
             }
             tokio::time::sleep_until(due.into()).await;
         };
-        let task = ctx.spawn(stopped.into_actor(self).map(move |(), supervisor, _| {
-            supervisor.regrouping = None;
-            for child in supervisor.subordinates(&start) {
+        let task = ctx.spawn(stopped.into_actor(self).map(|(), supervisor, _| {
+            let Some(group) = supervisor.regrouping.take() else { return };
+            for child in supervisor.subordinates(&group.start) {
                 child.tell(Release);
             }
         }));
         self.regrouping = Some(Regroup { start: regrouping.start, due, task });
+    }
+
+    /// One that is stopped while its group waits to start again stays as it is: that cancels a restart
+    /// (OTP: `supervisor:terminate_child/2` of a child that is `restarting`).
+    pub(super) fn leave_group(&mut self, id: &ConnectionId) {
+        if let Some(group) = &mut self.regrouping {
+            group.start.retain(|other| other != id);
+        }
     }
 
     fn subordinates(&self, ids: &[ConnectionId]) -> Vec<Subordinate> {

@@ -20,11 +20,14 @@ pub(super) const SUPERVISOR: OfKind =
 
 impl Supervisor {
     pub(super) fn terminate(
-        &self,
+        &mut self,
         id: &ConnectionId,
         kind: OfKind,
     ) -> ResponseFuture<Result<(), ChildError>> {
         let found = self.children.on(Operation::Terminate, id, kind);
+        if found.is_ok() {
+            self.leave_group(id);
+        }
         Box::pin(async move {
             // An actor that is gone has no socket, and no children.
             found?.0.ask(Terminate).await;
