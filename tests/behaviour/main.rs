@@ -31,6 +31,7 @@ mod rotation;
 mod secrets;
 mod send_limits;
 mod set_policy;
+mod significance;
 mod standalone_close;
 mod standalone_connect;
 mod standalone_messages;
