@@ -338,9 +338,10 @@ impl<P, R> Outbox<P, R> {
 
 impl Room {
     const fn beside(limits: &OutboxLimits, messages: usize, bytes: usize) -> Self {
-        Self {
-            messages: limits.messages.saturating_sub(messages),
-            bytes: limits.bytes.saturating_sub(bytes),
+        match limits.bytes.checked_sub(bytes) {
+            Some(bytes) => Self { messages: limits.messages.saturating_sub(messages), bytes },
+            // What a session gave back may be more than fits: then not even an empty message does.
+            None => Self { messages: 0, bytes: 0 },
         }
     }
 
@@ -388,5 +389,19 @@ mod tests {
         assert!(outbox.at_once.capacity() >= 1_000, "it is in use");
         assert!(outbox.pop(Side::Up, true).is_some());
         assert!(outbox.at_once.capacity() <= RETAINED, "{}", outbox.at_once.capacity());
+    }
+
+    #[test]
+    fn an_outbox_that_holds_more_than_its_limit_takes_not_even_an_empty_message() {
+        let limits = OutboxLimits { messages: 3, bytes: 16 };
+        let mut outbox = Outbox::<(), ()>::default();
+        outbox.push(2, (), None, None, &mut |(), _| {});
+        let in_a_session = outbox.pop(Side::Up, true).unwrap();
+        assert!(outbox.has_room(&limits, 0, 15, None));
+        outbox.push(15, (), None, None, &mut |(), _| {});
+        assert!(outbox.has_room(&limits, 0, 0, None));
+        outbox.take_back(vec![in_a_session]);
+        assert!(!outbox.has_room(&limits, 0, 0, None));
+        assert!(!outbox.room(&limits, 0).take(0));
     }
 }
