@@ -137,6 +137,8 @@ mod tests {
             failures.to_string(),
             "8.8.8.1:443: no answer in time; 8.8.8.2:443: connection refused; 8.8.8.3:443: not tried"
         );
+        let addresses: Vec<_> = (&failures).into_iter().map(|it| it.address.ip()).collect();
+        assert_eq!(addresses, [1, 2, 3].map(|last| std::net::IpAddr::from([8, 8, 8, last])));
         assert_eq!(failures.source().unwrap().to_string(), "connection refused");
     }
 

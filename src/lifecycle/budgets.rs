@@ -38,3 +38,36 @@ impl fmt::Display for Budgets {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_where_there_is_a_limit() {
+        let none = Budgets { failed: 0, attempts_left: None, time_left: None, restarts_left: None };
+        let limited =
+            Budgets { attempts_left: Some(3), time_left: Some(Duration::from_secs(90)), ..none };
+        let intensity = Intensity::new(7, Duration::from_mins(1));
+        for (budgets, text) in [
+            (none, ""),
+            // Without a failure in a row there is no count to tell.
+            (limited, ""),
+            (Budgets { failed: 2, ..none }, "\n  attempts in a row that failed: 2"),
+            (
+                Budgets { failed: 2, ..limited },
+                "\n  attempts in a row that failed: 2, 3 left, 90s left",
+            ),
+            (
+                Budgets { restarts_left: Some((5, intensity)), ..none },
+                "\n  crashes within 60s: 5 of 7 left",
+            ),
+            (
+                Budgets { restarts_left: Some((5, intensity.all_restarts())), ..limited },
+                "\n  restarts within 60s: 5 of 7 left",
+            ),
+        ] {
+            assert_eq!(budgets.to_string(), text);
+        }
+    }
+}

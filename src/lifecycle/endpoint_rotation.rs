@@ -71,10 +71,13 @@ fn leaves(exit: &ExitReason) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, sync::Arc};
+    use std::{io, sync::Arc, time::Duration};
 
     use super::*;
-    use crate::protocol::CloseFrame;
+    use crate::{
+        lifecycle::{ProviderError, ProxyFailure, TargetFailure},
+        protocol::CloseFrame,
+    };
 
     fn refused() -> ExitReason {
         let source = Arc::new(io::Error::from(io::ErrorKind::ConnectionRefused));
@@ -117,6 +120,31 @@ mod tests {
                 (0..4).map(|_| (rotation.ended(&exit), rotation.current())).collect();
             let round = [(true, 1), (true, 2), (false, 0), (true, 1)];
             assert_eq!(ended, round, "{exit}");
+        }
+    }
+
+    #[test]
+    fn what_all_endpoints_would_meet_is_no_reason_to_leave_one() {
+        let proxy = |failure| DialError::Proxy { proxy: "http://proxy:1".into(), failure };
+        let timeout = |phase| DialError::Timeout { phase, limit: Duration::from_secs(1) };
+        let full = Arc::new(io::Error::from(io::ErrorKind::AddrNotAvailable));
+        for (error, leaves) in [
+            (DialError::TlsUnavailable("none".into()), false),
+            (DialError::stream("ws://a".into(), full), false),
+            (DialError::Credentials(ProviderError::retry("none").into()), false),
+            (timeout(DialPhase::Credentials), false),
+            (timeout(DialPhase::Proxy), false),
+            (proxy(ProxyFailure::Unauthorized(Some(407))), false),
+            (proxy(ProxyFailure::Forbidden(None)), false),
+            (proxy(ProxyFailure::BadGateway(Some(502))), true),
+            (proxy(ProxyFailure::Target(TargetFailure::HostUnreachable)), true),
+            (timeout(DialPhase::Tls), true),
+            (DialError::Endpoint(ProviderError::retry("none").into()), true),
+        ] {
+            let exit = ExitReason::Dial(error);
+            let mut rotation = EndpointRotation::over(2);
+            rotation.ended(&exit);
+            assert_eq!(rotation.current() == 1, leaves, "{exit}");
         }
     }
 

@@ -29,3 +29,15 @@ impl fmt::Display for Epoch {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_from_one() {
+        let first = Epoch::NONE.next();
+        assert_eq!([Epoch::NONE, first, first.next()].map(Epoch::get), [0, 1, 2]);
+        assert_eq!(first.next().to_string(), "2");
+    }
+}

@@ -211,3 +211,38 @@ impl fmt::Display for LifecycleEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_line_for_people() {
+        let reason = || ExitReason::ArbiterStopped;
+        let delay = Duration::from_millis(1_600);
+        let class = ExitClass::Crash;
+        for (event, line) in [
+            (LifecycleEvent::Connected { subprotocol: None }, "Connected"),
+            (LifecycleEvent::Ready, "Ready"),
+            (
+                LifecycleEvent::ConnectionError { reason: reason(), class },
+                "ConnectionError: the arbiter that the connection ran on has stopped",
+            ),
+            (
+                LifecycleEvent::BackoffScheduled { attempt: 0, delay },
+                "BackoffScheduled: next attempt in 2s",
+            ),
+            (
+                LifecycleEvent::BackoffScheduled { attempt: 3, delay },
+                "BackoffScheduled: retry 3 in 2s",
+            ),
+            (LifecycleEvent::Stopped, "Stopped: no further attempt"),
+            (LifecycleEvent::OutboxFull { refused: 7 }, "OutboxFull: 7 messages were refused"),
+            (LifecycleEvent::Lagged { dropped: 7 }, "Lagged: 7 events were lost here"),
+            (LifecycleEvent::Currently { state: State::BackingOff }, "Currently: backing off"),
+        ] {
+            assert_eq!(event.to_string(), line);
+        }
+        assert_eq!(format!("{:>6}|", State::Idle), "  idle|", "in columns");
+    }
+}

@@ -364,3 +364,7 @@ impl fmt::Display for CloseText<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "exit_tests.rs"]
+mod tests;

@@ -240,6 +240,29 @@ mod tests {
         assert_eq!(class(&rules, &status(404)), ExitClass::RETRY_SLOW);
         assert_eq!(class(&rules, &status(403)), ExitClass::Fatal);
         assert_eq!(class(&rules, &ExitReason::CloseUnanswered), ExitClass::Shutdown);
+        for (exit, rule) in [
+            (closed(4099), Some("close 4000..=4999")),
+            (closed(4100), Some("close 4100")),
+            (status(404), Some("status 404")),
+            (closed(1000), None),
+            (ExitReason::CloseUnanswered, None),
+        ] {
+            assert_eq!(rules.rule(&exit).as_deref(), rule, "{exit}");
+        }
+    }
+
+    #[test]
+    fn who_names_no_rule_has_none() {
+        struct Nameless;
+        impl Classify for Nameless {
+            fn classify(&self, _: &ExitReason, _: ExitClass) -> ExitClass {
+                ExitClass::Fatal
+            }
+        }
+        let shared = SharedClassify::new(Nameless);
+        assert_eq!(shared.rule(&closed(1000)), None);
+        assert_eq!(shared.ask(&closed(1000), ExitClass::Normal), ExitClass::Fatal);
+        assert_eq!(format!("{shared:?}"), "Classify(..)");
     }
 
     #[test]

@@ -345,12 +345,19 @@ mod tests {
         }
     }
 
+    fn restricted(mut filter: Filter, text: bool) -> Filter {
+        filter.restrict_to_text(text);
+        filter
+    }
+
     #[test]
     fn tells_text_from_binary() {
         for (filter, text, binary) in [
             (Filter::text(), true, false),
             (Filter::binary(), false, true),
             (Filter::any(), true, true),
+            (restricted(Filter::any(), true), true, false),
+            (restricted(Filter::text(), false), false, true),
             (Filter::by(|message| message.as_text() == Some("x")), true, false),
         ] {
             assert_eq!(filter.matches(Payload::Text("x")), text, "{filter:?}");

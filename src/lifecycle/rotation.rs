@@ -113,3 +113,17 @@ impl Side {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_is_no_reason_to_be_without_a_session_and_a_dead_peer_is() {
+        let limit = Duration::from_secs(9);
+        assert!(Rotation::replaces(&Verdict::TooOld { age: limit }));
+        for verdict in [Verdict::Silent { limit }, Verdict::SendStalled { limit }] {
+            assert!(!Rotation::replaces(&verdict), "{verdict}");
+        }
+    }
+}

@@ -209,6 +209,19 @@ mod tests {
     }
 
     #[test]
+    fn other_terms_hold_at_once_for_what_was_taken_before() {
+        let start = Instant::now();
+        let mut throttle = Throttle::new(SendLimit::per(1, ms(1_000)).unwrap());
+        assert_eq!(throttle.pass(start), Ok(()));
+        throttle.change(SendLimit::per(1, ms(10)).unwrap().burst(2));
+        assert_eq!(throttle.wait(0, start + ms(500)), Some(ms(490)));
+        throttle.change(SendLimit::per(1, ms(10)).unwrap().shared());
+        assert_eq!(throttle.pass(start), Ok(()), "another bucket");
+        let shown = format!("{throttle:?}");
+        assert!(shown.contains("interval: 10ms") && shown.contains("shared: true"), "{shown}");
+    }
+
+    #[test]
     fn clones_of_a_shared_limit_share_and_others_do_not() {
         let limit = SendLimit::per(1, ms(1_000)).unwrap();
         let start = Instant::now();

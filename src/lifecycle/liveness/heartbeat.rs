@@ -164,3 +164,16 @@ impl fmt::Debug for Heartbeat {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_times_are_shown_and_its_message_is_not() {
+        let beat = Heartbeat::every(Duration::from_secs(9)).sends("a token").misses(3);
+        let shown = format!("{beat:?}");
+        assert!(shown.contains("every: Some(9s)") && shown.contains("misses: 3"), "{shown}");
+        assert!(!shown.contains("token"), "{shown}");
+    }
+}

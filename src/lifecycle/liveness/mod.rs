@@ -295,4 +295,68 @@ mod tests {
         assert_eq!(after(now, days(90)), now + days(90));
         assert_eq!(after(now, Duration::MAX), now + days(365));
     }
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn watchdog(limit: Duration) -> Watchdog {
+        Watchdog::new("trades", limit)
+    }
+
+    #[test]
+    fn it_is_off_while_it_watches_nothing() {
+        assert!(Liveness::off().is_off());
+        assert!(Liveness::default().without_pings().without_send_stall().is_off());
+        for one in [
+            Liveness::off().ping_every(S),
+            Liveness::off().silence(S, Remedy::Close),
+            Liveness::off().send_stall(S),
+            Liveness::off().max_age(MaxAge::of(S)),
+            Liveness::off().watch(watchdog(S)),
+            Liveness::off().heartbeat(Heartbeat::every(S)),
+        ] {
+            assert!(!one.is_off(), "{one:?}");
+        }
+        assert!(!Liveness::default().is_off());
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_named() {
+        const NONE: Duration = Duration::ZERO;
+        let beats = || Heartbeat::every(S);
+        for (plan, limit) in [
+            (Liveness::default(), None),
+            (Liveness::off(), None),
+            (Liveness::default().watch(watchdog(S)).heartbeat(beats().within(S)), None),
+            (Liveness::off().ping_every(NONE), Some("liveness.ping_every")),
+            (Liveness::default().pong_within(NONE), Some("liveness.pong_within")),
+            (Liveness::default().silence(NONE, Remedy::Ping), Some("liveness.silence")),
+            (Liveness::default().send_stall(NONE), Some("liveness.send_stall")),
+            (Liveness::default().clock_jump(NONE, Remedy::Ping), Some("liveness.clock_jump")),
+            (Liveness::default().max_age(MaxAge::of(NONE)), Some("liveness.max_age")),
+            (
+                Liveness::default().heartbeat(Heartbeat::every(NONE)),
+                Some("liveness.heartbeat.every"),
+            ),
+            (
+                Liveness::default().heartbeat(beats().within(NONE)),
+                Some("liveness.heartbeat.within"),
+            ),
+            (Liveness::off().watch(watchdog(S)).watch(watchdog(NONE)), Some("liveness.watch")),
+        ] {
+            assert_eq!(plan.zero(), limit, "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn a_count_of_zero_is_named() {
+        let beats = |misses| Heartbeat::every(S).misses(misses);
+        for (plan, count) in [
+            (Liveness::default(), None),
+            (Liveness::default().misses(2).heartbeat(beats(1)), None),
+            (Liveness::default().misses(0), Some("liveness.misses")),
+            (Liveness::default().heartbeat(beats(0)), Some("liveness.heartbeat.misses")),
+        ] {
+            assert_eq!(plan.no_misses(), count, "{plan:?}");
+        }
+    }
 }

@@ -392,6 +392,17 @@ mod tests {
     }
 
     #[test]
+    fn each_message_takes_its_part_of_the_room() {
+        let limits = OutboxLimits { messages: 4, bytes: 100 };
+        let mut room = Outbox::<(), ()>::default().room(&limits, 1);
+        assert!(!room.take(101));
+        assert!(room.take(60) && room.take(30));
+        assert!(!room.take(11), "of the bytes");
+        assert!(room.take(10));
+        assert!(!room.take(0), "of the messages");
+    }
+
+    #[test]
     fn an_outbox_that_holds_more_than_its_limit_takes_not_even_an_empty_message() {
         let limits = OutboxLimits { messages: 3, bytes: 16 };
         let mut outbox = Outbox::<(), ()>::default();

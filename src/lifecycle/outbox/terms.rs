@@ -114,6 +114,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_time_to_live_is_counted_from_when_a_message_is_accepted() {
+        let now = Instant::now();
+        let soon = now + Duration::from_secs(1);
+        for (expiry, deadline) in [
+            (Expiry::Never, None),
+            (Expiry::In(Duration::from_secs(1)), Some(soon)),
+            (Expiry::At(soon), Some(soon)),
+            (Expiry::In(Duration::MAX), None),
+        ] {
+            let mut terms = Terms { expiry, ..Terms::default() };
+            terms.accept(now);
+            assert_eq!(terms.deadline(), deadline, "{expiry:?}");
+            terms.accept(soon);
+            assert_eq!(terms.deadline(), deadline, "{expiry:?}");
+            assert_eq!(terms.may_be_taken_back(), deadline.is_some(), "{expiry:?}");
+        }
+        let keyed = Terms { key: Some("a".into()), ..Terms::default() };
+        assert!(keyed.may_be_taken_back(), "a newer one may come");
+    }
+
+    #[test]
     fn a_scope_is_checked_against_what_the_connection_has_to_offer() {
         let one = Epoch::NONE.next();
         let two = one.next();
@@ -127,6 +148,7 @@ mod tests {
             (Outlook::Open(one, None), Ok(()), Ok(()), Ok(()), Ok(())),
             (Outlook::Open(two, None), Ok(()), other, Ok(()), Ok(())),
             (Outlook::Open(two, Some(one)), Ok(()), Ok(()), Ok(()), Ok(())),
+            (Outlook::Open(two, Some(two.next())), Ok(()), other, Ok(()), Ok(())),
         ] {
             assert_eq!(Scope::Now.check(outlook), now, "{outlook:?}");
             assert_eq!(Scope::Session(one).check(outlook), in_one, "{outlook:?}");
