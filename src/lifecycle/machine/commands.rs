@@ -19,9 +19,8 @@ impl Machine {
             Phase::BackingOff { .. } => {
                 Ok(vec![self.emit(LifecycleEvent::Restarted), self.dial(Urgency::Now)])
             }
-            Phase::Connected { stability } if self.supervised.is_some() => {
-                let stable = stability == Stability::Stable;
-                self.phase = Phase::Closing { was_connected: true, stable, then: Then::Redial };
+            Phase::Connected { .. } if self.supervised.is_some() => {
+                self.phase = Phase::Closing { was_connected: true, then: Then::Redial };
                 Ok(vec![Action::Close(CloseFrame::normal())])
             }
             Phase::Connecting | Phase::Connected { .. } | Phase::Closing { .. } => {
@@ -38,13 +37,11 @@ impl Machine {
             // It ends as the policy has it.
             | Phase::Closing { then: Then::GiveUp(_), .. } => vec![],
             Phase::Connecting => {
-                self.phase =
-                    Phase::Closing { was_connected: false, stable: false, then: Then::Stop };
+                self.phase = Phase::Closing { was_connected: false, then: Then::Stop };
                 vec![Action::Abort]
             }
-            Phase::Connected { stability } => {
-                let stable = *stability == Stability::Stable;
-                self.phase = Phase::Closing { was_connected: true, stable, then: Then::Stop };
+            Phase::Connected { .. } => {
+                self.phase = Phase::Closing { was_connected: true, then: Then::Stop };
                 vec![Action::Close(frame)]
             }
             Phase::Closing { then, .. } => {

@@ -23,9 +23,8 @@ impl Machine {
         let (was_connected, stable, then) = match &self.phase {
             Phase::Connecting => (false, false, None),
             Phase::Connected { stability } => (true, *stability == Stability::Stable, None),
-            Phase::Closing { was_connected, stable, then } => {
-                (*was_connected, *stable, Some(then.clone()))
-            }
+            // What follows is decided, and asks for no more.
+            Phase::Closing { was_connected, then } => (*was_connected, false, Some(then.clone())),
             // This epoch's end was already told.
             Phase::Idle | Phase::BackingOff { .. } | Phase::Disconnected | Phase::Failed => {
                 return vec![];

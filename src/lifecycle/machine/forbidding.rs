@@ -1,6 +1,6 @@
 //! What follows when the access policy changes and forbids a connection.
 
-use super::{Action, Actions, Machine, Phase, Stability, Then};
+use super::{Action, Actions, Machine, Phase, Then};
 use crate::{
     lifecycle::ExitReason,
     policy::PolicyDenied,
@@ -23,14 +23,13 @@ impl Machine {
             }
             Phase::Connecting => {
                 let then = Then::GiveUp(Box::new(denied));
-                self.phase = Phase::Closing { was_connected: false, stable: false, then };
+                self.phase = Phase::Closing { was_connected: false, then };
                 vec![Action::Abort]
             }
-            Phase::Connected { stability } => {
-                let stable = *stability == Stability::Stable;
+            Phase::Connected { .. } => {
                 let discard = Action::Discard(ExitReason::PolicyDenied(denied.clone()));
                 let then = Then::GiveUp(Box::new(denied));
-                self.phase = Phase::Closing { was_connected: true, stable, then };
+                self.phase = Phase::Closing { was_connected: true, then };
                 vec![discard, Action::Close(CloseFrame::bare(CloseCode::POLICY))]
             }
             Phase::BackingOff { .. } => {

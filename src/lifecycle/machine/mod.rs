@@ -55,7 +55,7 @@ enum Phase {
     Idle,
     Connecting,
     Connected { stability: Stability },
-    Closing { was_connected: bool, stable: bool, then: Then },
+    Closing { was_connected: bool, then: Then },
     BackingOff { due: Instant, held: bool },
     Disconnected,
     Failed,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Action, Actions, Machine, Phase, Stability, Then, Urgency};
+use super::{Action, Actions, Machine, Phase, Then, Urgency};
 use crate::{
     lifecycle::RestartPolicy,
     protocol::{CloseCode, CloseFrame},
@@ -45,12 +45,11 @@ impl Machine {
             }
             Phase::Connecting => {
                 let then = Then::Hold(due);
-                self.phase = Phase::Closing { was_connected: false, stable: false, then };
+                self.phase = Phase::Closing { was_connected: false, then };
                 vec![Action::Abort]
             }
-            Phase::Connected { stability } => {
-                let (stable, then) = (*stability == Stability::Stable, Then::Hold(due));
-                self.phase = Phase::Closing { was_connected: true, stable, then };
+            Phase::Connected { .. } => {
+                self.phase = Phase::Closing { was_connected: true, then: Then::Hold(due) };
                 vec![Action::Close(CloseFrame::normal())]
             }
         }
@@ -71,8 +70,8 @@ impl Machine {
             }
             Phase::BackingOff { held: true, .. } => vec![self.dial(Urgency::Patient)],
             // It starts again as soon as its session has ended.
-            Phase::Closing { was_connected, stable, then: Then::Hold(_) } => {
-                self.phase = Phase::Closing { was_connected, stable, then: Then::Redial };
+            Phase::Closing { was_connected, then: Then::Hold(_) } => {
+                self.phase = Phase::Closing { was_connected, then: Then::Redial };
                 vec![]
             }
             Phase::Disconnected => {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{lifecycle::Backoff, protocol::RetryAfter};
 
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -267,4 +268,78 @@ fn alone_it_rotates_too() {
     assert_eq!(rig.wait_until_due(), ["DialBeside 3"]);
     rig.opened_beside(3);
     assert_eq!(rig.ready_beside(3)[2], "Connected");
+}
+
+#[test]
+fn a_successor_that_was_given_up_says_nothing_of_the_next() {
+    let mut rig = Rig::up();
+    rig.rotate();
+    rig.exited_beside(2, lost());
+    assert_eq!(rig.wait_until_due(), ["DialBeside 3"]);
+    assert_eq!(rig.opened_beside(2), [""; 0]);
+    assert_eq!(rig.ready_beside(3), [""; 0], "it is not open");
+    rig.opened_beside(3);
+    assert_eq!(rig.ready_beside(2), [""; 0]);
+    assert_eq!(rig.machine.epoch(), epoch(1));
+    assert_eq!(rig.ready_beside(3)[2], "Connected");
+}
+
+#[test]
+fn what_would_fail_again_is_tried_again_late() {
+    let mut rig = Rig::up();
+    rig.rotate();
+    rig.exited_beside(2, closed(1008));
+    let waits = rig.machine.due().unwrap() - rig.now;
+    assert!(waits >= Backoff::default().max() / 2, "{waits:?}");
+}
+
+#[test]
+fn nothing_is_done_beside_before_its_time() {
+    let within = Duration::from_hours(1);
+    for is_open in [false, true] {
+        let mut rig = Rig::supervised(RestartPolicy::Permanent);
+        rig.step(Input::Connect);
+        rig.opened();
+        rig.step(Input::Rotate { ready_within: within });
+        if is_open {
+            rig.opened_beside(2);
+        } else {
+            let refusal = HandshakeError::Status {
+                code: 503,
+                retry_after: RetryAfter::parse("300"),
+                has_location: false,
+                has_challenge: false,
+            };
+            rig.exited_beside(2, ExitReason::Handshake(refusal));
+        }
+        assert_eq!(rig.wait_until_due(), [""; 0], "it is the session that becomes stable");
+        assert!(rig.machine.is_stable());
+        assert_eq!(rig.wait_until_due(), [if is_open { "EndBeside" } else { "DialBeside 3" }]);
+    }
+}
+
+#[test]
+fn a_session_that_drains_when_the_next_ends_is_dropped_without_an_answer() {
+    let mut rig = Rig::up();
+    rig.rotate();
+    rig.opened_beside(2);
+    rig.ready_beside(2);
+    let input = Input::Exited { epoch: epoch(2), reason: lost() };
+    let actions = rig.machine.step(input, rig.now, WALL, &mut rig.rng).unwrap();
+    let dropped = actions.iter().find_map(|action| match action {
+        Action::DropBeside(reason) => Some(reason),
+        _ => None,
+    });
+    assert!(matches!(dropped, Some(ExitReason::CloseUnanswered)), "{actions:?}");
+}
+
+#[test]
+fn what_is_lost_with_its_actor_is_beside_no_more() {
+    let mut rig = Rig::up();
+    rig.rotate();
+    rig.opened_beside(2);
+    rig.machine.lose_beside();
+    assert_eq!(rig.machine.successor(), None);
+    assert_eq!(rig.ready_beside(2), [""; 0]);
+    assert_eq!(rig.rotate(), ["DialBeside 3"]);
 }

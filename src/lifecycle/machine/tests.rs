@@ -21,6 +21,10 @@ mod forbidding;
 #[path = "succession_tests.rs"]
 mod succession;
 
+/// What a supervisor's orders do, and what is told of the machine.
+#[path = "orders_tests.rs"]
+mod orders;
+
 /// What holds over any history.
 #[path = "invariants_tests.rs"]
 mod invariants;
