@@ -251,6 +251,17 @@ mod tests {
     }
 
     #[test]
+    fn equal_jitter_halves_and_no_range_is_too_narrow() {
+        let backoff = Backoff::between(ms(100), ms(1_000)).unwrap().jitter(Jitter::Equal);
+        assert_eq!(
+            [1, 2, 3, 9].map(|attempt| backoff.shortest(attempt)),
+            [100, 100, 200, 500].map(ms)
+        );
+        let fixed = Backoff::between(ms(100), ms(100)).unwrap();
+        assert_eq!([1, 2, 9].map(|attempt| fixed.cap(attempt)), [ms(100); 3]);
+    }
+
+    #[test]
     fn what_cannot_be_is_refused() {
         assert_eq!(Backoff::between(ms(0), ms(5)), Err(InvalidBackoff::ZeroMin));
         let reversed = Backoff::between(ms(9), ms(5)).unwrap_err();

@@ -14,8 +14,8 @@ fn io(kind: io::ErrorKind) -> Arc<io::Error> {
     Arc::new(kind.into())
 }
 
-fn frame(code: u16) -> Option<CloseFrame> {
-    Some(CloseFrame::new(code, "so be it").unwrap())
+fn frame(code: u16) -> CloseFrame {
+    CloseFrame::new(code, "so be it").unwrap()
 }
 
 fn refusal(code: u16) -> HandshakeError {
@@ -27,13 +27,17 @@ fn proxy(failure: ProxyFailure) -> ExitReason {
 }
 
 /// What an end is called where it is explained, which close code stands for it, and what people read.
+fn check<const N: usize>(ends: [(ExitReason, &str, u16, &str); N]) {
+    for (end, row, code, text) in ends {
+        assert_eq!(end.to_string(), text);
+        assert_eq!(ClassRule::row(&end), ClassRule::Table(row.to_owned()), "{end}");
+        assert_eq!(end.close_code().get(), code, "{end}");
+    }
+}
+
 #[test]
-fn each_end_has_a_row_a_code_and_a_sentence() {
-    let host = || "a.example".to_owned();
-    let denied = AccessPolicy::deny_all().check("wss://a.example").unwrap_err();
-    let denial = PolicyDenied::from(denied);
-    let why = denial.to_string();
-    for (end, row, code, text) in [
+fn each_end_of_a_session_has_a_row_a_code_and_a_sentence() {
+    check([
         (
             ExitReason::ClosedByPeer(None),
             "close 1005",
@@ -41,13 +45,13 @@ fn each_end_has_a_row_a_code_and_a_sentence() {
             "closed by the peer without a status code",
         ),
         (
-            ExitReason::ClosedByPeer(frame(4001)),
+            ExitReason::ClosedByPeer(Some(frame(4001))),
             "close 4001",
             4001,
             "closed by the peer with 4001: so be it",
         ),
         (
-            ExitReason::ClosedByUs(frame(1000)),
+            ExitReason::ClosedByUs(Some(frame(1000))),
             "ends of this kind",
             1000,
             "closed by us, and the peer answered with 1000 (normal): so be it",
@@ -104,6 +108,16 @@ fn each_end_has_a_row_a_code_and_a_sentence() {
             "the session did not become ready within 9s",
         ),
         (ExitReason::Rotated, "ends of this kind", 1000, "the next session took over"),
+    ]);
+}
+
+#[test]
+fn each_end_of_an_attempt_has_a_row_and_a_sentence() {
+    let host = || "a.example".to_owned();
+    let denied = AccessPolicy::deny_all().check("wss://a.example").unwrap_err();
+    let denial = PolicyDenied::from(denied);
+    let why = denial.to_string();
+    check([
         (
             ExitReason::Handshake(HandshakeError::HttpVersion),
             "a wrong handshake",
@@ -173,18 +187,14 @@ fn each_end_has_a_row_a_code_and_a_sentence() {
         (ExitReason::PolicyDenied(denial), "the access policy", 1006, why.as_str()),
         (ExitReason::Crashed("boom".into()), "a crash", 1006, "the session's task panicked: boom"),
         (ExitReason::SupervisorPanicked, "a crash", 1006, "the supervisor's own code panicked"),
-    ] {
-        assert_eq!(end.to_string(), text);
-        assert_eq!(ClassRule::row(&end), ClassRule::Table(row.to_owned()), "{end}");
-        assert_eq!(end.close_code().get(), code, "{end}");
-    }
+    ]);
 }
 
 #[test]
 fn the_reason_is_that_of_the_close_frame() {
     for (end, reason) in [
-        (ExitReason::ClosedByPeer(frame(4001)), "so be it"),
-        (ExitReason::ClosedByUs(frame(1000)), "so be it"),
+        (ExitReason::ClosedByPeer(Some(frame(4001))), "so be it"),
+        (ExitReason::ClosedByUs(Some(frame(1000))), "so be it"),
         (ExitReason::ClosedByPeer(None), ""),
         (ExitReason::Eof { mid_message: false }, ""),
     ] {

@@ -45,7 +45,6 @@ pub(crate) enum Heed {
 struct Host {
     breaker: Breaker,
     waiting: VecDeque<Ticket>,
-    dialling: usize,
 }
 
 impl Queue {
@@ -96,9 +95,7 @@ impl Queue {
             let host = self.first_allowed(now)?;
             (self.hosts.get_mut(&host)?.waiting.pop_front()?, host)
         };
-        let known = self.host(&host);
-        known.breaker.began();
-        known.dialling += 1;
+        self.host(&host).breaker.began();
         self.machine.began();
         self.dialling += 1;
         self.tokens -= 1.0;
@@ -123,9 +120,7 @@ impl Queue {
             Outcome::Unknown => Outcome::Unknown,
         };
         self.machine.ended(of_machine, now, rng);
-        let known = self.host(host);
-        known.dialling = known.dialling.saturating_sub(1);
-        known.breaker.ended(outcome, now, rng);
+        self.host(host).breaker.ended(outcome, now, rng);
         self.forget_blank(host, now);
     }
 
@@ -205,18 +200,14 @@ impl Queue {
     fn host(&mut self, host: &Arc<str>) -> &mut Host {
         // A breaker that never opens, where none is wanted; it still knows of holds.
         let terms = self.breaker.unwrap_or(HostBreaker::never());
-        self.hosts.entry(Arc::clone(host)).or_insert_with(|| Host {
-            breaker: Breaker::new(terms),
-            waiting: VecDeque::new(),
-            dialling: 0,
-        })
+        self.hosts
+            .entry(Arc::clone(host))
+            .or_insert_with(|| Host { breaker: Breaker::new(terms), waiting: VecDeque::new() })
     }
 
     /// Hosts of which nothing is to be remembered take no room.
     fn forget_blank(&mut self, host: &Arc<str>, now: Instant) {
-        let is_blank = |host: &Host| {
-            host.waiting.is_empty() && host.dialling == 0 && host.breaker.is_blank(now)
-        };
+        let is_blank = |host: &Host| host.waiting.is_empty() && host.breaker.is_blank(now);
         if self.hosts.get(host).is_some_and(is_blank) {
             self.hosts.remove(host);
         }

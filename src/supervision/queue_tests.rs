@@ -218,3 +218,43 @@ fn without_limits_all_go_at_once() {
     }
     assert_eq!(rig.turns().len(), 10_000);
 }
+
+#[test]
+fn who_withdraws_takes_nobody_elses_turn() {
+    let (mut rig, a) = (Rig::new(DialGate::new(1, 1_000).unwrap()), host("a"));
+    for heed in [Heed::GateOnly, Heed::GateOnly, Heed::Host] {
+        rig.queue.arrive(&a, heed);
+    }
+    rig.queue.withdraw(&a, Ticket(0), rig.now);
+    assert_eq!(rig.turns(), [1]);
+    rig.ended(&a, Outcome::Reached);
+    rig.wake();
+    assert_eq!(rig.turns(), [2]);
+}
+
+#[test]
+fn a_turn_comes_once_the_rest_of_its_token_is_there() {
+    let (mut rig, a) = (Rig::new(DialGate::new(9, 10).unwrap().burst(1).unwrap()), host("a"));
+    rig.queue.arrive(&a, Heed::Host);
+    assert_eq!(rig.turns(), [0]);
+    rig.queue.arrive(&a, Heed::GateOnly);
+    rig.now += Duration::from_millis(60);
+    assert_eq!(rig.turns(), [0; 0]);
+    let waited = rig.wake();
+    assert!(waited.abs_diff(Duration::from_millis(40)) < Duration::from_micros(1), "{waited:?}");
+    assert_eq!(rig.turns(), [1]);
+}
+
+/// A host is remembered while somebody waits or it failed, whoever dials it.
+#[test]
+fn what_dials_begun_before_find_out_is_remembered() {
+    let (mut rig, a) = (Rig::new(DialGate::new(9, 1_000).unwrap()), host("a"));
+    for _ in 0..2 {
+        rig.queue.arrive(&a, Heed::Host);
+    }
+    assert_eq!(rig.turns(), [0, 1]);
+    rig.ended(&a, Outcome::Reached);
+    assert!(rig.queue.hosts.is_empty(), "nothing is known of it but good");
+    rig.ended(&a, Outcome::Failed);
+    assert_eq!(rig.queue.hosts.len(), 1);
+}

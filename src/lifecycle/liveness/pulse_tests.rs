@@ -187,6 +187,56 @@ fn pings_that_were_missed_are_not_made_up_for() {
 }
 
 #[test]
+fn it_listens_while_something_that_is_heard_would_matter() {
+    let mut patient = Patient::new(Liveness::default());
+    assert!(!patient.pulse.listens(&patient.plan));
+    patient.look(s(20));
+    assert!(patient.pulse.listens(&patient.plan), "a ping is under way");
+    patient.heard(s(21));
+    assert!(!patient.pulse.listens(&patient.plan));
+    let silent = Patient::new(Liveness::off().silence(s(9), Remedy::Close));
+    assert!(silent.pulse.listens(&silent.plan));
+}
+
+#[test]
+fn a_probe_is_a_ping_by_the_next_number() {
+    let mut patient = Patient::new(Liveness::default());
+    assert_eq!(patient.look(s(20)), [Order::Ping(1)]);
+    let now = patient.at(s(21));
+    assert_eq!([2, 3].map(|_| patient.pulse.probe(&patient.plan, now)), [2, 3]);
+    assert_eq!(patient.due(), Some(s(40)));
+    assert!(!patient.pulse.is_held());
+    patient.pulse.hold(true, now);
+    assert!(patient.pulse.is_held());
+}
+
+#[test]
+fn a_judgement_is_late_after_more_than_a_second() {
+    let dead_at = s(40);
+    for (late, order) in [(LATE, unanswered(1)), (LATE + Duration::from_nanos(1), Order::Ping(2))] {
+        let mut patient = Patient::new(Liveness::default());
+        patient.look(s(20));
+        assert_eq!(patient.look(dead_at + late)[0], order, "{late:?}");
+    }
+}
+
+#[test]
+fn a_ping_that_is_late_by_its_interval_goes_out_once() {
+    let mut patient = Patient::new(Liveness::default().ping_every(s(5)));
+    assert_eq!(patient.look(s(10)), [Order::Ping(1)]);
+    assert_eq!(patient.due(), Some(s(15)));
+}
+
+#[test]
+fn a_jump_of_the_calendar_by_the_least_that_counts_is_one() {
+    for (slept, pings) in [(s(5), 1), (s(5) - Duration::from_nanos(1), 0)] {
+        let mut patient = Patient::new(Liveness::default());
+        patient.slept = slept;
+        assert_eq!(patient.look(s(1)).len(), pings, "{slept:?}");
+    }
+}
+
+#[test]
 fn after_a_sleep_one_ping_is_sent_before_anything_is_judged() {
     let plan = Liveness::default().silence(s(30), Remedy::Close);
     let mut patient = Patient::new(plan);

@@ -137,6 +137,54 @@ fn the_server_tells_the_interval_and_each_beat_carries_the_last_sequence_number(
     assert_eq!(watched.look(100), [beat("1:Some(43)")]);
 }
 
+fn beating(misses: u32) -> Watched {
+    let heartbeat = Heartbeat::every(s(10)).sends("beat").answered_by(Filter::field("op", 11));
+    Watched::new(&Liveness::off().heartbeat(heartbeat.misses(misses)))
+}
+
+#[test]
+fn only_its_answer_answers_a_beat() {
+    let mut watched = beating(1);
+    assert_eq!(watched.look(10), [beat("beat")]);
+    watched.say(11, r#"{"op":1}"#);
+    let verdict = Verdict::HeartbeatUnanswered { misses: 1, within: s(10) };
+    assert_eq!(watched.look(20)[0], Order::Close(verdict));
+    let mut answered = beating(1);
+    answered.look(10);
+    answered.say(11, r#"{"op":11}"#);
+    assert_eq!(answered.look(20), [beat("beat")]);
+}
+
+#[test]
+fn beats_keep_their_step_and_those_that_were_missed_are_not_made_up_for() {
+    for (late, due) in [(10, 20), (13, 20), (19, 20), (20, 30), (47, 57)] {
+        let mut watched = beating(9);
+        assert_eq!(watched.look(late), [beat("beat")], "at {late} s");
+        assert_eq!(watched.due(), Some(due), "after one at {late} s");
+    }
+}
+
+#[test]
+fn a_socket_that_was_not_held_gives_nobody_more_time() {
+    let mut watched = Watched::new(&trades(Remedy::Close));
+    watched.vigil.hold(false, watched.at(10));
+    assert_eq!(watched.due(), Some(30));
+    watched.vigil.hold(true, watched.at(20));
+    watched.vigil.hold(true, watched.at(25));
+    watched.vigil.hold(false, watched.at(26));
+    assert_eq!(watched.due(), Some(56));
+}
+
+#[test]
+fn a_judgement_is_late_after_more_than_a_second() {
+    let judged = |late| {
+        let mut watched = Watched::new(&trades(Remedy::Close));
+        watched.vigil.next(watched.began + s(30) + late)
+    };
+    assert_eq!(judged(LATE), Some(Order::Close(stale())));
+    assert_eq!(judged(LATE + Duration::from_nanos(1)), None);
+}
+
 #[test]
 fn beats_without_an_answer_are_only_sent() {
     let mut watched = Watched::new(&Liveness::off().heartbeat(Heartbeat::every(s(30)).sends("hi")));
