@@ -7,13 +7,14 @@ use rand::RngExt as _;
 
 use super::{clock::now, connection::Connection};
 use crate::{
-    lifecycle::Vigil,
+    lifecycle::{Side, State, Vigil},
     message::{SetHeartbeat, SetWatchdog, Tempo},
     spec::Settings,
     transport::with_entropy,
 };
 
-/// What watches over the sessions of a connection. Absent where nothing is expected of messages.
+/// What watches over a session, and over the next one if no other spec comes between. Absent where nothing
+/// is expected of messages.
 pub(super) type SharedVigil = Option<Rc<RefCell<Vigil>>>;
 
 pub(super) fn vigil(settings: &Settings) -> SharedVigil {
@@ -21,6 +22,23 @@ pub(super) fn vigil(settings: &Settings) -> SharedVigil {
 }
 
 impl Connection {
+    /// What watches over a session that begins on this side. Of two sessions, each has its own.
+    pub(super) fn vigil_of(&self, side: Side) -> SharedVigil {
+        let fork = |vigil: &Rc<RefCell<Vigil>>| Rc::new(RefCell::new(vigil.borrow().clone()));
+        match side {
+            Side::Beside if is_same(&self.vigil, &self.seat.vigil) => self.vigil.as_ref().map(fork),
+            _ => self.vigil.clone(),
+        }
+    }
+
+    /// The session that this watches over takes the place of the one that is up: what is remembered, and
+    /// what was turned on or off, is the newer one's from here on, unless another spec came after both.
+    pub(super) fn inherit(&mut self, successor: &SharedVigil) {
+        if successor.is_some() && is_same(&self.vigil, &self.seat.vigil) {
+            self.vigil.clone_from(successor);
+        }
+    }
+
     /// Tells the vigil, and then the session's task, which has to wait differently.
     fn change(&self, vigil: &SharedVigil, change: impl FnOnce(&mut Vigil) -> bool) -> bool {
         let changed = vigil.as_ref().is_some_and(|vigil| change(&mut vigil.borrow_mut()));
@@ -33,10 +51,15 @@ impl Handler<SetWatchdog> for Connection {
     type Result = bool;
 
     fn handle(&mut self, SetWatchdog { name, on }: SetWatchdog, _: &mut Context<Self>) -> bool {
-        if let Some(beside) = &self.beside {
-            self.change(&beside.vigil, |vigil| vigil.turn(&name, on, now()));
+        let beside = self.beside.as_ref().map(|beside| &beside.seat);
+        let up =
+            [Some(&self.seat), beside].into_iter().flatten().filter(|seat| seat.link.is_some());
+        let vigils = up.map(|seat| &seat.vigil).chain([&self.vigil]);
+        let mut is_known = false;
+        for vigil in vigils {
+            is_known |= self.change(vigil, |vigil| vigil.turn(&name, on, now()));
         }
-        self.change(&self.vigil, |vigil| vigil.turn(&name, on, now()))
+        is_known
     }
 }
 
@@ -45,11 +68,11 @@ impl Handler<SetHeartbeat> for Connection {
 
     fn handle(&mut self, SetHeartbeat(tempo): SetHeartbeat, _: &mut Context<Self>) -> bool {
         let newest = match (&self.beside, self.open_successor()) {
-            (Some(successor), Some(_)) => &successor.vigil,
-            _ => &self.vigil,
+            (Some(successor), Some(_)) => &successor.seat.vigil,
+            _ => &self.seat.vigil,
         };
         self.seat.link.is_some()
-            && self.machine.state() == crate::lifecycle::State::Connected
+            && self.machine.state() == State::Connected
             && self.change(newest, |vigil| match tempo {
                 Tempo::Every(interval) => {
                     let chance = with_entropy(|rng| rng.random());
@@ -58,5 +81,12 @@ impl Handler<SetHeartbeat> for Connection {
                 Tempo::Stopped => vigil.set_heartbeat(None, now(), 0.0),
                 Tempo::Now => vigil.beat_now(now()),
             })
+    }
+}
+
+fn is_same(one: &SharedVigil, other: &SharedVigil) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Rc::ptr_eq(one, other),
+        _ => false,
     }
 }

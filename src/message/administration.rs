@@ -77,9 +77,13 @@ impl WhichConnections {
 }
 
 /// Gives a connection another spec (OTP: `code_change`). What runs goes on as it is; the next attempt
-/// uses the new one. Its restart type, its kind and its subscriptions stay as they are. What
-/// [`SetWatchdog`](crate::SetWatchdog) and [`SetHeartbeat`](crate::SetHeartbeat) have changed, and the
-/// number that a heartbeat remembers, hold for the session that is up and no longer.
+/// uses the new one. Its restart type, its kind and its subscriptions stay as they are.
+///
+/// The session that is up keeps its watchdogs and its heartbeat, which
+/// [`SetWatchdog`](crate::SetWatchdog) and [`SetHeartbeat`](crate::SetHeartbeat) change as before. What
+/// these have changed until now, and the number that a heartbeat remembers, hold for that session and no
+/// longer; a watchdog that is turned on or off from now on stays so in the sessions of the new spec, where
+/// that has one of its name.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), UpdateError>")]
 pub struct UpdateSpec(pub ConnectionSpec);

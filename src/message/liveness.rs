@@ -4,7 +4,7 @@ use actix::Message;
 
 /// Turns a [`Watchdog`](crate::Watchdog) of a connection on, or off where quiet is allowed. It stays so
 /// over its sessions, until it is given another spec ([`UpdateSpec`](crate::UpdateSpec)) or loses its
-/// arbiter. Answers whether the connection has one of this name.
+/// arbiter. Answers whether the session that is up, or the next one, has one of this name.
 ///
 /// ```
 /// use wsvisor::SetWatchdog;
@@ -32,8 +32,7 @@ impl SetWatchdog {
 }
 
 /// Sets the interval of a connection's [`Heartbeat`](crate::Heartbeat) for the session that is up, as its
-/// server tells it, or asks for a beat now. Answers whether there is a session and the connection has a
-/// heartbeat.
+/// server tells it, or asks for a beat now. Answers whether there is a session and it has a heartbeat.
 ///
 /// ```
 /// use std::time::Duration;

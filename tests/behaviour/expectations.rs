@@ -7,12 +7,12 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use wsvisor::{
     Connect, Connection, ConnectionSpec, ExitReason, Filter, Heartbeat, LifecycleEvent, Liveness,
-    MaxAge, Received, Remedy, SendString, SetHeartbeat, SetWatchdog, StartConnection, Verdict,
-    Watchdog,
+    MaxAge, Received, Remedy, SendString, SetHeartbeat, SetWatchdog, StartConnection, UpdateSpec,
+    Verdict, Watchdog,
     testing::{ClientFrame, Peer, Recorder, connected, disconnected, frame, text, virtual_time},
 };
 
-use crate::support::{alone, listen, recorded, settings, supervisor};
+use crate::support::{alone, listen, quick, recorded, settings, supervisor};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -261,5 +261,46 @@ fn a_beat_goes_before_what_waits() {
         for text in [&large, "beat", "second", "beat"] {
             assert_eq!(peer.read().await, ClientFrame::text(text));
         }
+    });
+}
+
+/// The session that is up is of the spec before, and the next one is of the new one.
+#[test]
+fn what_is_set_after_another_spec_is_of_the_session_that_is_up() {
+    virtual_time(7, async {
+        let server = listen();
+        let spec = |beat: &'static str| {
+            let heartbeat = Heartbeat::when_told().sends(beat);
+            let liveness = Liveness::off().watch(trades()).heartbeat(heartbeat);
+            ConnectionSpec::string("a", server.url()).settings(settings().liveness(liveness))
+        };
+        let (first, mut events) = recorded(spec("old beat").backoff(quick()));
+        let supervisor = supervisor();
+        let connection = supervisor.send(StartConnection(first)).await.unwrap().unwrap();
+        let mut peer = server.open().await;
+        events.expect(connected()).await;
+
+        let second = spec("new beat").backoff(quick());
+        supervisor.send(UpdateSpec(second)).await.unwrap().unwrap();
+        assert!(connection.send(SetHeartbeat::every(s(20))).await.unwrap());
+        assert!(connection.send(SetWatchdog::off("trades")).await.unwrap());
+        assert!(!connection.send(SetWatchdog::off("unknown")).await.unwrap());
+        let began = Instant::now();
+        for number in 1..=3 {
+            assert_eq!(next_message(&mut peer).await, ClientFrame::text("old beat"));
+            assert_eq!(began.elapsed().as_secs(), 20 * number);
+        }
+        peer.reset();
+        // Its watchdog was off.
+        events.expect(disconnected().epoch(1)).await;
+
+        // Its interval is told anew in each session; the watchdog stays as it was set last.
+        let mut peer = server.open().await;
+        events.until(connected().epoch(2)).await;
+        peer.pause(s(100)).await;
+        assert!(connection.send(SetHeartbeat::now()).await.unwrap());
+        assert_eq!(next_message(&mut peer).await, ClientFrame::text("new beat"));
+        assert!(connection.send(SetWatchdog::on("trades")).await.unwrap());
+        events.expect("2 Suspected: no data for the watchdog trades for 30s").await;
     });
 }

@@ -60,6 +60,7 @@ pub struct Connection {
     /// The last accepted parameters; absent until the first.
     pub(super) route: Option<Rc<Route>>,
     pub(super) fanout: Rc<RefCell<Fanout>>,
+    /// Of the session that is up, unless another spec has come since it began, and of those to come.
     pub(super) vigil: SharedVigil,
     /// The attempt or the session.
     pub(super) seat: Seat,

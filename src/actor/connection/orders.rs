@@ -49,9 +49,6 @@ impl Connection {
     pub(in crate::actor) fn update(&mut self, update: Update) {
         self.settings = update.settings;
         self.vigil = vigil(&self.settings);
-        if let Some(beside) = &mut self.beside {
-            beside.vigil = vigil(&self.settings);
-        }
         self.outbox.limit(self.settings.outbox, self.settings.send_limit.clone());
         self.set_route(update.checked);
         self.machine.update(update.supervision);

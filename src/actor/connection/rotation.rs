@@ -1,12 +1,12 @@
 //! A rotation: the successor beside the session that is up, and the session before it, which drains.
 
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 
 use actix::{Context, Handler, Message};
 
 use super::{Beside, Connection, Seat};
 use crate::{
-    lifecycle::{Epoch, ExitReason, Input, RotateError, Side, Verdict, Vigil},
+    lifecycle::{Epoch, ExitReason, Input, RotateError, Side, Verdict},
     message::{Rotate, Rotating},
     protocol::CloseFrame,
     supervision::Heed,
@@ -64,12 +64,10 @@ impl Connection {
     pub(super) fn dial_beside(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
         let Some(route) = &self.route else { return };
         let route = Rc::new(route.of_successor(self.policy.clone()));
-        let fork = |vigil: &Rc<RefCell<Vigil>>| Rc::new(RefCell::new(vigil.borrow().clone()));
-        let vigil = self.vigil.as_ref().map(fork);
         self.outbox.set_aside(epoch);
         let task = Some(self.attempt(epoch, Rc::clone(&route), Heed::Host, ctx));
         let seat = Seat { task, ..Seat::default() };
-        self.beside = Some(Box::new(Beside { epoch, seat, route, vigil }));
+        self.beside = Some(Box::new(Beside { epoch, seat, route }));
     }
 
     /// From here on, all that is sent goes out in the successor's session.
@@ -100,8 +98,8 @@ impl Connection {
     }
 
     fn swap(&mut self, beside: &mut Beside) {
+        self.inherit(&beside.seat.vigil);
         std::mem::swap(&mut self.seat, &mut beside.seat);
-        std::mem::swap(&mut self.vigil, &mut beside.vigil);
         if let Some(route) = &mut self.route {
             std::mem::swap(route, &mut beside.route);
         }

@@ -15,6 +15,8 @@ pub(in crate::actor) struct Seat {
     pub(in crate::actor) link: Option<Rc<Link>>,
     /// What the session still waits for until it is ready.
     pub(super) awaited: Awaited,
+    /// What watches over the session.
+    pub(in crate::actor) vigil: SharedVigil,
     /// Of the greeting, while it is not written.
     pub(super) greeter: Option<tokio::task::AbortHandle>,
 }
@@ -25,7 +27,6 @@ pub(in crate::actor) struct Beside {
     pub(super) epoch: Epoch,
     pub(in crate::actor) seat: Seat,
     pub(super) route: Rc<Route>,
-    pub(in crate::actor) vigil: SharedVigil,
 }
 
 impl Seat {

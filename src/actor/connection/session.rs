@@ -31,12 +31,10 @@ impl Connection {
         if awaited.is_over() && side == Side::Up {
             link.open_gate();
         }
-        let vigil = match (&self.beside, side) {
-            (Some(beside), Side::Beside) => beside.vigil.clone(),
-            _ => self.vigil.clone(),
-        };
+        let vigil = self.vigil_of(side);
         let Some(seat) = self.seat_of(epoch) else { return };
         seat.awaited = awaited;
+        seat.vigil.clone_from(&vigil);
         seat.link = Some(Rc::clone(&link));
         // Subscribers hear of the session before its task can deliver a message of it.
         let subprotocol = opened.subprotocol.clone();

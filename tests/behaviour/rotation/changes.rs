@@ -141,3 +141,37 @@ fn each_session_has_a_heartbeat_of_its_own() {
         assert_eq!(new.read().await, ClientFrame::text("beat"), "it goes on after the hand-over");
     });
 }
+
+#[test]
+fn another_spec_takes_no_heartbeat_from_two_sessions() {
+    virtual_time(6, async {
+        let settings = |beat: &'static str| {
+            let liveness = Liveness::off().heartbeat(Heartbeat::when_told().sends(beat));
+            rotating().liveness(liveness).readiness(Readiness::on_mark())
+        };
+        let mut stage = Stage::supervised(settings("old"), |spec| spec).await;
+        stage.connection.send(MarkReady).await.unwrap();
+        stage.events.expect("1 Ready").await;
+        assert!(stage.connection.send(SetHeartbeat::every(ms(1_000))).await.unwrap());
+        stage.rotate().await.unwrap();
+        let mut new = stage.server.open().await;
+        settle().await;
+        let spec = ConnectionSpec::string("a", stage.server.url()).settings(settings("new"));
+        stage.supervisor.as_ref().unwrap().send(UpdateSpec(spec)).await.unwrap().unwrap();
+        assert!(stage.connection.send(SetHeartbeat::every(ms(700))).await.unwrap());
+        read_texts(&mut new, ["old", "old"]).await;
+        read_texts(&mut stage.old, ["old"]).await;
+        stage.connection.send(MarkReady).await.unwrap();
+        stage.events.expect_all([TOOK_OVER, "2 Connected", "2 Ready"]).await;
+        agree_to_close(stage.old, 1000).await;
+        stage.old = new;
+        assert!(stage.connection.send(SetHeartbeat::every(ms(500))).await.unwrap());
+        read_texts(&mut stage.old, ["old", "old"]).await;
+
+        stage.rotate().await.unwrap();
+        let mut newest = stage.server.open().await;
+        settle().await;
+        assert!(stage.connection.send(SetHeartbeat::every(ms(700))).await.unwrap());
+        read_texts(&mut newest, ["new"]).await;
+    });
+}
