@@ -195,7 +195,7 @@ impl Handler<Shutdown> for Supervisor {
 
     fn handle(&mut self, shutdown: Shutdown, ctx: &mut Context<Self>) -> Self::Result {
         self.end(shutdown.deadline, ctx);
-        let rest = self.bond.rest(&self.machine);
+        let rest = self.rest();
         Box::pin(async { drop(rest.await) })
     }
 }

@@ -16,7 +16,7 @@ impl Handler<Terminate> for Supervisor {
 
     fn handle(&mut self, _: Terminate, ctx: &mut Context<Self>) -> AtRest {
         self.end(None, ctx);
-        AtRest(self.bond.rest(&self.machine))
+        AtRest(self.rest())
     }
 }
 
@@ -29,7 +29,7 @@ impl Handler<Retire> for Supervisor {
         if self.machine.is_at_rest() {
             ctx.stop();
         }
-        AtRest(self.bond.rest(&self.machine))
+        AtRest(self.rest())
     }
 }
 

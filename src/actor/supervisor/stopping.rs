@@ -2,6 +2,7 @@
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, WrapFuture as _};
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
 use super::{
     Supervisor,
@@ -79,6 +80,22 @@ impl Supervisor {
                 stop_all(&children, how, true).await;
             }
         }
+    }
+
+    /// Comes when it is at rest, with all that is below it. One that waited to be started again is so at
+    /// once, but users may have connected its children meanwhile.
+    pub(super) fn rest(&mut self) -> oneshot::Receiver<()> {
+        let rest = self.bond.rest(&self.machine);
+        if !self.machine.is_at_rest() {
+            return rest;
+        }
+        let (told, wait) = oneshot::channel();
+        let stopped = self.stop_children(Stop::Terminate);
+        actix_rt::spawn(async move {
+            stopped.await;
+            let _ = told.send(());
+        });
+        wait
     }
 
     /// What waited for the supervisor to start again waits for nothing any more.

@@ -1,7 +1,10 @@
 //! OTP's table of operations by states, for supervisors: what start, restart, terminate and delete are
 //! answered, in this order, each on a supervisor that is in the same state.
 
+use wsvisor::Reconnect;
+
 use super::*;
+use crate::support::ms;
 
 type Answers = [Result<(), &'static str>; 4];
 
@@ -122,6 +125,43 @@ fn terminate_cancels_the_restart() {
         }
         top.send(TerminateSupervisor("a".into())).await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_hours(1)).await;
+        assert_eq!(state(&top).await, SupervisorState::Stopped);
+    });
+}
+
+/// A connection may be told to connect while its supervisor waits to be started again.
+#[test]
+fn terminate_waits_for_what_was_connected_while_the_supervisor_waited() {
+    virtual_time(2, async {
+        let (crashes, server) = (Arc::new(AtomicUsize::new(1)), listen());
+        let (top, _events) = top(Supervisor::builder().dialler(Crashes(network(), crashes)));
+        let hour = Duration::from_hours(1);
+        let spec =
+            SupervisorSpec::new("a", brittle()).backoff(Backoff::between(hour, hour).unwrap());
+        let below = top.send(StartSupervisor(spec)).await.unwrap().unwrap();
+        let spec = ConnectionSpec::string("c", server.url());
+        let connection = below.send(StartConnection(spec)).await.unwrap().unwrap();
+        while state(&top).await != SupervisorState::Restarting {
+            tokio::task::yield_now().await;
+        }
+        connection.send(Reconnect).await.unwrap().unwrap();
+        let mut peer = server.open().await;
+        while connection.send(GetStatus).await.unwrap().state != State::Connected {
+            tokio::task::yield_now().await;
+        }
+
+        let mut terminated = std::pin::pin!(top.send(TerminateSupervisor("a".into())));
+        tokio::select! {
+            biased;
+            _ = terminated.as_mut() => panic!("the connection is still closing"),
+            close = peer.read_close() => assert_eq!(close, 1001_u16.to_be_bytes()),
+        }
+        let is_told = tokio::time::timeout(ms(500), terminated.as_mut()).await.is_ok();
+        assert!(!is_told, "the connection is still closing");
+        peer.close(1001).await;
+        drop(peer);
+        terminated.await.unwrap().unwrap();
+        assert_eq!(network().live(&server.url()), 0);
         assert_eq!(state(&top).await, SupervisorState::Stopped);
     });
 }
