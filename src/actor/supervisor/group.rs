@@ -1,6 +1,6 @@
 //! Children that are started again together.
 
-use std::time::Instant;
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Instant};
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, SpawnHandle, WrapFuture as _};
 
@@ -17,6 +17,8 @@ use crate::{
 /// A group on its way from a failure to its next start.
 pub(super) struct Regroup {
     start: Vec<ConnectionId>,
+    /// Those that were stopped meanwhile: they are neither held nor started with it.
+    left: Rc<RefCell<BTreeSet<ConnectionId>>>,
     due: Instant,
     pub(super) task: SpawnHandle,
 }
@@ -49,19 +51,23 @@ impl Supervisor {
             regrouping = regrouping.and(&earlier.start, &order, failed);
         }
         let stop = self.subordinates(&regrouping.stop);
+        let left = Rc::<RefCell<BTreeSet<_>>>::default();
+        let have_left = Rc::clone(&left);
         let stopped = async move {
-            for child in stop {
-                child.stop(Stop::Hold(due)).await;
+            for (id, child) in stop {
+                if !have_left.borrow().contains(&id) {
+                    child.stop(Stop::Hold(due)).await;
+                }
             }
             tokio::time::sleep_until(due.into()).await;
         };
         let task = ctx.spawn(stopped.into_actor(self).map(|(), supervisor, _| {
             let Some(group) = supervisor.regrouping.take() else { return };
-            for child in supervisor.subordinates(&group.start) {
+            for (_, child) in supervisor.subordinates(&group.start) {
                 child.tell(Release);
             }
         }));
-        self.regrouping = Some(Regroup { start: regrouping.start, due, task });
+        self.regrouping = Some(Regroup { start: regrouping.start, left, due, task });
     }
 
     /// One that is stopped while its group waits to start again stays as it is: that cancels a restart
@@ -69,10 +75,12 @@ impl Supervisor {
     pub(super) fn leave_group(&mut self, id: &ConnectionId) {
         if let Some(group) = &mut self.regrouping {
             group.start.retain(|other| other != id);
+            group.left.borrow_mut().insert(id.clone());
         }
     }
 
-    fn subordinates(&self, ids: &[ConnectionId]) -> Vec<Subordinate> {
-        ids.iter().filter_map(|id| Some(self.children.get(id)?.subordinate())).collect()
+    fn subordinates(&self, ids: &[ConnectionId]) -> Vec<(ConnectionId, Subordinate)> {
+        let with_id = |id: &ConnectionId| Some((id.clone(), self.children.get(id)?.subordinate()));
+        ids.iter().filter_map(with_id).collect()
     }
 }
