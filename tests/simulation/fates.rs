@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use wsvisor::{Delivery, Refusal, SendError, Unconfirmed, Unwritten};
+use wsvisor::{Delivery, SendError, Unconfirmed, Unwritten};
 
 use crate::{
     journal::Journal,
@@ -20,35 +20,49 @@ pub(crate) type Name = (usize, u64);
 /// Written by senders, sockets and servers. A dialler has to be `Send`, hence the lock.
 #[derive(Clone)]
 pub(crate) struct Fates {
-    journal: Journal,
+    pub(crate) journal: Journal,
     known: Arc<Mutex<Known>>,
 }
 
 #[derive(Default)]
-struct Known {
-    messages: BTreeMap<Name, Message>,
-    unsettled: BTreeSet<Name>,
+pub(crate) struct Known {
+    pub(crate) messages: BTreeMap<Name, Message>,
+    pub(crate) unsettled: BTreeSet<Name>,
     /// By connection and whether they wait for readiness, and by stream where there may be two at a
     /// time: the message that was begun last.
     begun: BTreeMap<(usize, bool, u64), u64>,
     /// Connections that may have two sessions at a time: each keeps its order.
-    rotating: BTreeSet<usize>,
+    pub(crate) rotating: BTreeSet<usize>,
     /// By connection: messages that were read.
     next: BTreeMap<usize, u64>,
     /// Connections of which a socket once took less than it was offered.
-    choked: BTreeSet<usize>,
+    pub(crate) choked: BTreeSet<usize>,
+    /// By connection: messages that may wait to be written or confirmed.
+    pub(crate) limits: BTreeMap<usize, usize>,
 }
 
-struct Message {
-    terms: Terms,
-    size: usize,
+pub(crate) struct Message {
+    pub(crate) terms: Terms,
+    pub(crate) is_request: bool,
+    pub(crate) size: usize,
     epoch: u64,
-    sent: Instant,
+    pub(crate) sent: Instant,
+    /// As many others as may wait, or more, which had been written before, and were to be confirmed.
+    pub(crate) beside: Vec<Name>,
     answer: Option<Result<Delivery, SendError>>,
+    pub(crate) settled: Option<Instant>,
+    /// The stream that it was written to, and when that ended.
+    stream: Option<u64>,
+    stream_ended: Option<Instant>,
     begun: u32,
-    written: u32,
+    pub(crate) written: u32,
+    pub(crate) written_at: Option<Instant>,
     /// When servers read it, as places among all that they read.
     read: Vec<usize>,
+    /// How often servers answered it, when the socket first gave an answer, and how many went to subscribers.
+    answers: usize,
+    answer_came: Option<Instant>,
+    overheard: usize,
 }
 
 /// Where a message was written.
@@ -61,18 +75,45 @@ pub(crate) struct Place {
 
 /// The timer's grain.
 pub(crate) const GRAIN: Duration = Duration::from_millis(2);
-/// Bytes that may be encoded and not taken by the socket.
-const ENCODED: usize = 64 * 1024;
-
+/// What comes while a session closes is not heard, and no session closes for longer.
+const LONGEST_CLOSE: Duration = Duration::from_millis(6_100);
 impl Fates {
     pub(crate) fn begin(journal: &Journal) -> Self {
         Self { journal: journal.clone(), known: Arc::default() }
     }
 
     pub(crate) fn sent(&self, name: Name, terms: Terms, size: usize, epoch: u64) {
-        let (sent, answer, read) = (Instant::now(), None, Vec::new());
-        let message = Message { terms, size, epoch, sent, answer, begun: 0, written: 0, read };
+        self.accepted(name, terms, false, size, epoch);
+    }
+
+    /// A request, which has so long for everything. Its answer is its confirmation.
+    pub(crate) fn asked(&self, name: Name, terms: Terms, within: Duration, epoch: u64) {
+        let expires = terms.expires.map_or(within, |limit| limit.min(within));
+        let terms = Terms { expires: Some(expires), confirmed: true, ..terms };
+        self.accepted(name, terms, true, 0, epoch);
+    }
+
+    fn accepted(&self, name: Name, terms: Terms, is_request: bool, size: usize, epoch: u64) {
         let known = &mut *self.known();
+        let message = Message {
+            terms,
+            is_request,
+            size,
+            epoch,
+            sent: Instant::now(),
+            beside: known.beside(name.0),
+            answer: None,
+            settled: None,
+            stream: None,
+            stream_ended: None,
+            begun: 0,
+            written: 0,
+            written_at: None,
+            read: Vec::new(),
+            answers: 0,
+            answer_came: None,
+            overheard: 0,
+        };
         known.messages.insert(name, message);
         known.unsettled.insert(name);
     }
@@ -86,14 +127,27 @@ impl Fates {
         let (c, m) = name;
         let known = &mut *self.known();
         known.unsettled.remove(&name);
+        if !matches!(answer, Err(SendError::Refused(_))) {
+            self.check_room(known, name);
+        }
         let Some(message) = known.messages.get_mut(&name) else { return };
         let took = message.sent.elapsed();
         if let Some(limit) = message.terms.expires {
+            let has_expired = matches!(
+                answer,
+                Err(SendError::NotWritten(Unwritten::Expired)
+                    | SendError::WrittenUnknown(Unconfirmed::Expired))
+            );
             self.journal.check(
-                took <= limit + GRAIN,
+                took <= limit + GRAIN && (!has_expired || limit <= took + GRAIN),
                 format_args!("c{c}: {m} was settled after {took:?}, and had {limit:?} (I13)"),
             );
         }
+        let late = message.stream_ended.map(|ended| ended.elapsed());
+        self.journal.check(
+            late.is_none_or(|late| late <= GRAIN),
+            format_args!("c{c}: {m} was settled {late:?} after the end of its session (I19)"),
+        );
         self.journal.check(
             message.terms.may_end_as(&answer),
             format_args!("c{c}: {m} was sent on {:?}, and ended as {answer:?}", message.terms),
@@ -102,12 +156,26 @@ impl Fates {
             !matches!(answer, Ok(Delivery::Confirmed)) || message.read.len() == 1,
             format_args!("c{c}: {m} is confirmed, and was read {} times (I11)", message.read.len()),
         );
+        let has_timed_out = matches!(answer, Err(SendError::WrittenUnknown(Unconfirmed::Expired)));
+        let came = message.answer_came.map(|came| came.elapsed());
+        self.journal.check(
+            !message.is_request || !has_timed_out || came.is_none_or(|ago| ago < LONGEST_CLOSE),
+            format_args!("c{c}: {m} was answered {came:?} ago, and has timed out (I20)"),
+        );
         message.answer = Some(answer);
+        message.settled = Some(Instant::now());
     }
 
-    /// A socket of this connection does not take all that it is offered.
-    pub(crate) fn choked(&self, member: usize) {
-        self.known().choked.insert(member);
+    /// A stream is over: what became of all that was written to it is told at this moment (I19).
+    pub(crate) fn ended(&self, stream: u64) {
+        let known = &mut *self.known();
+        for name in &known.unsettled {
+            if let Some(message) = known.messages.get_mut(name)
+                && message.stream == Some(stream)
+            {
+                message.stream_ended = Some(Instant::now());
+            }
+        }
     }
 
     /// Its connection is gone, and nothing more is told.
@@ -124,6 +192,7 @@ impl Fates {
         };
         let Message { terms, .. } = *message;
         message.begun += 1;
+        message.stream = Some(place.stream);
         self.journal.check(
             message.begun == 1
                 && matches!(message.answer, None | Some(Err(SendError::WrittenUnknown(_)))),
@@ -140,7 +209,7 @@ impl Fates {
             let wrong = place.epoch.filter(|epoch| *epoch != message.epoch);
             self.journal.check(
                 wrong.is_none(),
-                format_args!("c{c}: {m} of epoch {} was written in {wrong:?}", message.epoch),
+                format_args!("c{c}: {m} of epoch {} was written in {wrong:?} (I21)", message.epoch),
             );
         }
         let waits = terms.waits_for_ready();
@@ -160,6 +229,7 @@ impl Fates {
     pub(crate) fn written(&self, name: Name) {
         if let Some(message) = self.known().messages.get_mut(&name) {
             message.written += 1;
+            message.written_at = Some(Instant::now());
         }
     }
 
@@ -173,34 +243,25 @@ impl Fates {
         }
     }
 
-    /// What a connection was given and has not settled is bounded (I15).
-    pub(crate) fn check_bounds(&self, member: usize, messages: usize, bytes: usize) {
-        let known = self.known();
-        let unsettled: Vec<_> = known
-            .unsettled
-            .range((member, 0)..=(member, u64::MAX))
-            .filter_map(|name| known.messages.get(name))
-            // Others may still be before its mailbox.
-            .filter(|message| message.sent < Instant::now())
-            .collect();
-        let sessions = if known.rotating.contains(&member) { 2 } else { 1 };
-        let Some(smallest) = unsettled.iter().map(|message| message.size).min() else { return };
-        let largest = unsettled.iter().map(|message| message.size).max().unwrap_or(0);
-        let waiting = unsettled.iter().filter(|message| message.written == 0);
-        let waiting: usize = waiting.map(|message| message.size).sum();
-        let may_be_encoded = sessions > 1 || known.choked.contains(&member);
-        let encoded = if may_be_encoded { sessions * ENCODED / smallest + 2 } else { 0 };
-        self.journal.check(
-            unsettled.len() <= messages + encoded,
-            format_args!(
-                "c{member}: {} messages are unsettled, of {smallest} bytes at least, and {messages} may wait (I15)",
-                unsettled.len(),
-            ),
-        );
-        self.journal.check(
-            waiting <= bytes + sessions * (ENCODED + largest),
-            format_args!("c{member}: {waiting} bytes wait, and {bytes} may (I15)"),
-        );
+    /// A server answers a request.
+    pub(crate) fn answers(&self, name: Name) {
+        if let Some(message) = self.known().messages.get_mut(&name) {
+            message.answers += 1;
+        }
+    }
+
+    /// The socket gave an answer to a request.
+    pub(crate) fn answer_came(&self, name: Name) {
+        if let Some(message) = self.known().messages.get_mut(&name) {
+            message.answer_came.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// An answer went to a subscriber.
+    pub(crate) fn overheard(&self, name: Name) {
+        if let Some(message) = self.known().messages.get_mut(&name) {
+            message.overheard += 1;
+        }
     }
 
     /// Everything is over: each fate is held against what was written and read.
@@ -209,6 +270,14 @@ impl Fates {
         let mut last = BTreeMap::new();
         for (&(c, m), message) in &known.messages {
             let Message { answer, begun, written, read, terms, .. } = message;
+            let answered = usize::from(message.is_request && matches!(answer, Some(Ok(_))));
+            self.journal.check(
+                message.overheard + answered <= message.answers,
+                format_args!(
+                    "c{c}: of {} answers to {m}, its sender had {answered} and a subscriber {} (I20)",
+                    message.answers, message.overheard
+                ),
+            );
             let class = (c, terms.waits_for_ready());
             let holds = match answer {
                 // Its connection was gone.
@@ -232,26 +301,7 @@ impl Fates {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Terms {
-    /// Nothing ends as it could only on other terms.
-    fn may_end_as(&self, answer: &Result<Delivery, SendError>) -> bool {
-        match answer {
-            Ok(Delivery::Confirmed) => self.confirmed,
-            Ok(Delivery::Written) => !self.confirmed,
-            Err(
-                SendError::NotWritten(Unwritten::Expired)
-                | SendError::WrittenUnknown(Unconfirmed::Expired)
-                | SendError::Refused(Refusal::Expired | Refusal::TooSlow { .. }),
-            ) => self.expires.is_some(),
-            Err(SendError::NotWritten(Unwritten::Replaced)) => self.key.is_some(),
-            Err(SendError::NotWritten(Unwritten::SessionEnded(_))) => self.scope != Scope::Durable,
-            Err(SendError::Refused(Refusal::OtherSession { .. })) => self.scope == Scope::Session,
-            _ => true,
-        }
     }
 }

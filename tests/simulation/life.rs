@@ -9,6 +9,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use wsvisor::{ExitClass, ExitReason, LifecycleEvent, StableAfter, State};
 
+use crate::send::answered_by;
+
 /// What one life of a connection, from its start to its removal, has told its subscriber.
 pub(crate) struct Life {
     supervised: bool,
@@ -114,6 +116,10 @@ impl Life {
             ));
         }
         let text = text.ok_or("a binary message, which no server sends")?;
+        if answered_by(text).is_some() {
+            // Its request has had another, or waits no more.
+            return Ok(());
+        }
         let Numbered { s, n } =
             serde_json::from_str(text).map_err(|error| format!("{text}: {error}"))?;
         let heard = self.heard.entry(s).or_default();

@@ -9,6 +9,30 @@
 //! SIMULATION_SEEDS=20000 cargo test --release --test simulation    # more of them
 //! SIMULATION_SEED=42 cargo test --test simulation one_seed -- --nocapture --ignored
 //! ```
+//!
+//! | | what holds | looked at in |
+//! | --- | --- | --- |
+//! | I1 | a connection has one socket, or two in a rotation | `watch.rs` |
+//! | I2 | an end is told once, and one consequence of it | `life.rs` |
+//! | I3 | there is a timer where, and only where, the next attempt waits | `checks.rs` |
+//! | I4 | a delay is as long as a server asked, and else no longer than the backoff's | `life.rs` |
+//! | I5 | what is terminated or shut down has ended in time, with its sockets | `fleet.rs`, `world.rs` |
+//! | I6 | nothing is dialled once a shutdown has begun | `watch.rs` |
+//! | I7 | a session's messages come in its time | `life.rs` |
+//! | I8 | an address is valid as long as its connection is known | `fleet.rs` |
+//! | I9 | events come in order, none is lost or comes twice | `life.rs` |
+//! | I10 | a peer that is silent is given up | `watch.rs` |
+//! | I11 | messages are written in order; what is confirmed has been read, once and in order, when it is told; what is told as not written never was | `fates.rs` |
+//! | I12 | nothing is written twice, or after its end was told: what is replaced or expires leaves the stream | `fates.rs` |
+//! | I13 | nothing is written after its deadline; it is told then, and not before | `fates.rs` |
+//! | I14 | the greeting is first, and what waits for readiness is behind that | `watch.rs` |
+//! | I15 | what waits is bounded, written messages that are to be confirmed among it | `bounds.rs` |
+//! | I16 | the send limit is kept | `watch.rs` |
+//! | I17 | no data is behind a close frame | `watch.rs` |
+//! | I18 | a session sleeps when there is nothing to do | `watch.rs` |
+//! | I19 | what a session has written is settled by its end | `fates.rs` |
+//! | I20 | a request has its own answer, once, when it comes | `send.rs`, `fates.rs` |
+//! | I21 | what is for one session is written in no other | `fates.rs` |
 
 #![allow(
     clippy::unwrap_used,
@@ -17,14 +41,20 @@
     reason = "a test fails by panicking"
 )]
 
+mod bounds;
+mod chance;
+mod checks;
 mod fates;
 mod fleet;
 mod journal;
 mod life;
+mod openings;
 mod plan;
 mod seat;
+mod send;
 mod servers;
 mod shrink;
+mod start;
 mod tap;
 mod terms;
 mod watch;

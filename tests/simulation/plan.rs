@@ -2,13 +2,14 @@
 
 use std::{fmt, time::Duration};
 
-use rand::{Rng, RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use wsvisor::{
-    CascadeOn, Dynamic, Kind, OutboxLimits, Overflow, RestartPolicy, StableAfter, Strategy,
-};
+use wsvisor::{CascadeOn, Kind, Overflow, RestartPolicy, StableAfter, Strategy};
 
-use crate::terms::{Manners, Ready, Terms};
+use crate::{
+    chance::{draw_greetings, draw_pressure, draw_requests, draw_rotations, draw_terms, strategy},
+    terms::{Manners, Terms},
+};
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Plan {
     /// Whether they give up at the first crash, where one above starts them again.
     pub(crate) brittle: bool,
     pub(crate) servers: usize,
+    /// Bytes that a stream holds in each direction.
+    pub(crate) pipes: usize,
     pub(crate) members: Vec<Member>,
     /// In the order of their times.
     pub(crate) moves: Vec<(Duration, Move)>,
@@ -49,6 +52,8 @@ pub(crate) struct Member {
     pub(crate) manners: Manners,
     pub(crate) outbox_bytes: usize,
     pub(crate) rotates: Option<Rotates>,
+    /// It sends requests.
+    pub(crate) asks: bool,
 }
 
 /// How the sessions of a connection are replaced.
@@ -88,6 +93,8 @@ pub(crate) enum Fault {
     DropAll,
     /// All streams are reset.
     ResetAll,
+    /// It reads nothing for so long.
+    Doze(Duration),
 }
 
 /// What a user does with a connection.
@@ -98,6 +105,13 @@ pub(crate) enum Command {
         size: usize,
         /// By turns.
         terms: [Terms; 2],
+    },
+    Ask {
+        requests: usize,
+        within: Duration,
+        /// How long after it has read one the server answers it, each time that it does. By turns.
+        answers: [&'static [u64]; 2],
+        terms: Terms,
     },
     Connect,
     Reconnect,
@@ -147,156 +161,22 @@ impl Plan {
         let mut members = members;
         draw_terms(seed, &mut members, &mut moves);
         draw_rotations(seed, &mut members, &mut moves, length);
+        draw_greetings(seed, &mut members);
+        draw_requests(seed, &mut members, &mut moves, length);
+        let pipes = draw_pressure(seed, &members, &mut moves, length);
         let (tree, brittle) = (rng.random_ratio(1, 3), rng.random_ratio(1, 3));
-        Self { seed, supervisors, tree, brittle, servers, members, moves, length }
+        Self { seed, supervisors, tree, brittle, servers, pipes, members, moves, length }
     }
-}
-
-impl Member {
-    fn draw(rng: &mut impl Rng, supervisors: usize, servers: usize) -> Self {
-        let min = *pick(rng, &[10, 100, 500]);
-        let max = min * *pick(rng, &[1, 8, 60]);
-        Self {
-            home: match rng.random_range(0..5) {
-                0 => Home::Alone,
-                _ => Home::Supervisor(rng.random_range(0..supervisors)),
-            },
-            server: rng.random_range(0..servers),
-            kind: *pick(rng, &[Kind::String, Kind::Json]),
-            restart: match rng.random_range(0..10) {
-                0 => RestartPolicy::Temporary,
-                1 => RestartPolicy::Transient,
-                _ => RestartPolicy::Permanent,
-            },
-            backoff: (Duration::from_millis(min), Duration::from_millis(max)),
-            stable_after: *pick(
-                rng,
-                &[
-                    StableAfter::Uptime(Duration::from_secs(1)),
-                    StableAfter::Uptime(Duration::from_secs(30)),
-                    StableAfter::Ready,
-                ],
-            ),
-            close_timeout: Duration::from_millis(*pick(rng, &[50, 1_000, 5_000])),
-            outbox_messages: *pick(rng, &[1, 5, 1_000]),
-            subscriber_takes: Duration::from_millis(*pick(rng, &[0, 0, 0, 1, 200])),
-            ping: (Duration::from_secs(20), Duration::from_secs(20)),
-            choosy: None,
-            manners: Manners { greets: false, ready: Ready::WithConnect, limit: None },
-            outbox_bytes: OutboxLimits::default().bytes,
-            rotates: None,
-        }
-    }
-
-    /// Drawn by itself, so that a seed that failed once still gives the rest of its plan.
-    fn draw_watches(&mut self, rng: &mut impl Rng) {
-        let (interval, within) = *pick(rng, &[(20, 20), (20, 20), (3, 2), (2, 5)]);
-        self.ping = (Duration::from_secs(interval), Duration::from_secs(within));
-        let overflows = [Overflow::DropNewest, Overflow::DropOldest, Overflow::Unsubscribe];
-        self.choosy =
-            rng.random_ratio(1, 2).then(|| (*pick(rng, &overflows), *pick(rng, &[1, 2, 10, 100])));
-    }
-}
-
-impl Move {
-    fn draw(rng: &mut impl Rng, servers: usize, members: usize) -> Self {
-        if rng.random_ratio(1, 3) {
-            let server = rng.random_range(0..servers);
-            let fault = match rng.random_range(0..12) {
-                0..=3 => Fault::Storm,
-                4 | 5 => Fault::Calm,
-                6 => Fault::Kill,
-                7 | 8 => Fault::Start,
-                9 => Fault::Swallow,
-                10 => Fault::DropAll,
-                _ => Fault::ResetAll,
-            };
-            return Self::Fault { server, fault };
-        }
-        let command = match rng.random_range(0..28) {
-            0..=7 => Command::Send {
-                messages: *pick(rng, &[1, 1, 3, 30]),
-                size: *pick(rng, &[1, 100, 3_000, 70_000]),
-                terms: [Terms::default(); 2],
-            },
-            8 => Command::Connect,
-            9 | 10 => Command::Reconnect,
-            11 | 12 => Command::Disconnect(*pick(rng, &[1000, 4001])),
-            13 => Command::MarkReady,
-            14 | 15 => Command::Status,
-            16 => Command::Start,
-            17 | 18 => Command::Terminate,
-            19 | 20 => Command::Restart,
-            21 => Command::Delete,
-            22 => Command::Count,
-            23 | 24 => Command::Bug,
-            25 | 26 => Command::Crash,
-            _ => Command::Visit(Duration::from_secs(rng.random_range(0..20))),
-        };
-        Self::Command { member: rng.random_range(0..members), command }
-    }
-}
-
-/// Drawn by themselves, so that a seed that failed once still gives the rest of its plan.
-fn draw_terms(seed: u64, members: &mut [Member], moves: &mut [(Duration, Move)]) {
-    let rng = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(32));
-    for member in members {
-        member.manners = Manners::draw(rng);
-        member.outbox_bytes = *pick(rng, &[OutboxLimits::default().bytes, 150_000]);
-    }
-    for (_, what) in moves {
-        if let Move::Command { command: Command::Send { terms, .. }, .. } = what {
-            *terms = [Terms::draw(rng), Terms::draw(rng)];
-        }
-    }
-}
-
-/// By themselves as well; in every other plan there are none.
-fn draw_rotations(
-    seed: u64,
-    members: &mut [Member],
-    moves: &mut Vec<(Duration, Move)>,
-    length: Duration,
-) {
-    let rng = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(16));
-    if rng.random_ratio(1, 2) {
-        return;
-    }
-    for (number, member) in members.iter_mut().enumerate() {
-        if rng.random_ratio(1, 2) {
-            continue;
-        }
-        let max_age = pick(rng, &[None, Some(5), Some(40)]).map(Duration::from_secs);
-        member.rotates = Some(Rotates {
-            ready_within: Duration::from_millis(*pick(rng, &[50, 2_000, 30_000])),
-            // What never becomes ready is closed when it is old, again and again.
-            max_age: max_age.filter(|_| member.manners.ready == Ready::WithConnect),
-        });
-        for _ in 0..rng.random_range(0..10) {
-            let at = Duration::from_millis(rng.random_range(0..length.as_secs() * 1_000));
-            moves.push((at, Move::Command { member: number, command: Command::Rotate }));
-        }
-    }
-    moves.sort_by_key(|(at, _)| *at);
-}
-
-fn strategy(rng: &mut impl Rng) -> (Strategy, CascadeOn) {
-    let dynamic = Strategy::Dynamic(Dynamic::default());
-    let strategies = [dynamic, Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne];
-    (*pick(rng, &strategies), *pick(rng, &[CascadeOn::Exit, CascadeOn::SessionLost]))
-}
-
-pub(crate) fn pick<'a, T>(rng: &mut impl Rng, choices: &'a [T]) -> &'a T {
-    &choices[rng.random_range(0..choices.len())]
 }
 
 /// The plan as a person reads it.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, supervisors, tree, brittle, servers, members, moves, length } = self;
+        let Self { seed, supervisors, tree, brittle, servers, pipes, members, moves, length } =
+            self;
         writeln!(
             f,
-            "seed {seed}: supervisors {supervisors:?}, tree {tree}, brittle {brittle}, {servers} servers, {length:?}"
+            "seed {seed}: supervisors {supervisors:?}, tree {tree}, brittle {brittle}, {servers} servers, pipes of {pipes}, {length:?}"
         )?;
         for (number, member) in members.iter().enumerate() {
             writeln!(f, "  c{number}: {member:?}")?;

@@ -8,7 +8,7 @@ use wsvisor::{
     SupervisorSpec, TerminateSupervisor, WhichSupervisors, testing::Bug,
 };
 
-use crate::{fleet::policy, plan::Plan};
+use crate::{plan::Plan, start::policy};
 
 /// One supervisor of a run.
 #[derive(Clone)]

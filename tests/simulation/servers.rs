@@ -2,6 +2,8 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
+    io,
     rc::Rc,
     time::Duration,
 };
@@ -10,10 +12,18 @@ use actix_rt::task::JoinHandle;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use wsvisor::testing::{ClientFrame, Network, Peer, Script, Server, frame};
 
-use crate::{fates::Fates, journal::Journal, plan::Fault};
+use crate::{
+    fates::{Fates, Name},
+    journal::Journal,
+    openings::{Then, opening},
+    plan::Fault,
+};
 
 /// One server of a run.
 pub(crate) struct Host {
@@ -26,6 +36,8 @@ pub(crate) struct Host {
 /// What a server's acceptor and its streams know in common.
 struct Shared {
     stormy: Cell<bool>,
+    /// Until then it reads nothing.
+    dozes_until: Cell<Instant>,
     chance: RefCell<ChaCha8Rng>,
     streams: RefCell<JoinSet<()>>,
     /// Streams of this server are numbered from here on.
@@ -38,8 +50,16 @@ struct Shared {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum FromClient {
-    Greeting { c: usize, g: u64 },
-    Message { c: usize, m: u64 },
+    Greeting {
+        c: usize,
+        g: u64,
+    },
+    Message {
+        c: usize,
+        m: u64,
+        /// Of a request: after so many milliseconds each.
+        answers: Option<Vec<u64>>,
+    },
 }
 
 impl Host {
@@ -56,6 +76,7 @@ impl Host {
             network: network.clone(),
             shared: Rc::new(Shared {
                 stormy: Cell::new(false),
+                dozes_until: Cell::new(Instant::now()),
                 chance: RefCell::new(ChaCha8Rng::seed_from_u64(seed ^ (number + 1))),
                 streams: RefCell::default(),
                 next_stream: Cell::new(number * 1_000_000),
@@ -90,6 +111,7 @@ impl Host {
                 self.network.swallow(&self.url);
             }
             Fault::DropAll | Fault::ResetAll => self.end_streams(),
+            Fault::Doze(time) => self.shared.dozes_until.set(Instant::now() + time),
         }
     }
 
@@ -98,6 +120,7 @@ impl Host {
         self.stop();
         self.end_streams();
         self.shared.stormy.set(false);
+        self.shared.dozes_until.set(Instant::now());
         self.listen();
     }
 
@@ -142,7 +165,8 @@ async fn serve(peer: Peer, stream: u64, shared: Rc<Shared>) {
     shared.journal.note(format_args!("stream {stream}: {script}; {then:?}"));
     // A client may go at any time.
     let Ok(Some(peer)) = script.perform(peer).await else { return };
-    let mut session = Session { peer, stream, sent: 0, heard: 0, shared };
+    let mut session =
+        Session { peer, stream, sent: 0, heard: 0, due: BTreeMap::new(), turns: 0, shared };
     match then {
         Then::Leave => {}
         Then::Vanish => std::future::pending().await,
@@ -157,60 +181,6 @@ async fn serve(peer: Peer, stream: u64, shared: Rc<Shared>) {
     }
 }
 
-/// What follows an opening.
-#[derive(Clone, Copy, Debug)]
-enum Then {
-    /// The stream is closed.
-    Leave,
-    /// Nothing, for ever.
-    Vanish,
-    Serve,
-}
-
-/// What a stormy server does first with a connection.
-fn opening(chance: &mut ChaCha8Rng) -> (Script, Then) {
-    let script = Script::new();
-    let script = match chance.random_range(0..34) {
-        0 | 1 => script.refuse("503 Busy", "Retry-After: 3\r\n"),
-        2 => script.refuse("429 Too Many", ""),
-        3 => script.refuse("502 Bad Gateway", "Content-Length: 3\r\n\r\nno!"),
-        4 => script.refuse("503 Busy", "Retry-After: Wed, 01 Jan 2025 00:01:00 GMT\r\n"),
-        5 => return (script.keep_silent(), Then::Vanish),
-        6 => return (script.accept_slowly(Duration::from_millis(100)), Then::Serve),
-        7 => script.reset(),
-        8 => script.accept().reset(),
-        9 => return (script.accept(), Then::Vanish),
-        10 => script.answer_without_end(),
-        11 => return (script.accept().half_close(), Then::Vanish),
-        12 if chance.random_ratio(1, 4) => fatal(chance),
-        13 => script.accept().close(1012),
-        14 => script.accept().close(1013),
-        15 => script.accept().close(1000),
-        16 => return (script.accept().close_frame(1001), Then::Vanish),
-        _ => return (script.accept(), Then::Serve),
-    };
-    (script, Then::Leave)
-}
-
-/// What ends a connection for good.
-fn fatal(chance: &mut ChaCha8Rng) -> Script {
-    let script = Script::new();
-    match chance.random_range(0..12) {
-        0 => script.refuse("403 Forbidden", ""),
-        1 => script.accept_another_key(),
-        2 => script.accept_no_key(),
-        3 => script.accept_with("Sec-WebSocket-Protocol: never-offered\r\n"),
-        4 => script.answer_with("SSH-2.0-OpenSSH_9.6\r\n\r\n"),
-        5 => script.accept().send(frame(0xF1, b"reserved bits")),
-        6 => script.accept().send(frame(0x81, [0xFF])),
-        7 => script.accept().send([0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0]),
-        8 => script.accept().close(1008),
-        9 => script.accept().close(1002),
-        10 => script.accept().send([0x00, 0x00]),
-        _ => script.accept().send(frame(0x88, [0x03])),
-    }
-}
-
 fn pick<'a, T>(shared: &Shared, choices: &'a [T]) -> &'a T {
     &choices[shared.chance.borrow_mut().random_range(0..choices.len())]
 }
@@ -222,6 +192,9 @@ struct Session {
     sent: u64,
     /// Messages of the client.
     heard: u64,
+    /// Requests that are to be answered, by the time and the turn.
+    due: BTreeMap<(Instant, u64), Name>,
+    turns: u64,
     shared: Rc<Shared>,
 }
 
@@ -245,7 +218,7 @@ impl Session {
             };
             let pause = Duration::from_millis(*pick(&self.shared, &[0, 0, 0, 0, 0, 0, 0, 0, 30]));
             if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
             }
             if self.peer.try_write(bytes).await.is_err() {
                 return;
@@ -255,9 +228,15 @@ impl Session {
 
     /// Answers each message with one of its own, until the client closes.
     async fn converse(&mut self) {
-        while let Ok(received) = self.peer.try_read().await {
+        while let Ok(received) = self.read().await {
             match self.hear(&received) {
                 Heard::Message => {
+                    if self.stream.is_multiple_of(3) && self.heard.is_multiple_of(4) {
+                        // RFC 6455 §5.5.3: a pong that nobody asked for. What came behind the message is not
+                        // read yet when the client has it.
+                        let _ = self.peer.try_write(frame(0x8A, b"unasked!")).await;
+                        sleep(Duration::from_millis(5)).await;
+                    }
                     let answer = frame(0x81, self.message());
                     if self.peer.try_write(answer).await.is_err() {
                         return;
@@ -267,7 +246,7 @@ impl Session {
                     let _ = self.peer.try_write(frame(0x8A, received.payload)).await;
                     if self.stream % 2 == 1 {
                         // What came behind it is not read yet when the client has the pong.
-                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        sleep(Duration::from_millis(5)).await;
                     }
                 }
                 Heard::Close => {
@@ -283,12 +262,41 @@ impl Session {
         if *pick(&self.shared, &[false, false, true]) {
             std::future::pending::<()>().await;
         }
-        while let Ok(received) = self.peer.try_read().await {
+        while let Ok(received) = self.read().await {
             let answers = *pick(&self.shared, &[true, true, false]);
-            if matches!(self.hear(&received), Heard::Close) && answers {
+            let heard = self.hear(&received);
+            self.due.clear();
+            if matches!(heard, Heard::Close) && answers {
                 return drop(self.peer.try_write(frame(0x88, received.payload)).await);
             }
         }
+    }
+
+    /// The client's next frame. Requests are answered meanwhile.
+    async fn read(&mut self) -> io::Result<ClientFrame> {
+        loop {
+            let until = self.shared.dozes_until.get();
+            if until > Instant::now() {
+                sleep_until(until).await;
+                continue;
+            }
+            let Some((&(at, _), &request)) = self.due.first_key_value() else {
+                return self.peer.try_read().await;
+            };
+            tokio::select! {
+                biased;
+                () = sleep_until(at) => {}
+                read = self.peer.try_read() => return read,
+            }
+            self.due.pop_first();
+            self.answer(request).await?;
+        }
+    }
+
+    async fn answer(&mut self, (c, m): Name) -> io::Result<()> {
+        self.shared.fates.answers((c, m));
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":{m},"to":{c},"result":{}}}"#, self.stream);
+        self.peer.try_write(frame(0x81, answer)).await
     }
 
     fn hear(&mut self, received: &ClientFrame) -> Heard {
@@ -309,7 +317,14 @@ impl Session {
     fn check(&mut self, payload: &[u8]) -> Result<(), String> {
         self.heard += 1;
         match serde_json::from_slice(payload).map_err(|error| error.to_string())? {
-            FromClient::Message { c, m } => self.shared.fates.read((c, m)),
+            FromClient::Message { c, m, answers } => {
+                self.shared.fates.read((c, m));
+                for ms in answers.unwrap_or_default() {
+                    self.turns += 1;
+                    let at = Instant::now() + Duration::from_millis(ms);
+                    self.due.insert((at, self.turns), (c, m));
+                }
+            }
             FromClient::Greeting { c, g } if self.heard != 1 => {
                 return Err(format!("c{c} greets in epoch {g} with its message {}", self.heard));
             }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _};
 use wsvisor::{
-    Epoch, Greeting, Payload, ProviderError, Readiness, SendBinary, SendJson, SendLimit,
-    SendString, Settings,
+    Delivery, Epoch, Greeting, Payload, ProviderError, Readiness, Refusal, Request, SendBinary,
+    SendError, SendJson, SendLimit, SendString, Settings, Unconfirmed, Unwritten,
 };
 
-use crate::plan::pick;
+use crate::chance::pick;
 
 /// What is asked for a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +34,8 @@ pub(crate) enum Scope {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manners {
     pub(crate) greets: bool,
+    /// How long its greeting takes to be made.
+    pub(crate) hesitates: Duration,
     pub(crate) ready: Ready,
     /// So many messages a second, and so many at once.
     pub(crate) limit: Option<(u32, u32)>,
@@ -68,6 +70,23 @@ impl Terms {
     pub(crate) fn waits_for_ready(&self) -> bool {
         self.after_ready || self.scope == Scope::UntilReady
     }
+
+    /// Nothing ends as it could only on other terms.
+    pub(crate) fn may_end_as(&self, answer: &Result<Delivery, SendError>) -> bool {
+        match answer {
+            Ok(Delivery::Confirmed) => self.confirmed,
+            Ok(Delivery::Written) => !self.confirmed,
+            Err(
+                SendError::NotWritten(Unwritten::Expired)
+                | SendError::WrittenUnknown(Unconfirmed::Expired)
+                | SendError::Refused(Refusal::Expired | Refusal::TooSlow { .. }),
+            ) => self.expires.is_some(),
+            Err(SendError::NotWritten(Unwritten::Replaced)) => self.key.is_some(),
+            Err(SendError::NotWritten(Unwritten::SessionEnded(_))) => self.scope != Scope::Durable,
+            Err(SendError::Refused(Refusal::OtherSession { .. })) => self.scope == Scope::Session,
+            _ => true,
+        }
+    }
 }
 
 macro_rules! on_terms {
@@ -93,13 +112,14 @@ macro_rules! on_terms {
     )*};
 }
 
-on_terms!(json_on(SendJson), text_on(SendString), binary_on(SendBinary));
+on_terms!(json_on(SendJson), text_on(SendString), binary_on(SendBinary), request_on(Request));
 
 impl Manners {
     pub(crate) fn draw(rng: &mut impl Rng) -> Self {
         let ready = [Ready::WithConnect, Ready::WithConnect, Ready::ByMark, Ready::ByMessage];
         Self {
             greets: rng.random_ratio(1, 2),
+            hesitates: Duration::ZERO,
             ready: *pick(rng, &ready),
             limit: *pick(rng, &[None, None, None, Some((1, 1)), Some((5, 10))]),
         }
@@ -120,7 +140,11 @@ impl Manners {
             Ready::ByMessage => Readiness::on_message(first),
         });
         if self.greets {
+            let hesitates = self.hesitates;
             settings = settings.greeting(Greeting::asked(move |session| async move {
+                if !hesitates.is_zero() {
+                    tokio::time::sleep(hesitates).await;
+                }
                 let hello = serde_json::json!({"c": member, "g": session.epoch.get()});
                 let hello = SendJson::new(&hello);
                 Ok(vec![hello.map_err(|error| ProviderError::fatal(error.to_string()))?.into()])

@@ -19,6 +19,7 @@ use crate::{
     TOLD_TO_PANIC,
     fates::{Fates, GRAIN, Place},
     journal::Journal,
+    send::answered_by,
     tap::{Tap, Written, field},
     terms::{Manners, Ready},
 };
@@ -46,6 +47,8 @@ struct Sockets {
     manners: BTreeMap<String, Manners>,
     /// Paths that may have two sockets at a time.
     rotating: BTreeSet<String>,
+    /// Paths to which answers come.
+    asking: BTreeSet<String>,
     /// Streams so far.
     streams: u64,
     /// When somebody said last that the session is ready, by path.
@@ -92,6 +95,11 @@ impl Watch {
     pub(crate) fn bear_two(&self, path: &str, member: usize) {
         lock(&self.sockets).rotating.insert(path.to_owned());
         self.fates.rotates(member);
+    }
+
+    /// From now on, answers may come to this path.
+    pub(crate) fn hear_answers(&self, path: &str) {
+        lock(&self.sockets).asking.insert(path.to_owned());
     }
 
     /// From now on, sessions of this path are begun so.
@@ -150,6 +158,7 @@ impl Dialler for Watch {
                 ticket,
                 patience,
                 manners,
+                asks: sockets.asking.contains(path),
                 stream_number: sockets.streams,
                 tap: Tap::default(),
                 pace: None,
@@ -168,6 +177,7 @@ struct Counted {
     ticket: Ticket,
     patience: Option<Duration>,
     manners: Option<Manners>,
+    asks: bool,
     stream_number: u64,
     tap: Tap,
     /// When the next message would come if all kept the send limit's pace.
@@ -243,6 +253,7 @@ impl Drop for Counted {
         if let Some(unfinished) = self.tap.unfinished() {
             self.wrote(&unfinished);
         }
+        self.fates.ended(self.stream_number);
         let (path, silent) = (&self.ticket.path, self.heard.elapsed());
         // The opening handshake has a time-out of its own, and so has the closing one.
         let is_borne = self.patience.is_none_or(|limit| silent <= limit + 2 * OTHERS);
@@ -268,7 +279,14 @@ impl AsyncRead for Counted {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.heard = Instant::now();
-            self.tap.read(&buffer.filled()[before..]);
+            let bytes = &buffer.filled()[before..];
+            self.tap.read(bytes);
+            if self.asks {
+                // One that comes in two parts is not found.
+                let text = String::from_utf8_lossy(bytes);
+                let texts = text.split_inclusive('}').filter(|text| text.ends_with('}'));
+                texts.filter_map(answered_by).for_each(|request| self.fates.answer_came(request));
+            }
         }
         read
     }

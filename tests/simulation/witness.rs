@@ -7,14 +7,17 @@ use tokio::time::Instant;
 use wsvisor::{Lifecycle, Received};
 
 use crate::{
+    fates::Fates,
     journal::Journal,
     life::{Life, Numbered},
+    send::answered_by,
 };
 
 /// Hears all of one connection's life.
 pub(crate) struct Witness {
     pub(crate) name: String,
     pub(crate) life: Rc<RefCell<Life>>,
+    pub(crate) fates: Fates,
     pub(crate) journal: Journal,
     /// How long it takes for a message.
     pub(crate) takes: Duration,
@@ -51,6 +54,9 @@ impl Handler<Received> for Witness {
         let verdict =
             self.life.borrow_mut().message(epoch, seq, message.is_overlap(), message.text());
         self.judge(verdict);
+        if let Some(request) = message.text().and_then(answered_by) {
+            self.fates.overheard(request);
+        }
         if !self.takes.is_zero() {
             ctx.wait(tokio::time::sleep(self.takes).into_actor(self));
         }
@@ -61,10 +67,12 @@ impl Handler<Received> for Witness {
 pub(crate) struct Choosy {
     pub(crate) name: String,
     pub(crate) journal: Journal,
-    /// Messages of two sessions may come by turns.
-    pub(crate) rotates: bool,
+    /// Messages of two sessions may come by turns, or answers to requests among them.
+    pub(crate) mixed: bool,
     /// The latest: its place among all events, the stream that it came from, and its place there.
     pub(crate) latest: Option<(u64, u64, u64)>,
+    /// What it was told to have lost since.
+    pub(crate) lagged: u64,
 }
 
 impl Actor for Choosy {
@@ -75,8 +83,9 @@ impl Handler<Received> for Choosy {
     type Result = ();
 
     fn handle(&mut self, message: Received, ctx: &mut Context<Self>) {
-        let Self { name, journal, .. } = self;
-        let (seq, lagged) = (message.seq, message.lagged());
+        self.lagged += message.lagged();
+        let Self { name, journal, lagged, .. } = self;
+        let (seq, lagged) = (message.seq, *lagged);
         if let Ok(Numbered { s, n }) = message.json() {
             if let Some((before, stream, place)) = self.latest {
                 journal
@@ -85,13 +94,14 @@ impl Handler<Received> for Choosy {
                 journal.check(
                     stream != s
                         || lost == Some(lagged)
-                        || self.rotates && lost.is_some_and(|lost| lost < lagged),
+                        || self.mixed && lost.is_some_and(|lost| lost < lagged),
                     format_args!(
                         "{name}: message {n} after {place} of stream {s}, and {lagged} lost"
                     ),
                 );
             }
             self.latest = Some((seq, s, n));
+            self.lagged = 0;
         }
         ctx.wait(tokio::time::sleep(Duration::from_millis(70)).into_actor(self));
     }

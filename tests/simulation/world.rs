@@ -45,7 +45,7 @@ struct World {
 
 impl World {
     async fn open(plan: &Plan) -> Self {
-        let (journal, network) = (Journal::begin(), Network::new());
+        let (journal, network) = (Journal::begin(), Network::with_capacity(plan.pipes));
         let fates = Fates::begin(&journal);
         let watch = Watch::over(network.clone(), &fates, journal.clone());
         let hosts: Vec<_> = (0..plan.servers)
