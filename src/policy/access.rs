@@ -255,6 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_parsed_and_its_rules_are_shown() {
+        let policy: AccessPolicy = "allow wss://a.example".parse().unwrap();
+        assert!(policy.check("wss://a.example").is_ok());
+        let shown = format!("{policy:?}");
+        assert!(shown.contains("Rule(allow wss://a.example)"), "{shown}");
+    }
+
+    #[test]
     fn deny_beats_allow_in_any_order() {
         let rules = [
             "allow wss://*.example.com",

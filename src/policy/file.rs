@@ -125,6 +125,10 @@ mod tests {
         );
         let file = Temporary::holding("latin1", b"allow a.example # caf\xe9\n");
         assert!(matches!(AccessPolicy::from_file(&file.0), Err(PolicyFileError::Read { .. })));
+        let mut longest = b"allow wss://a.example\n".to_vec();
+        longest.resize(4 * 1024 * 1024, b'\n');
+        let file = Temporary::holding("longest", &longest);
+        assert_eq!(AccessPolicy::from_file(&file.0).unwrap().rules().len(), 1);
         let file = Temporary::holding("long", &vec![b'\n'; 4 * 1024 * 1024 + 1]);
         assert!(matches!(AccessPolicy::from_file(&file.0), Err(PolicyFileError::TooLong { .. })));
     }

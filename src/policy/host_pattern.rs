@@ -79,7 +79,7 @@ impl HostPattern {
     pub(super) fn closeness(&self) -> usize {
         match self {
             Self::AnyName => 0,
-            Self::Below(parent) => 1 + parent.len(),
+            Self::Below(parent) => parent.len(),
             Self::Name(_) => usize::MAX,
             Self::Net(net) => usize::from(net.prefix_len()),
         }

@@ -114,6 +114,15 @@ const OTHER_V6: SpecialUse = v6([0; 8], 0, "not global unicast, which is 2000::/
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_range_is_shown_with_its_purpose() {
+        let private = SpecialUse::of("10.1.2.3".parse().unwrap()).unwrap();
+        assert_eq!(
+            format!("{private} {private:?}"),
+            "10.0.0.0/8 (private, RFC 1918) SpecialUse(10.0.0.0/8 (private, RFC 1918))"
+        );
+    }
+
     /// The specification, apart from the table that implements it.
     const BLOCKED_V4: &str = "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 \
         192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 \

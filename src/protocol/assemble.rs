@@ -126,19 +126,51 @@ mod tests {
         assert_eq!(buffer.capacity(), FIRST_CAPACITY);
     }
 
+    fn capacity(message: &Message) -> usize {
+        match &message.body {
+            Body::Text(text) => text.capacity(),
+            Body::Binary(buffer) => buffer.capacity(),
+        }
+    }
+
     #[test]
     fn a_dribble_grows_in_doublings_and_ends_exact() {
         let whole = 60_000;
-        let mut message = Message::binary();
-        let mut capacities = Vec::new();
-        for received in 1..=whole {
-            message.push(&[0], Some(whole - received)).unwrap();
-            let Body::Binary(buffer) = &message.body else { unreachable!() };
-            if capacities.last() != Some(&buffer.capacity()) {
-                capacities.push(buffer.capacity());
+        for mut message in [Message::text(), Message::binary()] {
+            let mut capacities = Vec::new();
+            for received in 1..=whole {
+                message.push(&[0], Some(whole - received)).unwrap();
+                if capacities.last() != Some(&capacity(&message)) {
+                    capacities.push(capacity(&message));
+                }
             }
+            assert_eq!(capacities, [4096, 8192, 16384, 32768, 60_000]);
         }
-        assert_eq!(capacities, [4096, 8192, 16384, 32768, 60_000]);
+    }
+
+    #[test]
+    fn a_full_buffer_grows_with_the_next_byte() {
+        for mut message in [Message::text(), Message::binary()] {
+            message.push(&[b'x'; 4_000], None).unwrap();
+            message.push(&[b'x'; 96], None).unwrap();
+            assert_eq!(capacity(&message), 4096);
+            message.push(b"x", None).unwrap();
+            assert_eq!(capacity(&message), 8192);
+        }
+    }
+
+    #[test]
+    fn only_a_large_message_brings_its_buffer_along() {
+        for (len, is_adopted) in [(ADOPT_FROM - 1, false), (ADOPT_FROM, true)] {
+            let mut message = Message::binary();
+            message.push(&vec![1; len], Some(0)).unwrap();
+            let Body::Binary(buffer) = &message.body else { unreachable!() };
+            let held = buffer.as_ptr();
+            let mut out = BatchBuilder::default();
+            message.deliver(&mut out).unwrap();
+            let payloads: Vec<_> = out.iter().map(|payload| payload.as_bytes().as_ptr()).collect();
+            assert_eq!(payloads == [held], is_adopted, "{len} bytes");
+        }
     }
 
     #[test]

@@ -291,6 +291,93 @@ mod tests {
     }
 
     #[test]
+    fn what_was_reserved_is_filled_without_moving() {
+        let mut builder = BatchBuilder::default();
+        builder.reserve_text(10_000);
+        builder.reserve_binary(10_000);
+        builder.push_text("x");
+        builder.push_binary(b"x");
+        let held = [builder.text.as_ptr(), builder.binary.as_ptr()];
+        assert!(builder.text.capacity() >= 10_000 && builder.binary.capacity() >= 10_000);
+        for _ in 1..10_000 {
+            builder.push_text("x");
+            builder.push_binary(b"x");
+        }
+        assert_eq!([builder.text.as_ptr(), builder.binary.as_ptr()], held);
+    }
+
+    #[test]
+    fn what_is_half_full_is_not_copied() {
+        let mut builder = BatchBuilder {
+            text: String::with_capacity(200),
+            binary: Vec::with_capacity(200),
+            segments: Vec::with_capacity(4),
+            ..BatchBuilder::default()
+        };
+        builder.push_text(&"x".repeat(100));
+        builder.push_binary(&[1; 100]);
+        let held = [builder.text.as_ptr(), builder.binary.as_ptr()];
+        let batch = builder.freeze();
+        assert!(batch.iter().map(|payload| payload.as_bytes().as_ptr()).eq(held));
+        assert_eq!(batch.segments.capacity(), 4);
+        builder.push_text("equally");
+        builder.push_text("long: 7");
+        let held = builder.text.as_ptr();
+        builder.retain(|payload| payload.as_bytes() == b"equally");
+        assert_eq!((builder.text.as_ptr(), builder.text.len()), (held, 14));
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_is_cleared() {
+        let mut builder = BatchBuilder::default();
+        builder.push_text("one");
+        builder.push_binary(b"two");
+        assert!(!builder.is_empty());
+        assert_eq!(
+            format!("{builder:?}"),
+            "BatchBuilder { messages: 2, payload_bytes: 6, .. }",
+            "how much there is, not what it says"
+        );
+        builder.clear();
+        assert_eq!((builder.len(), builder.is_empty(), builder.payload_bytes()), (0, true, 0));
+    }
+
+    #[test]
+    fn a_batch_is_expected_to_be_of_the_size_of_the_last() {
+        let mut builder = BatchBuilder::default();
+        for _ in 0..100 {
+            builder.push_binary(b"x");
+        }
+        builder.freeze();
+        builder.push_binary(b"x");
+        assert!(builder.segments.capacity() >= 100, "{}", builder.segments.capacity());
+    }
+
+    /// One batch's memory is lent at a time, and used again once nobody reads it.
+    #[test]
+    fn the_memory_of_a_read_of_texts_is_used_again() {
+        let text = "x".repeat(*RECYCLED.start());
+        let mut builder = BatchBuilder::default();
+        builder.push_text("too small to be worth it");
+        drop(builder.freeze());
+        assert!(builder.lent.is_empty());
+        builder.push_text(&text);
+        let first = builder.freeze();
+        let held = first.get(0).unwrap().as_bytes().as_ptr();
+        assert_eq!(builder.lent.as_bytes().as_ptr(), held);
+        builder.text = text.clone();
+        builder.push_segment(Kind::Text, 0, text.len());
+        let second = builder.freeze();
+        assert_eq!(builder.lent.as_bytes().as_ptr(), held, "the first is still lent");
+        drop((first, second));
+        builder.push_text("again");
+        assert_eq!(builder.text.as_ptr(), held);
+        let batch = builder.freeze();
+        builder.push_text("and while that is read, elsewhere");
+        assert_eq!(batch.get(0), Some(Payload::Text("again")));
+    }
+
+    #[test]
     fn dropping_small_messages_copies_nothing() {
         let mut builder = BatchBuilder::default();
         builder.push_text("small");

@@ -249,6 +249,12 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_a_number() {
+        assert_eq!(u16::from(CloseCode::from(4_001)), 4_001);
+        assert_eq!(CloseCode::TOO_BIG.get(), 1009);
+    }
+
+    #[test]
     fn shapes_of_a_received_payload() {
         assert_eq!(CloseFrame::parse(b""), Ok(None));
         assert_eq!(CloseFrame::parse(&[3]), Err(ProtocolError::TruncatedCloseCode));

@@ -76,6 +76,11 @@ mod tests {
         let mut payload = ControlPayload::new(b"ab").unwrap();
         assert_eq!(payload.append(b"cd"), 2);
         assert_eq!(payload.as_slice(), b"abcd");
+        assert_eq!(payload.as_ref(), b"abcd");
+        assert_eq!(payload, ControlPayload::new(b"abcd").unwrap());
+        for other in [&b"abc"[..], b"abcx", b""] {
+            assert_ne!(payload, ControlPayload::new(other).unwrap());
+        }
         assert_eq!(payload.append(&[b'x'; 200]), 121);
         assert_eq!(payload.append(b"y"), 0);
         assert_eq!(format!("{:?}", ControlPayload::new(b"a\n\xFF").unwrap()), r#"b"a\n\xff""#);

@@ -138,6 +138,27 @@ mod tests {
         assert_eq!(encoded_len(usize::MAX), usize::MAX);
     }
 
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn an_unused_compressor_is_given_back_at_the_second_call() {
+        let offer = crate::protocol::PerMessageDeflate::default().threshold(0);
+        let agreed = offer.judge([b"permessage-deflate".as_slice()].into_iter()).unwrap().unwrap();
+        let mut encoder = MessageEncoder::with_deflate(agreed);
+        let frame = |encoder: &mut MessageEncoder| {
+            let mut out = Vec::new();
+            encoder.encode(&mut out, Payload::Text(&"tick ".repeat(20)), [0; 4]);
+            out
+        };
+        assert!(!encoder.holds_compressor() && !MessageEncoder::default().holds_compressor());
+        let first = frame(&mut encoder);
+        assert!(encoder.holds_compressor());
+        encoder.release_unused();
+        assert!(encoder.holds_compressor(), "it was used since the last call");
+        encoder.release_unused();
+        assert!(!encoder.holds_compressor());
+        assert_eq!(frame(&mut encoder), first, "it begins anew");
+    }
+
     proptest! {
         #[test]
         fn encoding_appends_a_frame_that_parses_and_unmasks_to_the_payload(

@@ -158,8 +158,10 @@ mod tests {
             (None, Some(&[0xFF][..]), 1)
         );
         assert!(Payload::Text("").is_empty() && !binary.is_empty());
+        assert!(OwnedPayload::from(Payload::Text("")).is_empty());
         for payload in [text, binary] {
             let owned = OwnedPayload::from(payload);
+            assert!(!owned.is_empty());
             assert_eq!(owned.as_payload(), payload);
             assert_eq!(
                 (owned.as_text(), owned.as_binary()),

@@ -180,6 +180,35 @@ mod tests {
         }
     }
 
+    /// What compresses to half its size takes more room than is made for it at first.
+    #[test]
+    fn a_long_message_that_hardly_shrinks_comes_through() {
+        let digits: Vec<_> =
+            noise(40_000).iter().map(|byte| b"0123456789abcdef"[usize::from(byte % 16)]).collect();
+        let mut compressor = Compressor::new(agreement(15, true));
+        let mut inflater = Inflater::new(&agreement(15, true));
+        for _ in 0..2 {
+            let payload = compressed(&mut compressor, &digits).unwrap();
+            assert!(inflated(&mut inflater, &payload) == digits);
+        }
+    }
+
+    #[test]
+    fn a_thread_keeps_one_compressor_for_the_next_of_its_kind() {
+        let address = |compressor: &Compressor| {
+            compressor.engine.as_deref().map(std::ptr::from_ref).expect("it holds one")
+        };
+        let mut released = Compressor::new(agreement(15, true));
+        compressed(&mut released, TICK).unwrap();
+        let held = address(&released);
+        assert_eq!(format!("{released:?}"), "Compressor { is_held: true, .. }");
+        released.release_unused();
+        released.release_unused();
+        let mut next = Compressor::new(agreement(15, true));
+        compressed(&mut next, TICK).unwrap();
+        assert_eq!(address(&next), held);
+    }
+
     #[test]
     fn a_released_compressor_starts_again() {
         let mut compressor = Compressor::new(agreement(15, true));

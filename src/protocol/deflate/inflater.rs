@@ -223,6 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn a_fragment_without_bytes_is_nothing() {
+        let mut inflater = inflater(15, true);
+        for _ in 0..2 {
+            inflater.push(&[], |_| Ok(())).unwrap();
+        }
+        let mut made = 0;
+        inflater
+            .finish(|bytes| {
+                made += bytes.len();
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(made, 0);
+        assert_eq!(
+            inflate(&mut inflater, &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]).unwrap(),
+            b"Hello"
+        );
+        assert_eq!(format!("{inflater:?}"), "Inflater { history: 5, .. }", "its length alone");
+    }
+
+    #[test]
     fn without_takeover_nothing_is_referred_to_or_kept() {
         let mut inflater = inflater(15, false);
         let hello = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];

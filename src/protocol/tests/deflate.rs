@@ -162,6 +162,20 @@ fn limits_are_those_of_the_inflated_message() {
     assert_eq!(events, [Failed(ProtocolError::FrameTooBig { announced: 101, limit: 100 })]);
 }
 
+/// A message that is not compressed is judged by what its frame announces, a compressed one by what it
+/// inflates to.
+#[test]
+fn announced_lengths_are_those_of_plain_messages() {
+    let limits = Limits::default().with_max_message(10);
+    let too_big = ProtocolError::MessageTooBig { announced: 50, limit: 10 };
+    let events = decode_with(limits, &plain(), [&[0x82, 50][..]]);
+    assert_eq!(events, [Failed(too_big)], "by the header alone");
+    // Empty stored blocks make nothing.
+    let empty = [[0, 0, 0, 0xFF, 0xFF].repeat(4), vec![0]].concat();
+    let events = decode_with(limits, &plain(), [&*compressed(true, Binary, &empty)]);
+    assert_eq!(events, [binary(b"")]);
+}
+
 /// A read of compressed messages is delivered in portions.
 #[test]
 fn a_read_that_inflates_a_thousandfold_is_flushed_in_between() {

@@ -264,3 +264,26 @@ fn an_idle_decoder_is_small() {
     let size = size_of::<Decoder>();
     assert!(size < 120, "{size} bytes");
 }
+
+/// What is unfinished has a number, by which it is told from what is unfinished later.
+#[test]
+fn what_the_peer_owes_is_told_apart() {
+    let mut decoder = Decoder::new(Limits::default());
+    let mut out = BatchBuilder::default();
+    let mut unfinished = |bytes: &[u8]| {
+        let mut at = 0;
+        while at < bytes.len() {
+            decoder.decode(bytes, &mut at, &mut out).unwrap();
+        }
+        decoder.unfinished()
+    };
+    assert_eq!(unfinished(&frame(true, Text, b"one")), None);
+    let first = unfinished(&[0x81]);
+    assert!(first.is_some());
+    assert_eq!(unfinished(&[0x03, b't']), first, "the same message");
+    assert_eq!(unfinished(b"wo"), None);
+    let second = unfinished(&frame(false, Text, b"th"));
+    assert!(second.is_some() && second != first);
+    assert_eq!(unfinished(&frame(true, OpCode::Ping, b"")), second, "between its fragments");
+    assert_eq!(unfinished(&frame(true, Continuation, b"ree")), None);
+}
