@@ -62,36 +62,72 @@ impl Connection {
         mut batch: SendBatch,
         ctx: &mut Context<Self>,
     ) -> EnqueueBatch {
-        let reply = BatchReply::of(batch.len());
-        let mut terms = batch.terms.take();
-        let mut refusal = if self.kind == Kind::Json && !batch.is_json() {
-            Some(Refusal::NotJson)
+        let count = batch.len();
+        let reply = BatchReply::of(count);
+        let terms = batch.terms.take();
+        let (accepted, refusal) = if self.kind == Kind::Json && !batch.is_json() {
+            (0, Some(Refusal::NotJson))
+        } else if let Err(refusal) = self.judge_scope(terms.as_deref()) {
+            (0, Some(refusal))
         } else {
-            self.judge_scope(terms.as_deref()).err()
+            match terms {
+                Some(terms) if !terms.end_when_encoded() => {
+                    self.enqueue_each(batch, terms, &reply, ctx)
+                }
+                terms => self.enqueue_run(batch, terms, &reply, ctx),
+            }
         };
+        if let Some(refusal) = refusal {
+            reply.refuse(accepted..count, refusal);
+        }
+        EnqueueBatch(reply)
+    }
+
+    /// Takes the messages of a batch that have room. How many, and why no more.
+    fn enqueue_run(
+        &mut self,
+        batch: SendBatch,
+        terms: Option<Box<Terms>>,
+        reply: &Rc<BatchReply>,
+        ctx: &mut Context<Self>,
+    ) -> (usize, Option<Refusal>) {
+        let unconfirmed = self.unconfirmed();
+        let (mut room, mut len) = (self.outbox.room(unconfirmed), 0);
+        let have_room = batch.lens().take_while(|len| room.take(*len));
+        let accepted = have_room.inspect(|it| len += it).count();
+        let is_cut = accepted < batch.len();
+        if accepted > 0 {
+            let reply = Reply::Batch(Rc::clone(reply), 0..accepted);
+            self.outbox.push_run(accepted, len, batch.into_pieces(accepted), reply, terms);
+        }
+        (accepted, is_cut.then(|| self.refuse_for_want_of_room(unconfirmed, ctx)))
+    }
+
+    /// Takes the messages of a batch one by one, as each has a way of its own by these terms. How many,
+    /// and why no more.
+    fn enqueue_each(
+        &mut self,
+        batch: SendBatch,
+        mut terms: Box<Terms>,
+        reply: &Rc<BatchReply>,
+        ctx: &mut Context<Self>,
+    ) -> (usize, Option<Refusal>) {
         let unconfirmed = self.unconfirmed();
         let (count, mut room) = (batch.len(), self.outbox.room(unconfirmed));
         for (index, payload) in batch.into_payloads().enumerate() {
-            if refusal.is_none() {
-                refusal = if room.take(payload.len()) {
-                    let judge = |terms| self.judge_deadline(terms, ctx);
-                    terms.as_deref_mut().map_or(Ok(()), judge).err()
-                } else {
-                    Some(self.refuse_for_want_of_room(unconfirmed, ctx))
-                };
+            if !room.take(payload.len()) {
+                return (index, Some(self.refuse_for_want_of_room(unconfirmed, ctx)));
             }
-            match refusal {
-                None => {
-                    if index == 0 {
-                        self.outbox.reserve(count);
-                    }
-                    let reply = Reply::Batch(Rc::clone(&reply), index);
-                    self.outbox.push(payload, Some(reply), terms.clone());
-                }
-                Some(refusal) => reply.refuse(index, refusal),
+            if let Err(refusal) = self.judge_deadline(&mut terms, ctx) {
+                return (index, Some(refusal));
             }
+            if index == 0 {
+                self.outbox.reserve(count);
+            }
+            let reply = Reply::Batch(Rc::clone(reply), index..index + 1);
+            self.outbox.push(payload, Some(reply), Some(terms.clone()));
         }
-        EnqueueBatch(reply)
+        (count, None)
     }
 
     /// Whether a message of `len` bytes is accepted. If it is, it must come into the outbox next.

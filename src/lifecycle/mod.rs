@@ -61,7 +61,8 @@ pub use machine::run_machine;
 pub(crate) use machine::{Action, Busy, Input, Machine, Supervised, Supervision, Urgency};
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{
-    Expiry, Fate, Flight, Loss, Outbox, Outlook, Overflow, Room, Scope, Slot, Terms, Unplaced,
+    Divide, Expiry, Fate, Flight, Loss, Outbox, Outlook, Overflow, Room, Scope, Slot, Terms,
+    Unplaced,
 };
 pub use provider_failure::{ProviderError, ProviderFailure};
 pub use proxy_failure::{ProxyFailure, TargetFailure};

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, vec};
 
 use actix::Message;
 use bytes::Bytes;
@@ -6,7 +6,10 @@ use bytestring::ByteString;
 use serde::Serialize;
 
 use super::{Outcomes, Outgoing};
-use crate::{lifecycle::Terms, protocol::OwnedPayload};
+use crate::{
+    lifecycle::Terms,
+    protocol::{OwnedPayload, Payload},
+};
 
 /// Sends many messages with one command, and one answer for all of them.
 ///
@@ -128,6 +131,18 @@ impl SendBatch {
         !self.has_other_than_json
     }
 
+    /// How many bytes each message has.
+    pub(crate) fn lens(&self) -> impl Iterator<Item = usize> {
+        self.pieces.iter().map(|piece| piece.len())
+    }
+
+    /// The first so many messages, to be looked at one after the other.
+    pub(crate) fn into_pieces(mut self, count: usize) -> Pieces {
+        self.pieces.truncate(count);
+        let Self { texts, binaries, pieces, .. } = self;
+        Pieces { texts, binaries, left: pieces.into_iter(), text_at: 0, binary_at: 0 }
+    }
+
     /// The messages, over the memory of the batch.
     pub(crate) fn into_payloads(self) -> impl ExactSizeIterator<Item = OwnedPayload> {
         let (texts, mut binaries) = (ByteString::from(self.texts), Bytes::from(self.binaries));
@@ -139,6 +154,43 @@ impl SendBatch {
                 OwnedPayload::Text(texts.slice_ref(text))
             }
             Piece::Binary(len) => OwnedPayload::Binary(binaries.split_to(len)),
+        })
+    }
+}
+
+impl Piece {
+    const fn len(self) -> usize {
+        match self {
+            Self::Text(len) | Self::Binary(len) => len,
+        }
+    }
+}
+
+/// What is left of a batch: each message is lent once.
+pub(crate) struct Pieces {
+    texts: String,
+    binaries: Vec<u8>,
+    left: vec::IntoIter<Piece>,
+    /// Where the next text lies, and the next of other bytes.
+    text_at: usize,
+    binary_at: usize,
+}
+
+impl Pieces {
+    /// The next message.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Payload<'_>> {
+        Some(match self.left.next()? {
+            Piece::Text(len) => {
+                let start = self.text_at;
+                self.text_at += len;
+                Payload::Text(self.texts.get(start..self.text_at).unwrap_or_default())
+            }
+            Piece::Binary(len) => {
+                let start = self.binary_at;
+                self.binary_at += len;
+                Payload::Binary(self.binaries.get(start..self.binary_at).unwrap_or_default())
+            }
         })
     }
 }
@@ -189,7 +241,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_put_in_comes_out_in_order(messages: Vec<(bool, u8)>, more in prop::collection::vec(outgoing(), 0..20)) {
+        fn what_was_put_in_comes_out_in_order(
+            messages: Vec<(bool, u8)>,
+            more in prop::collection::vec(outgoing(), 0..20),
+            few in 0usize..150,
+        ) {
             let mut batch = SendBatch::new();
             for &(is_text, byte) in &messages {
                 let text = "é".repeat(usize::from(byte % 5));
@@ -200,7 +256,14 @@ mod tests {
             let is_json = messages.is_empty() && more.iter().all(|message| message.is_json);
             prop_assert_eq!(batch.is_json(), is_json);
             let bytes = batch.payload_bytes();
+            let lens: Vec<_> = batch.lens().collect();
+            let mut pieces = batch.clone().into_pieces(few);
             let payloads: Vec<_> = batch.into_payloads().collect();
+            prop_assert_eq!(lens, payloads.iter().map(OwnedPayload::len).collect::<Vec<_>>());
+            for payload in payloads.iter().take(few) {
+                prop_assert_eq!(pieces.next(), Some(payload.as_payload()));
+            }
+            prop_assert_eq!(pieces.next(), None);
             prop_assert_eq!(bytes, payloads.iter().map(OwnedPayload::len).sum::<usize>());
             let (first, last) = payloads.split_at(messages.len());
             for (payload, (is_text, byte)) in first.iter().zip(messages) {

@@ -36,7 +36,7 @@ pub use self::{
     set_policy::{PolicySet, SetPolicy, SetPolicyError},
     supervisor_explanation::{ExplainSupervisor, SupervisorExplanation},
 };
-pub(crate) use self::{liveness::Tempo, outcomes::Tally};
+pub(crate) use self::{batch::Pieces, liveness::Tempo, outcomes::Tally};
 use crate::{
     error::ConnectError,
     event::Subscription,

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, mem};
+use std::{collections::BTreeMap, mem, ops::Range};
 
 use crate::error::{Delivery, SendError};
 
@@ -60,12 +60,11 @@ impl Outcomes {
         Ok(())
     }
 
-    #[inline]
-    fn push(&mut self, outcome: Outcome) {
-        self.len += 1;
+    fn push(&mut self, Run { count, outcome }: Run) {
+        self.len += count;
         match self.runs.last_mut() {
-            Some(run) if is_the_same(&run.outcome, &outcome) => run.count += 1,
-            _ => self.runs.push(Run { count: 1, outcome }),
+            Some(run) if is_the_same(&run.outcome, &outcome) => run.count += count,
+            _ => self.runs.push(Run { count, outcome }),
         }
     }
 }
@@ -83,12 +82,12 @@ pub struct BatchError {
     pub source: Box<SendError>,
 }
 
-/// The outcomes of a batch as they come, one by one and mostly in order.
+/// The outcomes of a batch as they come, mostly in order.
 #[derive(Debug)]
 pub(crate) struct Tally {
     known: Outcomes,
     /// Outcomes of messages behind one whose outcome is not known.
-    early: BTreeMap<usize, Outcome>,
+    early: BTreeMap<usize, Run>,
     of: usize,
 }
 
@@ -99,18 +98,21 @@ impl Tally {
         Self { known, early: BTreeMap::new(), of: messages }
     }
 
-    /// The message at `index`, counted from 0, ended so. Each ends once.
-    #[inline]
-    pub(crate) fn record(&mut self, index: usize, outcome: Outcome) {
-        if index != self.known.len {
-            self.early.insert(index, outcome);
+    /// The messages at these places, counted from 0, ended so. Each ends once.
+    pub(crate) fn record(&mut self, places: Range<usize>, outcome: Outcome) {
+        if places.is_empty() {
             return;
         }
-        self.known.push(outcome);
+        let run = Run { count: places.len(), outcome };
+        if places.start != self.known.len {
+            self.early.insert(places.start, run);
+            return;
+        }
+        self.known.push(run);
         while !self.early.is_empty()
-            && let Some(outcome) = self.early.remove(&self.known.len)
+            && let Some(run) = self.early.remove(&self.known.len)
         {
-            self.known.push(outcome);
+            self.known.push(run);
         }
     }
 
@@ -175,17 +177,21 @@ mod tests {
     proptest! {
         #[test]
         fn each_message_has_its_own_outcome_in_whatever_order_they_came(
-            (which, order) in prop::collection::vec(0usize..10, 0..40).prop_flat_map(|which| {
-                let order = Just((0..which.len()).collect::<Vec<_>>()).prop_shuffle();
-                (Just(which), order)
+            (runs, order) in prop::collection::vec((0usize..10, 0usize..4), 0..40).prop_flat_map(|runs| {
+                let order = Just((0..runs.len()).collect::<Vec<_>>()).prop_shuffle();
+                (Just(runs), order)
             })
         ) {
             let outcomes = some_outcomes();
+            let which: Vec<usize> =
+                runs.iter().flat_map(|&(which, count)| std::iter::repeat_n(which, count)).collect();
             let outcome = |index: usize| outcomes[which[index]].clone();
             let mut tally = Tally::of(which.len());
-            for index in order {
-                prop_assert!(tally.take().is_none(), "one is missing");
-                tally.record(index, outcome(index));
+            for run in order {
+                let start = runs[..run].iter().map(|(_, count)| count).sum();
+                let (which, count) = runs[run];
+                prop_assert!(count == 0 || tally.take().is_none(), "one is missing");
+                tally.record(start..start + count, outcomes[which].clone());
             }
             let told = tally.take().expect("none is missing");
             prop_assert_eq!(told.len(), which.len());
@@ -208,7 +214,7 @@ mod tests {
     #[test]
     fn the_same_outcome_is_kept_once() {
         let mut tally = Tally::of(1_000);
-        (0..1_000).for_each(|index| tally.record(index, Ok(Delivery::Written)));
+        (0..1_000).for_each(|index| tally.record(index..index + 1, Ok(Delivery::Written)));
         let told = tally.take().expect("none is missing");
         assert_eq!((told.runs.len(), told.len()), (1, 1_000));
     }
@@ -216,8 +222,8 @@ mod tests {
     #[test]
     fn the_error_says_which_message_and_why() {
         let mut tally = Tally::of(2);
-        tally.record(0, Ok(Delivery::Written));
-        tally.record(1, Err(Refusal::NotJson.into()));
+        tally.record(0..1, Ok(Delivery::Written));
+        tally.record(1..2, Err(Refusal::NotJson.into()));
         let error = tally.take().expect("none is missing").into_result().unwrap_err();
         assert_eq!(
             error.to_string(),

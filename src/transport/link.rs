@@ -2,6 +2,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     io,
+    ops::ControlFlow,
     rc::Rc,
     task::{Poll, Waker},
     time::Instant,
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     entropy::{masking_key, with_entropy},
+    load::{self, LEAST_FRAME, Load},
     reply::{Reply, tell},
     shared_outbox::SharedOutbox,
 };
@@ -28,7 +30,7 @@ pub(crate) struct Link(RefCell<Inner>);
 
 struct Inner {
     outbox: Rc<SharedOutbox>,
-    flight: Flight<OwnedPayload, Reply>,
+    flight: Flight<Load, Reply>,
     /// Encoded bytes that the socket did not take yet, from `taken` on.
     backlog: Vec<u8>,
     taken: usize,
@@ -253,18 +255,12 @@ impl Link {
         inner.held_until = None;
         inner.encode_greeting(out, budget, messages);
         if out.len() < budget && inner.greeting.is_none() {
-            inner.flight.reserve(inner.outbox.len().min(budget / LEAST_FRAME));
-            inner.held_until = inner.outbox.drain(inner.side, inner.is_ready, |message| {
-                let before = out.len();
-                let payload = message.payload.as_payload();
-                if message.terms.as_ref().is_some_and(|terms| terms.may_be_taken_back()) {
-                    // What follows must not refer to it.
-                    messages.encode_plainly(out, payload, masking_key());
-                } else {
-                    messages.encode(out, payload, masking_key());
-                }
-                inner.flight.encoded(out.len() - before, message);
-                out.len() < budget
+            let Inner { outbox, flight, side, is_ready, .. } = inner;
+            flight.reserve(outbox.slot_count().min(budget / LEAST_FRAME));
+            inner.held_until = outbox.drain(*side, *is_ready, |waiting, most| {
+                let left = load::encode(waiting, most, (out, budget), messages, flight);
+                let is_full = out.len() >= budget;
+                (left, if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             });
         }
         if inner.flight.wants_barrier() {
@@ -379,9 +375,6 @@ impl Inner {
         }
     }
 }
-
-/// Bytes that a message takes at least: not many are as small.
-const LEAST_FRAME: usize = 64;
 
 /// The number in a ping's payload or a pong's, where it can be one of ours.
 fn token(payload: &[u8]) -> Option<u64> {

@@ -9,6 +9,7 @@ mod dialler;
 mod entropy;
 mod gate;
 mod link;
+mod load;
 mod proxy;
 #[cfg(feature = "deflate")]
 mod release;

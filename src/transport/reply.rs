@@ -1,10 +1,10 @@
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, ops::Range, rc::Rc};
 
 use tokio::sync::oneshot;
 
 use crate::{
     error::{Delivery, Refusal, SendError, Unconfirmed, Unwritten},
-    lifecycle::{ExitReason, Fate, Loss, Side},
+    lifecycle::{Divide, ExitReason, Fate, Loss, Side},
     message::{Outcomes, Tally},
 };
 
@@ -14,11 +14,20 @@ pub(crate) enum Reply {
     Sender(oneshot::Sender<Result<Delivery, SendError>>),
     /// To whoever looks for its answer, with its session, and the reason why that ended, where it has.
     Request(Box<Told>),
-    /// To the sender of a batch, once it is told of all messages: this is which one.
-    Batch(Rc<BatchReply>, usize),
+    /// To the sender of a batch, once it is told of all messages: these are which.
+    Batch(Rc<BatchReply>, Range<usize>),
 }
 
 type Told = dyn FnOnce(Fate, Side, Option<&ExitReason>);
+
+impl Divide for Reply {
+    fn front(&mut self, count: usize) -> Option<Self> {
+        let Self::Batch(batch, places) = self else { return None };
+        let start = places.start;
+        places.start += count;
+        Some(Self::Batch(Rc::clone(batch), start..places.start))
+    }
+}
 
 /// Tells the fate of a message, whose session has ended with `exit` where it has.
 pub(crate) fn tell(reply: Reply, fate: Fate, side: Side, exit: Option<&ExitReason>) {
@@ -27,7 +36,7 @@ pub(crate) fn tell(reply: Reply, fate: Fate, side: Side, exit: Option<&ExitReaso
             // The sender may have stopped waiting.
             let _ = sender.send(outcome(fate, exit));
         }
-        Reply::Batch(batch, index) => batch.record(index, outcome(fate, exit)),
+        Reply::Batch(batch, places) => batch.record(places, outcome(fate, exit)),
         Reply::Request(tell) => tell(fate, side, exit),
     }
 }
@@ -58,9 +67,9 @@ impl BatchReply {
         Rc::new(Self(RefCell::new(Answer { tally: Tally::of(messages), sender: None })))
     }
 
-    /// The message at this place was not accepted.
-    pub(crate) fn refuse(&self, index: usize, refusal: Refusal) {
-        self.record(index, Err(refusal.into()));
+    /// The messages at these places were not accepted.
+    pub(crate) fn refuse(&self, places: Range<usize>, refusal: Refusal) {
+        self.record(places, Err(refusal.into()));
     }
 
     /// Who is told.
@@ -70,9 +79,9 @@ impl BatchReply {
         answer.give();
     }
 
-    fn record(&self, index: usize, outcome: Result<Delivery, SendError>) {
+    fn record(&self, places: Range<usize>, outcome: Result<Delivery, SendError>) {
         let answer = &mut *self.0.borrow_mut();
-        answer.tally.record(index, outcome);
+        answer.tally.record(places, outcome);
         if answer.tally.is_complete() {
             answer.give();
         }

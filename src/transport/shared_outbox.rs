@@ -1,21 +1,26 @@
 use std::{
     cell::RefCell,
+    ops::ControlFlow,
     rc::Rc,
     task::Waker,
     time::{Duration, Instant},
 };
 
-use super::reply::{Reply, tell};
+use super::{
+    load::Load,
+    reply::{Reply, tell},
+};
 use crate::{
     clock::now,
     lifecycle::{
         Epoch, ExitReason, Fate, Outbox, OutboxLimits, Room, SendLimit, Side, Slot, Terms, Throttle,
     },
+    message::Pieces,
     protocol::OwnedPayload,
 };
 
-/// A message that waits for a session, or for the socket.
-pub(super) type Waiting = Slot<OwnedPayload, Reply>;
+/// What waits for a session, or for the socket.
+pub(super) type Waiting = Slot<Load, Reply>;
 
 /// A connection's outbox: its actor puts messages in, and the session that is up takes them out.
 /// Both run on the same thread.
@@ -23,7 +28,7 @@ pub(crate) struct SharedOutbox(RefCell<Inner>);
 
 struct Inner {
     limits: OutboxLimits,
-    outbox: Outbox<OwnedPayload, Reply>,
+    outbox: Outbox<Load, Reply>,
     /// Of the session that takes messages out.
     waker: Option<Waker>,
     /// Of the session beside. Boxed because it is rare.
@@ -85,13 +90,22 @@ impl SharedOutbox {
         terms: Option<Box<Terms>>,
     ) {
         let inner = &mut *self.0.borrow_mut();
-        inner.outbox.push(payload.len(), payload, reply, terms, &mut told);
-        if let Some(waker) = inner.waker.take() {
-            waker.wake();
-        }
-        if let Some(waker) = inner.beside.take() {
-            waker.wake();
-        }
+        inner.outbox.push(payload.len(), Load::One(payload), reply, terms, &mut told);
+        inner.wake();
+    }
+
+    /// Takes `count` messages of `len` bytes together, that have room, as a run.
+    pub(crate) fn push_run(
+        &self,
+        count: usize,
+        len: usize,
+        pieces: Pieces,
+        reply: Reply,
+        terms: Option<Box<Terms>>,
+    ) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.outbox.push_run(count, len, Load::Run(Box::new(pieces)), Some(reply), terms);
+        inner.wake();
     }
 
     /// Messages and bytes that wait to be written.
@@ -170,34 +184,53 @@ impl SharedOutbox {
         }
     }
 
-    /// Messages that wait.
-    pub(super) fn len(&self) -> usize {
-        self.0.borrow().outbox.len()
+    /// Slots of messages that wait.
+    pub(super) fn slot_count(&self) -> usize {
+        self.0.borrow().outbox.slot_count()
     }
 
     /// Gives messages that this session may write now to `take`, for as long as it says and the send limit
-    /// lets them pass. Returns when the next one may, where that holds it back.
+    /// lets them pass. Of a run, it takes so many at most as it is told, and one at least; what it leaves
+    /// it gives back. Returns when the next one may pass, where the limit holds it back.
     pub(super) fn drain(
         &self,
         side: Side,
         is_ready: bool,
-        mut take: impl FnMut(Waiting) -> bool,
+        mut take: impl FnMut(Waiting, usize) -> (Option<Waiting>, ControlFlow<()>),
     ) -> Option<Instant> {
         let inner = &mut *self.0.borrow_mut();
         if inner.outbox.next_deadline().is_some() {
             inner.outbox.expire(now(), &mut told);
         }
         while inner.outbox.has_due(side, is_ready) {
-            if let Some(throttle) = &mut inner.throttle
-                && let Err(due) = throttle.pass(now())
-            {
-                return Some(due);
+            let most = match &mut inner.throttle {
+                None => usize::MAX,
+                Some(throttle) => match throttle.pass(now()) {
+                    Ok(()) => 1,
+                    Err(due) => return Some(due),
+                },
+            };
+            let Some(waiting) = inner.outbox.pop(side, is_ready) else { break };
+            let (left, flow) = take(waiting, most);
+            if let Some(left) = left {
+                inner.outbox.put_back(left);
             }
-            if !inner.outbox.pop(side, is_ready).is_some_and(&mut take) {
+            if flow.is_break() {
                 break;
             }
         }
         None
+    }
+}
+
+impl Inner {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        if let Some(waker) = self.beside.take() {
+            waker.wake();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use wsvisor::{
     Connect, Connection, Delivery, GetStatus, OutboxLimits, Outcomes, Refusal, SendBatch,
-    SendBinary, SendError, SendJson, SendString, Unconfirmed, Unwritten,
+    SendBinary, SendError, SendJson, SendLimit, SendString, Unconfirmed, Unwritten,
     testing::{ClientFrame, Peer, Recorder, connected, disconnected, frame, virtual_time},
 };
 
@@ -155,6 +155,26 @@ fn the_end_of_its_session_settles_each_by_what_the_socket_took_of_it() {
         let rank =
             |told: &String| ["Written", "Unknown", "NotWritten"].iter().position(|it| it == told);
         assert!(outcomes.is_sorted_by_key(|told| rank(told).expect("one of the three")));
+    });
+}
+
+#[test]
+fn a_send_limit_lets_the_messages_of_a_batch_pass_one_by_one() {
+    virtual_time(8, async {
+        let limit = SendLimit::per(10, ms(1_000)).unwrap().burst(2);
+        let builder = Connection::string("a").settings(settings().send_limit(limit));
+        let (connection, mut events, mut peer) = connect(alone(builder)).await;
+        let began = Instant::now();
+        let answer = actix_rt::spawn(connection.send(texts(6)));
+        for (number, due) in [0, 0, 100, 200].into_iter().enumerate() {
+            assert_eq!(peer.read().await, ClientFrame::text(number.to_string()));
+            assert_eq!(began.elapsed(), ms(due), "message {number}");
+        }
+        assert_eq!(connection.send(GetStatus).await.unwrap().queued, (2, 2));
+        peer.reset();
+        events.until(disconnected()).await;
+        let outcomes = told(&answer.await.unwrap().unwrap());
+        assert_eq!(outcomes, [["Written"; 4].as_slice(), &["NotWritten"; 2]].concat());
     });
 }
 

@@ -62,7 +62,7 @@ mod tests {
     use proptest::{prelude::*, sample::select};
 
     use super::*;
-    use crate::lifecycle::{Fate, Loss, OutboxLimits, Scope, Side, Terms};
+    use crate::lifecycle::{Fate, Loss, OutboxLimits, Scope, Side, Terms, outbox::tests::Ids};
 
     #[derive(Clone, Copy, Debug)]
     enum For {
@@ -82,9 +82,17 @@ mod tests {
             after_ready: bool,
             key: Option<&'static str>,
         },
+        /// Several at once.
+        SendRun {
+            whom: For,
+            after_ready: bool,
+            count: usize,
+        },
+        /// Of a run, so many at most.
         Write {
             side: Side,
             is_ready: bool,
+            most: usize,
         },
         /// A successor is made.
         Begin,
@@ -99,12 +107,16 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         let side = || select(vec![Side::Up, Side::Beside]);
         let whom = vec![For::Now, For::Up, For::Beside, For::UntilReady, For::Durable];
+        // What is durable is in no run.
+        let of_runs = vec![For::Now, For::Up, For::Beside, For::UntilReady];
         let key = proptest::option::weighted(0.3, select(vec!["a", "b"]));
         prop_oneof![
             8 => (select(whom), any::<bool>(), key)
                 .prop_map(|(whom, after_ready, key)| Step::Send { whom, after_ready, key }),
-            6 => (side(), any::<bool>())
-                .prop_map(|(side, is_ready)| Step::Write { side, is_ready }),
+            4 => (select(of_runs), any::<bool>(), 1usize..5)
+                .prop_map(|(whom, after_ready, count)| Step::SendRun { whom, after_ready, count }),
+            10 => (side(), any::<bool>(), 1usize..5)
+                .prop_map(|(side, is_ready, most)| Step::Write { side, is_ready, most }),
             2 => Just(Step::Begin),
             2 => Just(Step::HandOver),
             1 => any::<bool>().prop_map(|was_ready| Step::End { was_ready }),
@@ -132,6 +144,16 @@ mod tests {
     impl Model {
         fn is_beside(&self, it: &Waits) -> bool {
             self.beside.is_some_and(|epoch| it.scope == Scope::Session(epoch))
+        }
+
+        fn scope(&self, whom: For) -> Option<Scope> {
+            Some(match (whom, self.beside) {
+                (For::Now, _) => Scope::Now,
+                (For::Up, _) => Scope::Session(self.up),
+                (For::Beside, beside) => Scope::Session(beside?),
+                (For::UntilReady, _) => Scope::UntilReady,
+                (For::Durable, _) => Scope::Durable,
+            })
         }
 
         fn next(&self, side: Side, is_ready: bool) -> Option<usize> {
@@ -164,35 +186,56 @@ mod tests {
             steps in proptest::collection::vec(step(), 0..150),
         ) {
             let limits = OutboxLimits { messages: 1_000, bytes: 10_000 };
-            let (mut outbox, mut model) = (Outbox::<usize, usize>::default(), Model::default());
+            let (mut outbox, mut model) = (Outbox::<usize, Ids>::default(), Model::default());
             model.up = model.new_epoch();
             let mut told = Vec::new();
-            for (id, step) in steps.into_iter().enumerate() {
-                let settle = &mut |reply: usize, fate| told.push((reply, fate));
+            let mut next_id = 0;
+            for step in steps {
+                let settle =
+                    &mut |ids: Ids, fate| told.extend(ids.0.map(|id| (id, fate)));
                 let expected: Vec<_> = match step {
                     Step::Send { whom, after_ready, key } => {
-                        let scope = match (whom, model.beside) {
-                            (For::Now, _) => Scope::Now,
-                            (For::Up, _) => Scope::Session(model.up),
-                            (For::Beside, Some(epoch)) => Scope::Session(epoch),
-                            (For::Beside, None) => continue,
-                            (For::UntilReady, _) => Scope::UntilReady,
-                            (For::Durable, _) => Scope::Durable,
-                        };
+                        let Some(scope) = model.scope(whom) else { continue };
                         let terms =
                             Terms { scope, after_ready, key: key.map(Arc::from), ..Terms::default() };
                         prop_assert!(outbox.has_room(&limits, 0, 5, key));
-                        outbox.push(5, id, Some(id), Some(Box::new(terms)), settle);
+                        let id = next_id;
+                        next_id += 1;
+                        outbox.push(5, id, Some(Ids::one(id)), Some(Box::new(terms)), settle);
                         let replaced = model.take(|_, it| key.is_some() && it.key == key);
                         model.waits.push(Waits { id, scope, after_ready, key });
                         replaced.into_iter().map(|id| (id, Fate::NotWritten(Loss::Newer))).collect()
                     }
-                    Step::Write { side, is_ready } => {
+                    Step::SendRun { whom, after_ready, count } => {
+                        let Some(scope) = model.scope(whom) else { continue };
+                        let terms = Terms { scope, after_ready, ..Terms::default() };
+                        let ids = next_id..next_id + count;
+                        next_id += count;
+                        let reply = Some(Ids(ids.clone()));
+                        outbox.push_run(count, 5 * count, ids.start, reply, Some(Box::new(terms)));
+                        let waits = |id| Waits { id, scope, after_ready, key: None };
+                        model.waits.extend(ids.map(waits));
+                        vec![]
+                    }
+                    Step::Write { side, is_ready, most } => {
                         let expected = model.next(side, is_ready);
                         prop_assert_eq!(outbox.has_due(side, is_ready), expected.is_some());
-                        let written = outbox.pop(side, is_ready);
-                        prop_assert_eq!(written.map(|slot| slot.payload), expected);
-                        model.take(|_, it| Some(it.id) == expected);
+                        let slot = outbox.pop(side, is_ready);
+                        prop_assert_eq!(slot.as_ref().map(|slot| slot.payload), expected);
+                        if let Some(mut slot) = slot {
+                            let count = most.min(slot.count);
+                            let written = slot.payload..slot.payload + count;
+                            let reply = slot.take_front(count, 5 * count);
+                            prop_assert_eq!(reply, Some(Ids(written.clone())));
+                            slot.payload += count;
+                            if slot.count > 0 {
+                                outbox.put_back(slot);
+                            }
+                            for id in written {
+                                prop_assert_eq!(model.next(side, is_ready), Some(id));
+                                model.take(|_, it| it.id == id);
+                            }
+                        }
                         vec![]
                     }
                     Step::Begin => {
@@ -238,7 +281,7 @@ mod tests {
                 prop_assert_eq!(outbox.len(), model.waits.len());
                 prop_assert_eq!(outbox.bytes(), 5 * model.waits.len());
             }
-            outbox.end(&mut |reply, fate| told.push((reply, fate)));
+            outbox.end(&mut |ids, fate| told.extend(ids.0.map(|id| (id, fate))));
             let left = model.waits.iter().map(|it| (it.id, Fate::NotWritten(Loss::Connection)));
             prop_assert_eq!(told, left.collect::<Vec<_>>());
         }

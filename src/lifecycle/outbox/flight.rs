@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, ops::Range, time::Instant};
 
-use super::{Fate, Loss, Scope, Slot, Terms};
+use super::{Divide, Fate, Loss, Scope, Slot, Terms, run::Run};
 
 /// What a session has encoded, with its place in the stream of bytes, until its fate is known.
 ///
@@ -17,12 +17,16 @@ pub(crate) struct Flight<P, R> {
     rare: Option<Box<Rare<R>>>,
 }
 
+/// A message, or a run of them.
 #[derive(Debug)]
 struct Encoded<P, R> {
     start: u64,
     end: u64,
+    /// Of a run, for those that are not done.
     reply: Option<R>,
     special: Option<Box<Special<P>>>,
+    /// Absent where it is one message.
+    run: Option<Box<Run>>,
 }
 
 /// A message with terms of its own.
@@ -73,15 +77,15 @@ impl<R> Default for Rare<R> {
 }
 
 impl<P, R> Flight<P, R> {
-    /// Makes place for so many messages more, to save growing step by step.
-    pub(crate) fn reserve(&mut self, messages: usize) {
-        self.encoded.reserve(messages);
+    /// Makes place for so many slots more, to save growing step by step.
+    pub(crate) fn reserve(&mut self, slots: usize) {
+        self.encoded.reserve(slots);
     }
 
     /// A message was encoded into the next `size` bytes of the stream.
     pub(crate) fn encoded(&mut self, size: usize, slot: Slot<P, R>) {
         let (start, end) = self.advance(size);
-        let Slot { seq, len, payload, reply, terms } = slot;
+        let Slot { seq, len, payload, reply, terms, .. } = slot;
         if reply.is_none() && terms.is_none() {
             return;
         }
@@ -95,7 +99,16 @@ impl<P, R> Flight<P, R> {
             let payload = outlives_session.then_some(payload);
             Box::new(Special { seq, len, terms, payload })
         });
-        self.encoded.push_back(Encoded { start, end, reply, special });
+        self.encoded.push_back(Encoded { start, end, reply, special, run: None });
+    }
+
+    /// Messages of a run were encoded one behind the other, and end so many bytes from here.
+    pub(crate) fn encoded_run(&mut self, ends: Vec<usize>, reply: Option<R>) {
+        let (start, end) = self.advance(ends.last().copied().unwrap_or_default());
+        if reply.is_some() {
+            let run = (ends.len() > 1).then(|| Box::new(Run::new(ends)));
+            self.encoded.push_back(Encoded { start, end, reply, special: None, run });
+        }
     }
 
     /// A ping was encoded into the next `size` bytes. Of many that nobody answers, only the latest
@@ -134,7 +147,10 @@ impl<P, R> Flight<P, R> {
     }
 
     /// The socket took the next `len` bytes.
-    pub(crate) fn handed_over(&mut self, len: usize, settle: &mut impl FnMut(R, Fate)) {
+    pub(crate) fn handed_over(&mut self, len: usize, settle: &mut impl FnMut(R, Fate))
+    where
+        R: Divide,
+    {
         self.handed_to += len as u64;
         let handed_to = self.handed_to;
         while self.encoded.front().is_some_and(|message| message.end <= handed_to)
@@ -152,6 +168,14 @@ impl<P, R> Flight<P, R> {
                     }
                 }
             }
+        }
+        if let Some(Encoded { start, reply: Some(reply), run: Some(run), .. }) =
+            self.encoded.front_mut()
+            && let done = run.reach(handed_to.saturating_sub(*start))
+            && done > 0
+            && let Some(front) = reply.front(done)
+        {
+            settle(front, Fate::Written);
         }
         if self.encoded.is_empty() && self.encoded.capacity() > RETAINED {
             self.encoded = VecDeque::new();
@@ -264,20 +288,35 @@ impl<P, R> Flight<P, R> {
 
     /// The session has ended: every message is told, in order. Returns those that no byte was
     /// written of and that a later session may write.
-    pub(crate) fn end(&mut self, settle: &mut impl FnMut(R, Fate)) -> Vec<Slot<P, R>> {
+    pub(crate) fn end(&mut self, settle: &mut impl FnMut(R, Fate)) -> Vec<Slot<P, R>>
+    where
+        R: Divide,
+    {
         let Self { handed_to, encoded, rare, .. } = std::mem::take(self);
         let unconfirmed = rare.map(|rare| rare.unconfirmed).unwrap_or_default();
         for reply in unconfirmed.into_iter().filter_map(|message| message.reply) {
             settle(reply, Fate::Unknown(Loss::Session));
         }
         let mut unbegun = Vec::new();
-        for Encoded { start, reply, special, .. } in encoded {
-            let fate = if start < handed_to {
+        for Encoded { start, mut reply, special, run, .. } in encoded {
+            let mut is_begun = start < handed_to;
+            if let Some(run) = run {
+                is_begun = run.is_begun(handed_to.saturating_sub(start));
+                // The socket can have a part of the first that is left, and of no other.
+                if is_begun
+                    && run.left() > 1
+                    && let Some(first) = reply.as_mut().and_then(|reply| reply.front(1))
+                {
+                    settle(first, Fate::Unknown(Loss::Session));
+                    is_begun = false;
+                }
+            }
+            let fate = if is_begun {
                 Fate::Unknown(Loss::Session)
             } else if let Some(special) = special
                 && let Special { seq, len, terms, payload: Some(payload) } = *special
             {
-                unbegun.push(Slot { seq, len, payload, reply, terms: Some(terms) });
+                unbegun.push(Slot { seq, count: 1, len, payload, reply, terms: Some(terms) });
                 continue;
             } else {
                 Fate::NotWritten(Loss::Session)
@@ -291,7 +330,7 @@ impl<P, R> Flight<P, R> {
 
     /// Takes a message out of the stream, of which the socket has nothing yet.
     fn cut(&mut self, at: usize) -> Option<(Range<usize>, Option<R>)> {
-        let Encoded { start, end, reply, special } = self.encoded.remove(at)?;
+        let Encoded { start, end, reply, special, .. } = self.encoded.remove(at)?;
         let size = end - start;
         self.encoded_to -= size;
         for message in self.encoded.iter_mut().skip(at) {
@@ -347,100 +386,4 @@ const MAX_PINGS: usize = 16;
 const RETAINED: usize = 8;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Places of a stream are told apart by what is in it: a letter for each message.
-    fn slot(terms: Terms) -> Slot<(), ()> {
-        Slot { seq: 0, len: 9, payload: (), reply: Some(()), terms: Some(Box::new(terms)) }
-    }
-
-    fn told(fates: &mut Vec<Fate>) -> impl FnMut((), Fate) {
-        |(), fate| fates.push(fate)
-    }
-
-    fn keyed(key: &str) -> Terms {
-        Terms { key: Some(key.into()), ..Terms::default() }
-    }
-
-    #[test]
-    fn the_memory_of_a_burst_is_given_back() {
-        let mut flight = Flight::<(), ()>::default();
-        flight.reserve(1_000);
-        assert!(flight.encoded.capacity() >= 1_000);
-        for _ in 0..2 {
-            flight.encoded(9, Slot { seq: 0, len: 9, payload: (), reply: Some(()), terms: None });
-        }
-        let mut fates = Vec::new();
-        flight.handed_over(9, &mut told(&mut fates));
-        assert!(flight.encoded.capacity() >= 1_000, "it is in use");
-        flight.handed_over(9, &mut told(&mut fates));
-        assert_eq!(fates, [Fate::Written; 2]);
-        assert!(flight.encoded.capacity() <= RETAINED, "{}", flight.encoded.capacity());
-    }
-
-    #[test]
-    fn what_is_no_message_takes_its_place_in_the_stream() {
-        let (mut flight, mut fates) = (Flight::default(), Vec::new());
-        flight.encoded_other(6);
-        flight.encoded(9, slot(keyed("a")));
-        flight.handed_over(5, &mut told(&mut fates));
-        assert_eq!(flight.replace("a", &mut told(&mut fates)), Some(1..10));
-        assert_eq!(fates, [Fate::NotWritten(Loss::Newer)]);
-    }
-
-    #[test]
-    fn what_is_taken_out_moves_all_that_is_behind_it() {
-        let (mut flight, mut fates) = (Flight::default(), Vec::new());
-        flight.encoded(9, slot(keyed("a")));
-        flight.encoded(10, slot(Terms { confirmed: true, ..keyed("b") }));
-        flight.encoded_ping(14, 1);
-        flight.encoded(11, slot(keyed("c")));
-        assert_eq!(flight.replace("a", &mut told(&mut fates)), Some(0..9));
-        assert_eq!(flight.replace("c", &mut told(&mut fates)), Some(24..35));
-        flight.handed_over(23, &mut told(&mut fates));
-        assert!(!flight.pong(1, &mut told(&mut fates)), "its last byte is not written");
-        flight.handed_over(1, &mut told(&mut fates));
-        assert!(flight.pong(1, &mut told(&mut fates)));
-        let newer = Fate::NotWritten(Loss::Newer);
-        assert_eq!(fates, [newer, newer, Fate::Confirmed]);
-        assert!(flight.rare.is_none(), "nothing is left of it");
-    }
-
-    #[test]
-    fn what_is_replaced_wants_no_confirmation() {
-        let (mut flight, mut fates) = (Flight::default(), Vec::new());
-        flight.encoded(9, slot(Terms { confirmed: true, ..keyed("a") }));
-        flight.encoded(9, slot(Terms::default()));
-        flight.handed_over(0, &mut told(&mut fates));
-        assert!(flight.wants_barrier());
-        flight.replace("a", &mut told(&mut fates));
-        assert!(!flight.wants_barrier());
-        assert!(flight.rare.is_none(), "nothing is left of it");
-    }
-
-    #[test]
-    fn what_expires_is_cut_out_unless_it_is_begun() {
-        let now = Instant::now();
-        let expiring =
-            || Terms { expiry: super::super::Expiry::At(now), confirmed: true, ..Terms::default() };
-        let (mut flight, mut fates) = (Flight::default(), Vec::new());
-        for (size, terms) in [
-            (9, expiring()),
-            (10, expiring()),
-            (20, Terms::default()),
-            (30, expiring()),
-            (5, expiring()),
-        ] {
-            flight.encoded(size, slot(terms));
-        }
-        flight.handed_over(4, &mut told(&mut fates));
-        assert_eq!(flight.expire(now, &mut told(&mut fates)), [65..70, 35..65, 5..15]);
-        let unwritten = Fate::NotWritten(Loss::Deadline);
-        assert_eq!(fates, [Fate::Unknown(Loss::Deadline), unwritten, unwritten, unwritten]);
-        assert!(!flight.wants_barrier(), "nobody waits for a confirmation any more");
-        flight.handed_over(25, &mut told(&mut fates));
-        assert_eq!(fates.last(), Some(&Fate::Written));
-        assert!(flight.rare.is_none(), "nothing is left of it");
-    }
-}
+mod tests;

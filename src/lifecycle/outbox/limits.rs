@@ -13,3 +13,30 @@ impl Default for OutboxLimits {
         Self { messages: 1_000, bytes: 8 * 1024 * 1024 }
     }
 }
+
+/// What an outbox still takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    pub(super) const fn beside(limits: &OutboxLimits, messages: usize, bytes: usize) -> Self {
+        match limits.bytes.checked_sub(bytes) {
+            Some(bytes) => Self { messages: limits.messages.saturating_sub(messages), bytes },
+            // What a session gave back may be more than fits: then not even an empty message does.
+            None => Self { messages: 0, bytes: 0 },
+        }
+    }
+
+    /// Takes a message of so many bytes, if it fits.
+    pub(crate) const fn take(&mut self, len: usize) -> bool {
+        let fits = self.messages > 0 && len <= self.bytes;
+        if fits {
+            self.messages -= 1;
+            self.bytes -= len;
+        }
+        fits
+    }
+}

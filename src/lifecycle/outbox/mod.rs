@@ -10,7 +10,11 @@ mod limits;
 #[cfg(test)]
 mod model;
 mod overflow;
+mod run;
+mod slot;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,10 +27,12 @@ pub use self::limits::OutboxLimits;
 pub(crate) use self::{
     fate::{Fate, Loss},
     flight::Flight,
+    limits::Room,
     overflow::Overflow,
+    slot::{Divide, Slot},
     terms::{Expiry, Outlook, Scope, Terms, Unplaced},
 };
-use super::{Epoch, Side};
+use super::Side;
 
 /// The messages that wait to be written, in the order in which they were accepted.
 ///
@@ -37,6 +43,7 @@ pub(crate) struct Outbox<P, R> {
     at_once: VecDeque<Slot<P, R>>,
     /// For the session beside the one that is up. Boxed because it is rare.
     aside: Option<Box<Aside<P, R>>>,
+    messages: usize,
     bytes: usize,
     next_seq: u64,
     /// What only messages with terms need. Boxed because most connections have none.
@@ -52,29 +59,16 @@ struct Rare<P, R> {
     keys: BTreeMap<Arc<str>, u64>,
 }
 
-/// What an outbox still takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
-    messages: usize,
-    bytes: usize,
-}
-
-/// A message that waits.
-#[derive(Debug)]
-pub(crate) struct Slot<P, R> {
-    /// Its place in the order.
-    seq: u64,
-    pub(crate) len: usize,
-    pub(crate) payload: P,
-    /// Absent where nobody asks.
-    pub(crate) reply: Option<R>,
-    /// Absent where the default was asked for.
-    pub(crate) terms: Option<Box<Terms>>,
-}
-
 impl<P, R> Default for Outbox<P, R> {
     fn default() -> Self {
-        Self { at_once: VecDeque::new(), aside: None, bytes: 0, next_seq: 0, rare: None }
+        Self {
+            at_once: VecDeque::new(),
+            aside: None,
+            messages: 0,
+            bytes: 0,
+            next_seq: 0,
+            rare: None,
+        }
     }
 }
 
@@ -120,34 +114,63 @@ impl<P, R> Outbox<P, R> {
         terms: Option<Box<Terms>>,
         settle: &mut impl FnMut(R, Fate),
     ) {
-        let seq = self.next_seq;
-        self.next_seq += 1;
         if let Some(key) = terms.as_ref().and_then(|terms| terms.key.as_ref()) {
+            let seq = self.next_seq;
             let older = self.rare().keys.insert(Arc::clone(key), seq);
             if let Some(Slot { reply: Some(reply), .. }) = older.and_then(|seq| self.remove(seq)) {
                 settle(reply, Fate::NotWritten(Loss::Newer));
             }
         }
-        let slot = Slot { seq, len, payload, reply, terms };
-        self.bytes += len;
-        self.note_deadline(&slot);
+        self.append(1, len, payload, reply, terms);
+    }
+
+    /// Takes `count` messages of `len` bytes together as one slot. They have such terms as
+    /// [end when they are encoded](Terms::end_when_encoded).
+    pub(crate) fn push_run(
+        &mut self,
+        count: usize,
+        len: usize,
+        payload: P,
+        reply: Option<R>,
+        terms: Option<Box<Terms>>,
+    ) {
+        debug_assert!(terms.as_deref().is_none_or(Terms::end_when_encoded), "{terms:?}");
+        self.append(count, len, payload, reply, terms);
+    }
+
+    fn append(
+        &mut self,
+        count: usize,
+        len: usize,
+        payload: P,
+        reply: Option<R>,
+        terms: Option<Box<Terms>>,
+    ) {
+        let slot = Slot { seq: self.next_seq, count, len, payload, reply, terms };
+        self.next_seq += 1;
+        self.added(&slot);
         self.queue_of(&slot).push_back(slot);
     }
 
-    /// Takes back messages that a session could not begin to write, in their order. They were
-    /// accepted before, so there is no limit here.
+    /// Takes back messages that a session could not begin to write. They were accepted before, so there
+    /// is no limit here.
     pub(crate) fn take_back(&mut self, slots: Vec<Slot<P, R>>) {
         for slot in slots.into_iter().rev() {
-            self.bytes += slot.len;
-            self.note_deadline(&slot);
             if let Some(key) = slot.terms.as_ref().and_then(|terms| terms.key.as_ref()) {
                 self.rare().keys.insert(Arc::clone(key), slot.seq);
             }
-            self.queue_of(&slot).push_front(slot);
+            self.put_back(slot);
         }
     }
 
-    /// The oldest message that this session may write now. Expire first what is due.
+    /// Takes what is left of a run back to its place.
+    pub(crate) fn put_back(&mut self, slot: Slot<P, R>) {
+        self.added(&slot);
+        let queue = self.queue_of(&slot);
+        queue.insert(queue.partition_point(|other| other.seq < slot.seq), slot);
+    }
+
+    /// The oldest message that this session may write now, or run of them. Expire first what is due.
     pub(crate) fn pop(&mut self, side: Side, is_ready: bool) -> Option<Slot<P, R>> {
         let slot = match side {
             Side::Up => self.pop_up(is_ready),
@@ -223,7 +246,12 @@ impl<P, R> Outbox<P, R> {
     }
 
     /// Messages that wait.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
+        self.messages
+    }
+
+    /// The same, each run counted as one.
+    pub(crate) fn slot_count(&self) -> usize {
         self.queues().map(VecDeque::len).sum()
     }
 
@@ -302,23 +330,27 @@ impl<P, R> Outbox<P, R> {
         let slot = self.queues_mut().find_map(|queue| {
             queue.remove(queue.binary_search_by_key(&seq, |slot| slot.seq).ok()?)
         })?;
+        self.messages -= slot.count;
         self.bytes -= slot.len;
         Some(slot)
     }
 
+    fn added(&mut self, slot: &Slot<P, R>) {
+        self.messages += slot.count;
+        self.bytes += slot.len;
+        if let Some(due) = slot.deadline() {
+            let earliest = &mut self.rare().earliest;
+            *earliest = Some(earliest.map_or(due, |earliest| earliest.min(due)));
+        }
+    }
+
     fn removed(&mut self, slot: &Slot<P, R>) {
+        self.messages -= slot.count;
         self.bytes -= slot.len;
         if let Some(key) = slot.terms.as_ref().and_then(|terms| terms.key.as_ref())
             && let Some(rare) = &mut self.rare
         {
             rare.keys.remove(key);
-        }
-    }
-
-    fn note_deadline(&mut self, slot: &Slot<P, R>) {
-        if let Some(due) = slot.deadline() {
-            let earliest = &mut self.rare().earliest;
-            *earliest = Some(earliest.map_or(due, |earliest| earliest.min(due)));
         }
     }
 
@@ -330,89 +362,11 @@ impl<P, R> Outbox<P, R> {
         if self.at_once.capacity() > RETAINED {
             self.at_once = VecDeque::new();
         }
-        if self.len() == 0 {
+        if self.messages == 0 {
             self.rare = None;
         }
     }
 }
 
-impl Room {
-    const fn beside(limits: &OutboxLimits, messages: usize, bytes: usize) -> Self {
-        match limits.bytes.checked_sub(bytes) {
-            Some(bytes) => Self { messages: limits.messages.saturating_sub(messages), bytes },
-            // What a session gave back may be more than fits: then not even an empty message does.
-            None => Self { messages: 0, bytes: 0 },
-        }
-    }
-
-    /// Takes a message of so many bytes, if it fits.
-    pub(crate) const fn take(&mut self, len: usize) -> bool {
-        let fits = self.messages > 0 && len <= self.bytes;
-        if fits {
-            self.messages -= 1;
-            self.bytes -= len;
-        }
-        fits
-    }
-}
-
-impl<P, R> Slot<P, R> {
-    /// Whether it is for the session of this epoch alone.
-    fn is_for(&self, epoch: Epoch) -> bool {
-        self.terms.as_ref().is_some_and(|terms| terms.scope == Scope::Session(epoch))
-    }
-
-    fn waits_for_ready(&self) -> bool {
-        self.terms.as_ref().is_some_and(|terms| terms.waits_for_ready())
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.terms.as_ref()?.deadline()
-    }
-}
-
 /// Slots that an empty queue may keep.
 const RETAINED: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_memory_of_a_burst_is_given_back_when_nothing_waits() {
-        let mut outbox = Outbox::<(), ()>::default();
-        outbox.reserve(1_000);
-        for _ in 0..2 {
-            outbox.push(1, (), None, None, &mut |(), _| {});
-        }
-        assert!(outbox.pop(Side::Up, true).is_some());
-        assert!(outbox.at_once.capacity() >= 1_000, "it is in use");
-        assert!(outbox.pop(Side::Up, true).is_some());
-        assert!(outbox.at_once.capacity() <= RETAINED, "{}", outbox.at_once.capacity());
-    }
-
-    #[test]
-    fn each_message_takes_its_part_of_the_room() {
-        let limits = OutboxLimits { messages: 4, bytes: 100 };
-        let mut room = Outbox::<(), ()>::default().room(&limits, 1);
-        assert!(!room.take(101));
-        assert!(room.take(60) && room.take(30));
-        assert!(!room.take(11), "of the bytes");
-        assert!(room.take(10));
-        assert!(!room.take(0), "of the messages");
-    }
-
-    #[test]
-    fn an_outbox_that_holds_more_than_its_limit_takes_not_even_an_empty_message() {
-        let limits = OutboxLimits { messages: 3, bytes: 16 };
-        let mut outbox = Outbox::<(), ()>::default();
-        outbox.push(2, (), None, None, &mut |(), _| {});
-        let in_a_session = outbox.pop(Side::Up, true).unwrap();
-        assert!(outbox.has_room(&limits, 0, 15, None));
-        outbox.push(15, (), None, None, &mut |(), _| {});
-        assert!(outbox.has_room(&limits, 0, 0, None));
-        outbox.take_back(vec![in_a_session]);
-        assert!(!outbox.has_room(&limits, 0, 0, None));
-        assert!(!outbox.room(&limits, 0).take(0));
-    }
-}

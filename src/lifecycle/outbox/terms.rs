@@ -76,6 +76,15 @@ impl Terms {
         self.deadline().is_some() || self.key.is_some()
     }
 
+    /// Whether they mean nothing any more once the message is encoded: it is not taken back, confirmed, or
+    /// written in another session.
+    pub(crate) fn end_when_encoded(&self) -> bool {
+        self.expiry == Expiry::Never
+            && self.key.is_none()
+            && !self.confirmed
+            && self.scope != Scope::Durable
+    }
+
     pub(crate) const fn deadline(&self) -> Option<Instant> {
         match self.expiry {
             Expiry::At(at) => Some(at),

@@ -1,0 +1,56 @@
+use super::{entropy::masking_key, reply::Reply, shared_outbox::Waiting};
+use crate::{
+    lifecycle::Flight,
+    message::Pieces,
+    protocol::{MessageEncoder, OwnedPayload},
+};
+
+/// What waits to be written: a message, or several of a batch that have nothing between them.
+pub(super) enum Load {
+    One(OwnedPayload),
+    Run(Box<Pieces>),
+}
+
+/// Encodes what waited behind what `out` holds: of a run, `most` messages, and none more once `out` holds
+/// `budget` bytes, but one at least. Returns what is left.
+pub(super) fn encode(
+    mut waiting: Waiting,
+    most: usize,
+    (out, budget): (&mut Vec<u8>, usize),
+    messages: &mut MessageEncoder,
+    flight: &mut Flight<Load, Reply>,
+) -> Option<Waiting> {
+    let before = out.len();
+    match &mut waiting.payload {
+        Load::One(payload) => {
+            let payload = payload.as_payload();
+            if waiting.terms.as_ref().is_some_and(|terms| terms.may_be_taken_back()) {
+                // What follows must not refer to it.
+                messages.encode_plainly(out, payload, masking_key());
+            } else {
+                messages.encode(out, payload, masking_key());
+            }
+            flight.encoded(out.len() - before, waiting);
+            None
+        }
+        Load::Run(pieces) => {
+            let most = most.min(waiting.count);
+            let mut ends = Vec::with_capacity(most.min(budget / LEAST_FRAME));
+            let mut len = 0;
+            while ends.len() < most
+                && (ends.is_empty() || out.len() < budget)
+                && let Some(payload) = pieces.next()
+            {
+                len += payload.len();
+                messages.encode(out, payload, masking_key());
+                ends.push(out.len() - before);
+            }
+            let reply = waiting.take_front(ends.len(), len);
+            flight.encoded_run(ends, reply);
+            (waiting.count > 0).then_some(waiting)
+        }
+    }
+}
+
+/// Bytes that a message takes at least: not many are as small.
+pub(super) const LEAST_FRAME: usize = 64;
