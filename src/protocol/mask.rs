@@ -1,19 +1,19 @@
 /// Masks `bytes` with `key`, or unmasks them: the two are the same (RFC 6455 §5.3).
 ///
-/// Works on blocks of 32 bytes, which the compiler turns into vector instructions, and then on words.
+/// Works on blocks of 16 bytes and then on words.
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) {
-    let [a, b, c, d] = key;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let mask = |word: &mut [u8; 8]| *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-    let (blocks, rest) = bytes.as_chunks_mut::<32>();
+    let word = u32::from_ne_bytes(key);
+    let wide = u128::from(word) * 0x0000_0001_0000_0001_0000_0001_0000_0001;
+    let (blocks, rest) = bytes.as_chunks_mut::<16>();
     for block in blocks {
-        let (words, _) = block.as_chunks_mut::<8>();
-        words.iter_mut().for_each(mask);
+        *block = (u128::from_ne_bytes(*block) ^ wide).to_ne_bytes();
     }
-    let (words, rest) = rest.as_chunks_mut::<8>();
-    words.iter_mut().for_each(mask);
-    // A word holds the key exactly twice, so the rest starts with the key's first byte again.
-    for (byte, key) in rest.iter_mut().zip(key.into_iter().cycle()) {
+    let (words, rest) = rest.as_chunks_mut::<4>();
+    for bytes in words {
+        *bytes = (u32::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+    }
+    // Blocks and words hold the key in full, so the rest starts with the key's first byte again.
+    for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
 }
