@@ -124,7 +124,10 @@ impl BatchBuilder {
 
     /// Drops all messages.
     pub fn clear(&mut self) {
-        self.freeze();
+        // Most often there is nothing to drop, and what is expected next stays known.
+        if self.text.capacity() + self.binary.capacity() + self.segments.capacity() > 0 {
+            self.freeze();
+        }
     }
 
     /// Drops the messages for which `keep` says no. Costs no copy while most of the bytes stay.
@@ -277,6 +280,16 @@ mod tests {
         assert!(text.capacity() < 1024, "{}", text.capacity());
         assert!(binary.capacity() < 1024, "{}", binary.capacity());
         assert!(batch.segments.capacity() < 1024, "{}", batch.segments.capacity());
+    }
+
+    #[test]
+    fn what_is_empty_is_cleared_without_forgetting_what_to_expect() {
+        let mut builder = BatchBuilder::default();
+        (0..100).for_each(|_| builder.push_text("x"));
+        assert_eq!(builder.freeze().len(), 100);
+        builder.clear();
+        builder.push_text("x");
+        assert!(builder.segments.capacity() >= 100, "{}", builder.segments.capacity());
     }
 
     #[test]
