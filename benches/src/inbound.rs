@@ -64,6 +64,7 @@ fn compare(effort: Effort, shape: Shape, connections: usize, total: u64) -> Resu
         (false, 1) => {
             &[Wiring::Batches, Wiring::Each, Wiring::BatchesAcross, Wiring::BatchesAlone][..]
         }
+        (true, _) => &[Wiring::Batches, Wiring::BatchesUnchecked, Wiring::Each],
         _ => &[Wiring::Batches, Wiring::Each],
     };
     let messages = (effort.of(total) / connections as u64).max(2);

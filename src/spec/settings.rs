@@ -19,9 +19,12 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Text messages that hold JSON. A message that is not JSON, or is binary, is not delivered;
-    /// it is counted, and the session goes on.
+    /// it is counted, and the session goes on. So each message is looked through before its subscribers
+    /// read it.
     Json,
-    /// Text and binary messages, delivered as they are.
+    /// Text and binary messages, delivered as they are. It sends and reads JSON as well, by
+    /// [`SendJson`](crate::SendJson) and [`ReceivedBatch::json`](crate::ReceivedBatch::json), and then each
+    /// message is read once: what is not JSON is an error there.
     String,
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Wiring {
     BatchesAcross,
     /// The same as `Batches`, and no supervisor keeps it.
     BatchesAlone,
+    /// The same as `Batches`, and JSON comes as texts that nobody checks before the subscriber reads them.
+    BatchesUnchecked,
 }
 
 /// A supervisor, and the one subscriber of all its connections.
@@ -49,13 +51,14 @@ struct Subscriber<S> {
 }
 
 impl Wiring {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Lifecycle,
         Self::SendBatches,
         Self::Each,
         Self::Batches,
         Self::BatchesAcross,
         Self::BatchesAlone,
+        Self::BatchesUnchecked,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -66,6 +69,7 @@ impl Wiring {
             Self::Batches => "wsvisor ReceivedBatch",
             Self::BatchesAcross => "wsvisor across arbiters",
             Self::BatchesAlone => "wsvisor unsupervised",
+            Self::BatchesUnchecked => "wsvisor string",
         }
     }
 }
@@ -137,13 +141,19 @@ impl<S: Show> Subject<S> {
     }
 
     async fn start_supervised(&self, id: String, url: &str) -> Result<Addr<Connection>> {
-        let spec =
-            if self.json { ConnectionSpec::json(id, url) } else { ConnectionSpec::string(id, url) };
+        let spec = if self.json && self.wiring != Wiring::BatchesUnchecked {
+            ConnectionSpec::json(id, url)
+        } else {
+            ConnectionSpec::string(id, url)
+        };
         let spec = spec.subscribe(self.subscriber.clone().recipient::<Lifecycle>());
         let spec = match self.wiring {
             Wiring::Lifecycle | Wiring::SendBatches => spec,
             Wiring::Each => spec.subscribe(self.subscriber.clone().recipient::<Received>()),
-            Wiring::Batches | Wiring::BatchesAcross | Wiring::BatchesAlone => {
+            Wiring::Batches
+            | Wiring::BatchesAcross
+            | Wiring::BatchesAlone
+            | Wiring::BatchesUnchecked => {
                 spec.subscribe(self.subscriber.clone().recipient::<ReceivedBatch>())
             }
         };

@@ -1,6 +1,6 @@
 use std::{hint::black_box, time::Duration};
 
-use actix::{Actor, Addr, Context, Handler};
+use actix::{Actor, Addr, Context, Handler, Message};
 use actix_rt::System;
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
@@ -30,8 +30,12 @@ pub(crate) enum Path {
     DeliverEach,
     /// From a `send` to the socket's write, and its outcome back.
     Send,
+    /// The same, each once the one before was written.
+    SendOneByOne,
     /// The same for many messages at once.
     SendBatch,
+    /// What actix takes of a send: it, its answer by an actor that does nothing, and the awaiting of it.
+    Actix,
     /// A connection on which nothing happens.
     Idle,
 }
@@ -45,13 +49,15 @@ const A_FLOOD: usize = 500;
 const CROWD: usize = 200;
 
 impl Path {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Decode,
         Self::Encode,
         Self::DeliverBatches,
         Self::DeliverEach,
         Self::Send,
+        Self::SendOneByOne,
         Self::SendBatch,
+        Self::Actix,
         Self::Idle,
     ];
 
@@ -62,6 +68,8 @@ impl Path {
             Self::DeliverBatches => "deliver by ReceivedBatch",
             Self::DeliverEach => "deliver by Received",
             Self::Send => "send",
+            Self::SendOneByOne => "send one by one",
+            Self::Actix => "actix alone",
             Self::SendBatch => "send by SendBatch",
             Self::Idle => "idle",
         }
@@ -70,6 +78,7 @@ impl Path {
     pub(super) const fn operation(self) -> &'static str {
         match self {
             Self::Idle => "a connection's minute",
+            Self::Actix => "a message that is nothing",
             _ => "a text of 64 bytes",
         }
     }
@@ -79,7 +88,7 @@ impl Path {
         match self {
             Self::Decode | Self::Encode => 200,
             Self::DeliverBatches | Self::SendBatch => 100,
-            Self::DeliverEach | Self::Send => 20,
+            Self::DeliverEach | Self::Send | Self::SendOneByOne | Self::Actix => 20,
             Self::Idle => 10,
         }
     }
@@ -87,7 +96,7 @@ impl Path {
     pub(super) const fn operations_each_time(self) -> f64 {
         match self {
             Self::Decode | Self::Encode | Self::DeliverBatches | Self::DeliverEach => A_READ as f64,
-            Self::Send | Self::SendBatch => A_FLOOD as f64,
+            Self::Send | Self::SendOneByOne | Self::SendBatch | Self::Actix => A_FLOOD as f64,
             Self::Idle => CROWD as f64,
         }
     }
@@ -105,7 +114,9 @@ impl Path {
             Self::DeliverEach => System::new()
                 .block_on(deliver(times, |subscriber| subscriber.recipient::<Received>().into())),
             Self::Send => System::new().block_on(send(times)),
+            Self::SendOneByOne => System::new().block_on(send_one_by_one(times)),
             Self::SendBatch => System::new().block_on(send_batches(times)),
+            Self::Actix => System::new().block_on(send_nothing(times)),
             Self::Idle => virtual_time(1, idle(times)),
         }
     }
@@ -169,6 +180,23 @@ async fn send(times: u32) -> Result<()> {
     Ok(())
 }
 
+async fn send_one_by_one(times: u32) -> Result<()> {
+    let connection = connected().await?;
+    let text = String::from_utf8(SHAPE.payload())?;
+    for _ in 0..times as usize * A_FLOOD {
+        connection.send(SendString::new(text.clone())).await??;
+    }
+    Ok(())
+}
+
+async fn send_nothing(times: u32) -> Result<()> {
+    let idler = Idler.start();
+    for _ in 0..times {
+        try_join_all((0..A_FLOOD).map(|_| idler.send(Nothing))).await?;
+    }
+    Ok(())
+}
+
 async fn send_batches(times: u32) -> Result<()> {
     let connection = connected().await?;
     let text = String::from_utf8(SHAPE.payload())?;
@@ -218,6 +246,27 @@ fn supervisor(network: Canned) -> Result<Addr<Supervisor>> {
 
 async fn start(supervisor: &Addr<Supervisor>, spec: ConnectionSpec) -> Result<Addr<Connection>> {
     Ok(supervisor.send(StartConnection(spec.restart(RestartPolicy::Temporary))).await??)
+}
+
+/// Does nothing, with as large a mailbox as a connection's.
+struct Idler;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Nothing;
+
+impl Actor for Idler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(1_024);
+    }
+}
+
+impl Handler<Nothing> for Idler {
+    type Result = ();
+
+    fn handle(&mut self, Nothing: Nothing, _: &mut Context<Self>) {}
 }
 
 struct Subscriber(UnboundedSender<Told>);
