@@ -27,8 +27,9 @@ use super::Verdict;
 ///   and `SetHeartbeat` mean the successor as soon as it is open.
 /// - **Draining.** The old session writes what it has, waits for the answers to its requests and the
 ///   pongs that confirm its messages, and closes with 1000; [`Timeouts::close`](crate::Timeouts) is the
-///   time for all of this. Then what is left is settled, as at each session's end. It ends at the latest
-///   with the session that took over.
+///   time for all of this. Then what is left is settled, as at each session's end: a durable message that
+///   no byte was written of is written by the session that took over, behind what that has written
+///   meanwhile. It ends at the latest with the session that took over.
 /// - **Failure.** A successor that fails, or is not ready in time, leaves the old session untouched.
 ///   [`RotationFailed`](crate::LifecycleEvent::RotationFailed) tells of it, and the next one is tried by
 ///   the connection's backoff (used alone, by the default one), after an end that is fatal otherwise as
