@@ -165,4 +165,22 @@ mod tests {
             assert_eq!(Scope::Durable.check(outlook), durable, "{outlook:?}");
         }
     }
+
+    #[test]
+    fn what_may_be_confirmed_taken_back_or_written_later_means_something_once_it_is_encoded() {
+        let plain = Terms::default;
+        let in_one = Scope::Session(Epoch::NONE.next());
+        for (terms, ends) in [
+            (plain(), true),
+            (Terms { scope: in_one, ..plain() }, true),
+            (Terms { scope: Scope::UntilReady, after_ready: true, ..plain() }, true),
+            (Terms { scope: Scope::Durable, ..plain() }, false),
+            (Terms { expiry: Expiry::In(Duration::ZERO), ..plain() }, false),
+            (Terms { expiry: Expiry::At(Instant::now()), ..plain() }, false),
+            (Terms { key: Some("a".into()), ..plain() }, false),
+            (Terms { confirmed: true, ..plain() }, false),
+        ] {
+            assert_eq!(terms.end_when_encoded(), ends, "{terms:?}");
+        }
+    }
 }
