@@ -1,5 +1,6 @@
 //! Any compressed message: it inflates to what an independent loop makes of it, within its limit, and
-//! the same however it is cut; and any messages come through compression as they were.
+//! the same however it is cut; as a text it is refused if and only if that is not UTF-8; and any messages
+//! come through compression as they were.
 
 #![no_main]
 
@@ -15,17 +16,44 @@ const LIMIT: usize = 1 << 20;
 fuzz_target!(|data: &[u8]| {
     let Some((&[cut, choices], payload)) = data.split_first_chunk() else { return };
     let agreed = agreement(choices);
-    let frame = server_frame(payload);
-    let whole = decode(&agreed, [&*frame]);
-    assert_eq!(decode(&agreed, frame.chunks(usize::from(cut) + 1)), whole, "cut into pieces");
-    match (independently(payload), &whole) {
-        (Some(expected), Ok(messages)) => assert_eq!(messages, &[expected]),
+    let expected = independently(payload);
+    let cut_or_not = |opcode| {
+        let frame = server_frame(opcode, payload);
+        let whole = decode(&agreed, [&*frame]);
+        assert_eq!(decode(&agreed, frame.chunks(usize::from(cut) + 1)), whole, "cut into pieces");
+        whole
+    };
+    match (&expected, cut_or_not(OpCode::Binary)) {
+        (Some(expected), Ok(messages)) => assert_eq!(messages, [&**expected]),
         (Some(expected), Err(ProtocolError::MessageTooBig { .. })) => {
             assert!(expected.len() > LIMIT);
         }
         // It may grow too big before it goes wrong.
         (None, Err(ProtocolError::InvalidDeflate | ProtocolError::MessageTooBig { .. })) => {}
         (expected, found) => panic!("{found:?}, and not {expected:?}"),
+    }
+    match (&expected, cut_or_not(OpCode::Text)) {
+        (Some(expected), Ok(messages)) => {
+            assert_eq!(messages, [&**expected]);
+            assert!(std::str::from_utf8(expected).is_ok());
+        }
+        (Some(expected), Err(ProtocolError::InvalidUtf8)) => {
+            assert!(std::str::from_utf8(expected).is_err());
+        }
+        // What is neither may be refused for the one or the other, and what is not DEFLATE as well for
+        // what came before.
+        (Some(expected), Err(ProtocolError::MessageTooBig { .. })) => {
+            assert!(expected.len() > LIMIT);
+        }
+        (
+            None,
+            Err(
+                ProtocolError::InvalidDeflate
+                | ProtocolError::MessageTooBig { .. }
+                | ProtocolError::InvalidUtf8,
+            ),
+        ) => {}
+        (expected, found) => panic!("{found:?}, and not {expected:?} as a text"),
     }
 
     let mut encoder = MessageEncoder::with_deflate(agreed);
@@ -52,14 +80,9 @@ fn agreement(choices: u8) -> DeflateAgreement {
     offer.judge([answer.as_bytes()].into_iter()).expect("it fits").expect("it agrees")
 }
 
-fn server_frame(payload: &[u8]) -> Vec<u8> {
-    let header = FrameHeader {
-        fin: true,
-        rsv: 0b100,
-        opcode: OpCode::Binary,
-        mask: None,
-        len: payload.len() as u64,
-    };
+fn server_frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let header =
+        FrameHeader { fin: true, rsv: 0b100, opcode, mask: None, len: payload.len() as u64 };
     let mut frame = Vec::new();
     header.write(&mut frame);
     frame.extend_from_slice(payload);

@@ -333,6 +333,8 @@ mod tests {
         let batch = builder.freeze();
         assert!(batch.iter().map(|payload| payload.as_bytes().as_ptr()).eq(held));
         assert_eq!(batch.segments.capacity(), 4);
+        let (text, binary) = (Vec::from(batch.text.into_bytes()), Vec::from(batch.binary));
+        assert_eq!((text.capacity(), binary.capacity()), (200, 200));
         builder.push_text("equally");
         builder.push_text("long: 7");
         let held = builder.text.as_ptr();

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_long_message_that_hardly_shrinks_comes_through() {
         let digits: Vec<_> =
-            noise(40_000).iter().map(|byte| b"0123456789abcdef"[usize::from(byte % 16)]).collect();
+            noise(400_000).iter().map(|byte| b"0123456789abcdef"[usize::from(byte % 16)]).collect();
         let mut compressor = Compressor::new(agreement(15, true));
         let mut inflater = Inflater::new(&agreement(15, true));
         for _ in 0..2 {
