@@ -42,7 +42,7 @@ impl Fates {
             .range((member, 0)..=(member, u64::MAX))
             .filter_map(|name| known.messages.get(name))
             // Others may still be before its mailbox.
-            .filter(|message| message.sent < Instant::now())
+            .filter(|message| message.sent < Instant::now() && !message.is_batched)
             .partition(|message| message.is_request);
         self.journal.check(
             requests.len() <= messages,
@@ -83,7 +83,8 @@ impl Known {
         let now = Instant::now();
         let is_written = |name: &&Name| {
             self.messages.get(name).is_some_and(|message| {
-                let is_meant = message.terms.confirmed && !message.is_request;
+                let is_meant =
+                    message.terms.confirmed && !message.is_request && !message.is_batched;
                 is_meant && message.written_at.is_some_and(|at| at < now)
             })
         };

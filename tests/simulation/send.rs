@@ -5,15 +5,15 @@ use std::{rc::Rc, time::Duration};
 use actix::Addr;
 use futures_util::FutureExt as _;
 use wsvisor::{
-    Connection, Delivery, Epoch, GetStatus, Kind, Request, RequestError, SendBinary, SendError,
-    SendJson, SendString, Unconfirmed,
+    Connection, Delivery, Epoch, GetStatus, Kind, Request, RequestError, SendBatch, SendBinary,
+    SendError, SendJson, SendString, Unconfirmed,
 };
 
 use crate::{
     fates::Name,
     fleet::Live,
     tap::field,
-    terms::{Scope, Terms, binary_on, json_on, request_on, text_on},
+    terms::{Scope, Terms, batch_on, binary_on, json_on, request_on, text_on},
 };
 
 impl Live {
@@ -49,6 +49,32 @@ impl Live {
             Err(error) => self.note(format_args!("did not send {number}: {error}")),
         }
         self.fates.settled(name, answer);
+    }
+
+    pub(crate) async fn send_batch(self: Rc<Self>, messages: usize, size: usize, terms: Terms) {
+        let Some(connection) = self.connection() else { return };
+        let Some(epoch) = self.epoch_for(&connection, terms).await else { return };
+        let (c, mut batch) = (self.number, SendBatch::new());
+        let first = self.next_message.get();
+        let names: Vec<_> = (first..).take(messages).map(|number| (c, number)).collect();
+        self.next_message.set(first + messages as u64);
+        for name in &names {
+            let value = serde_json::json!({"c": c, "m": name.1, "x": "x".repeat(size)});
+            batch.push_json(&value).expect("a value is JSON");
+            self.fates.sent(*name, terms, size + 20, epoch.get());
+            self.fates.batched(*name);
+        }
+        let answer = connection.send(batch_on(batch, terms, epoch));
+        drop(connection);
+        match self.answered(answer.await) {
+            None => names.into_iter().for_each(|name| self.fates.lost(name)),
+            Some(outcomes) => {
+                self.note(format_args!("sent a batch from {first} on: {outcomes:?}"));
+                for (name, outcome) in names.into_iter().zip(outcomes.iter()) {
+                    self.fates.settled(name, outcome.clone());
+                }
+            }
+        }
     }
 
     pub(crate) async fn ask(

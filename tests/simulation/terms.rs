@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _};
 use wsvisor::{
-    Delivery, Epoch, Greeting, Payload, ProviderError, Readiness, Refusal, Request, SendBinary,
-    SendError, SendJson, SendLimit, SendString, Settings, Unconfirmed, Unwritten,
+    Delivery, Epoch, Greeting, Payload, ProviderError, Readiness, Refusal, Request, SendBatch,
+    SendBinary, SendError, SendJson, SendLimit, SendString, Settings, Unconfirmed, Unwritten,
 };
 
 use crate::chance::pick;
@@ -113,6 +113,23 @@ macro_rules! on_terms {
 }
 
 on_terms!(json_on(SendJson), text_on(SendString), binary_on(SendBinary), request_on(Request));
+
+/// A batch has no key.
+pub(crate) fn batch_on(mut batch: SendBatch, terms: Terms, epoch: Epoch) -> SendBatch {
+    batch = match terms.scope {
+        Scope::Now => batch,
+        Scope::Session => batch.in_session(epoch),
+        Scope::UntilReady => batch.until_ready(),
+        Scope::Durable => batch.durable(),
+    };
+    if let Some(wait) = terms.expires {
+        batch = batch.expires_in(wait);
+    }
+    if terms.after_ready {
+        batch = batch.after_ready();
+    }
+    if terms.confirmed { batch.confirmed() } else { batch }
+}
 
 impl Manners {
     pub(crate) fn draw(rng: &mut impl Rng) -> Self {
