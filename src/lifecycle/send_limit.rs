@@ -19,24 +19,29 @@ use std::{
 /// # use wsvisor::{testing::{Network, Recorder, Script, virtual_time}, *};
 /// # virtual_time(1, async {
 /// # let network = Network::new();
-/// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().echo(7).expect_end()]);
+/// # let script = |orders| Script::new().accept().echo(orders).expect_end();
+/// # let server = network.listen("ws://bots.example.com").play([4, 3, 4, 3].map(script));
 /// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
 /// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
 /// let limit = SendLimit::per(120, Duration::from_secs(60))?.burst(5);
+/// // Of seven orders that two connections send, all go at once.
 /// let one_for_each = Settings::default().send_limit(limit.clone());
-/// // One for the account, that all its connections share, on whatever arbiter.
+/// // One for the account, that all its connections share, on whatever arbiter: five of the seven go at
+/// // once, and the others half a second apart.
 /// let one_for_all = Settings::default().send_limit(limit.shared());
-/// # let settings = one_for_each;
-/// # let spec = ConnectionSpec::string("bot", server.url()).settings(settings);
-/// # let bot = supervisor.send(StartConnection(spec)).await??;
-/// # let began = tokio::time::Instant::now();
-/// # for _ in 0..7 {
-/// #     bot.send(SendString::new("order").durable()).await??;
+/// # for (settings, millis) in [(one_for_each, 0), (one_for_all, 1_000)] {
+/// #     let (mut sent, began) = (Vec::new(), tokio::time::Instant::now());
+/// #     for (id, orders) in [("one", 4), ("other", 3)] {
+/// #         let id = format!("{id} of {millis}");
+/// #         let spec = ConnectionSpec::string(id, server.url()).settings(settings.clone());
+/// #         let bot = supervisor.send(StartConnection(spec)).await??;
+/// #         sent.extend((0..orders).map(|_| bot.send(SendString::new("order").durable())));
+/// #     }
+/// #     for fate in sent {
+/// #         fate.await??;
+/// #     }
+/// #     assert_eq!(began.elapsed().as_millis(), millis);
 /// # }
-/// // Of seven orders, five go at once and the others half a second apart.
-/// # assert_eq!(began.elapsed().as_millis(), 1_000);
-/// # let settings = one_for_all;
-/// # drop(bot);
 /// # supervisor.send(Shutdown::gracefully()).await?;
 /// # server.done().await;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
