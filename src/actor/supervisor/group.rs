@@ -1,6 +1,6 @@
 //! Children that are started again together.
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Instant};
+use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context, SpawnHandle, WrapFuture as _};
 
@@ -16,9 +16,8 @@ use crate::{
 
 /// A group on its way from a failure to its next start.
 pub(super) struct Regroup {
-    start: Vec<ConnectionId>,
-    /// Those that were stopped meanwhile: they are neither held nor started with it.
-    left: Rc<RefCell<BTreeSet<ConnectionId>>>,
+    /// Who is held and then started. Those that are stopped meanwhile are in it no more.
+    members: Rc<RefCell<Vec<ConnectionId>>>,
     due: Instant,
     pub(super) task: SpawnHandle,
 }
@@ -48,14 +47,14 @@ impl Supervisor {
             // also if the one that had failed first was deleted meanwhile.
             ctx.cancel_future(earlier.task);
             due = due.max(earlier.due);
-            regrouping = regrouping.and(&earlier.start, &order, failed);
+            regrouping = regrouping.and(&earlier.members.borrow(), &order, failed);
         }
         let stop = self.subordinates(&regrouping.stop);
-        let left = Rc::<RefCell<BTreeSet<_>>>::default();
-        let have_left = Rc::clone(&left);
+        let members = Rc::new(RefCell::new(regrouping.start));
+        let members_left = Rc::clone(&members);
         let stopped = async move {
             for (id, child) in stop {
-                if !have_left.borrow().contains(&id) {
+                if members_left.borrow().contains(&id) {
                     child.stop(Stop::Hold(due)).await;
                 }
             }
@@ -63,19 +62,18 @@ impl Supervisor {
         };
         let task = ctx.spawn(stopped.into_actor(self).map(|(), supervisor, _| {
             let Some(group) = supervisor.regrouping.take() else { return };
-            for (_, child) in supervisor.subordinates(&group.start) {
+            for (_, child) in supervisor.subordinates(&group.members.borrow()) {
                 child.tell(Release);
             }
         }));
-        self.regrouping = Some(Regroup { start: regrouping.start, left, due, task });
+        self.regrouping = Some(Regroup { members, due, task });
     }
 
     /// One that is stopped while its group waits to start again stays as it is: that cancels a restart
     /// (OTP: `supervisor:terminate_child/2` of a child that is `restarting`).
-    pub(super) fn leave_group(&mut self, id: &ConnectionId) {
-        if let Some(group) = &mut self.regrouping {
-            group.start.retain(|other| other != id);
-            group.left.borrow_mut().insert(id.clone());
+    pub(super) fn leave_group(&self, id: &ConnectionId) {
+        if let Some(group) = &self.regrouping {
+            group.members.borrow_mut().retain(|other| other != id);
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) const SUPERVISOR: OfKind =
 
 impl Supervisor {
     pub(super) fn terminate(
-        &mut self,
+        &self,
         id: &ConnectionId,
         kind: OfKind,
     ) -> ResponseFuture<Result<(), ChildError>> {
