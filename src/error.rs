@@ -166,7 +166,7 @@ pub enum Refusal {
         in_flight: usize,
     },
     /// A JSON connection sends JSON only.
-    #[error("this is a JSON connection: send SendJson")]
+    #[error("this is a JSON connection: send JSON, by SendJson or send_json")]
     NotJson,
 }
 

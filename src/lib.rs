@@ -2,6 +2,7 @@
 
 mod actor;
 mod clock;
+mod entropy;
 mod error;
 mod event;
 mod lifecycle;
@@ -39,12 +40,12 @@ pub use lifecycle::{
 pub use message::{
     Answer, AskReady, BatchError, Connect, Connecting, ConnectionInfo, CountConnections, Counts,
     DeleteConnection, DeleteSupervisor, Disconnect, Explain, ExplainConnection, ExplainSupervisor,
-    Explanation, GetStatus, JsonRpcError, MarkReady, Outcomes, Outgoing, PolicySet, Reconnect,
-    Request, RequestError, RestartConnection, RestartSupervisor, Rotate, Rotating, SendBatch,
-    SendBinary, SendJson, SendString, SetHeartbeat, SetPolicy, SetPolicyError, SetWatchdog,
-    Shutdown, StartConnection, StartSupervisor, Status, Subscribe, SupervisorExplanation,
-    SupervisorInfo, SupervisorState, TerminateConnection, TerminateSupervisor, Unsubscribe,
-    UpdateSpec, WhichConnections, WhichSupervisors,
+    Explanation, GetSender, GetStatus, JsonRpcError, MarkReady, Outcomes, Outgoing, PolicySet,
+    Reconnect, Request, RequestError, RestartConnection, RestartSupervisor, Rotate, Rotating,
+    SendBatch, SendBinary, SendJson, SendString, Sender, Sending, SetHeartbeat, SetPolicy,
+    SetPolicyError, SetWatchdog, Shutdown, StartConnection, StartSupervisor, Status, Subscribe,
+    SupervisorExplanation, SupervisorInfo, SupervisorState, TerminateConnection,
+    TerminateSupervisor, Unsubscribe, UpdateSpec, WhichConnections, WhichSupervisors,
 };
 pub use policy::{
     AccessPolicy, AddressBlocked, Allowed, CanonicalUrl, ConnectionFailed, Denied, InvalidUrl,

@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
-use wsvisor::{Connection, ReceivedBatch, SendString, Subscribe};
+use wsvisor::{Connection, GetSender, ReceivedBatch, SendString, Sender, Subscribe};
 
 use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
@@ -40,7 +40,8 @@ pub(crate) struct Sample {
     p999: f64,
 }
 
-const WSVISOR: Contender = Contender::Wsvisor(Wiring::Lifecycle);
+const ADDRESS: Contender = Contender::Wsvisor(Wiring::Lifecycle);
+const SENDER: Contender = Contender::Wsvisor(Wiring::Sender);
 const SHAPE: Shape = Shape::Text(64);
 
 /// Connections, and round trips altogether.
@@ -53,7 +54,7 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Report>> {
 fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
     let trips = (effort.of(total) / connections as u64).max(1);
     let title = format!("Echo: round trips of {SHAPE} on {connections} connection(s)");
-    let contenders = Contender::beside_peers(&[Wiring::Lifecycle]);
+    let contenders = Contender::beside_peers(&[Wiring::Sender, Wiring::Lifecycle]);
     // A single answer is read in the same way with and without awc's StreamHandler.
     let contenders = contenders.into_iter().filter(|who| *who != Contender::AwcStreamHandler);
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
@@ -81,12 +82,23 @@ fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
             "latency_us": {"p50": p50, "p99": p99, "p99.9": p999}, "rounds": row.samples,
         }));
     }
-    let ours = median_of(&taken, WSVISOR, |sample| sample.cost.cpu()) / best_peer;
-    let name = match connections {
-        1 => "round trip, 1 connection: wsvisor / best peer, CPU",
-        _ => "round trip, 1,000 connections: wsvisor / best peer, CPU",
+    let names = match connections {
+        1 => [
+            "round trip, 1 connection: wsvisor by Sender / best peer, CPU",
+            "round trip, 1 connection: wsvisor by SendString / best peer, CPU",
+        ],
+        _ => [
+            "round trip, 1,000 connections: wsvisor by Sender / best peer, CPU",
+            "round trip, 1,000 connections: wsvisor by SendString / best peer, CPU",
+        ],
     };
-    Ok(Report { table, lines, targets: vec![Target::new(name, ours, 1.0)] })
+    let of_best = |who| median_of(&taken, who, |sample| sample.cost.cpu()) / best_peer;
+    let targets = names
+        .into_iter()
+        .zip([SENDER, ADDRESS])
+        .map(|(name, who)| Target::new(name, of_best(who), 1.0))
+        .collect();
+    Ok(Report { table, lines, targets })
 }
 
 impl Plan {
@@ -128,8 +140,12 @@ impl Plan {
         let mut echoers = Vec::with_capacity(self.connections);
         for connection in connections {
             let (finish, wait) = oneshot::channel();
+            let sends = match wiring {
+                Wiring::Sender => Way::Sender(connection.send(GetSender).await?),
+                _ => Way::Address(connection.clone()),
+            };
             let echoer = Echoer {
-                connection: connection.clone(),
+                sends,
                 text: text.clone(),
                 left: self.trips,
                 sent: Instant::now(),
@@ -178,12 +194,17 @@ async fn round_trips<P: Peer>(
 
 /// Answers each answer, as an actor would that talks to a server.
 struct Echoer {
-    connection: Addr<Connection>,
+    sends: Way,
     text: String,
     left: u64,
     sent: Instant,
     took: Vec<Duration>,
     finish: Option<oneshot::Sender<Vec<Duration>>>,
+}
+
+enum Way {
+    Address(Addr<Connection>),
+    Sender(Sender),
 }
 
 #[derive(actix::Message)]
@@ -193,7 +214,10 @@ struct Begin;
 impl Echoer {
     fn send(&mut self) {
         self.sent = Instant::now();
-        self.connection.do_send(SendString::new(self.text.clone()));
+        match &self.sends {
+            Way::Address(connection) => connection.do_send(SendString::new(self.text.clone())),
+            Way::Sender(sender) => drop(sender.send_text(&self.text)),
+        }
     }
 }
 

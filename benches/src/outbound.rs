@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use wsvisor::{Connection, SendBatch, SendString};
+use wsvisor::{Connection, GetSender, SendBatch, SendString, Sender};
 
 use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
@@ -40,6 +40,7 @@ enum Pace {
 }
 
 const WSVISOR: Contender = Contender::Wsvisor(Wiring::Lifecycle);
+const SENDER: Contender = Contender::Wsvisor(Wiring::Sender);
 const BATCHES: Contender = Contender::Wsvisor(Wiring::SendBatches);
 /// Messages that are on their way at once; the outbox holds 1,000.
 const IN_FLIGHT: usize = 500;
@@ -65,8 +66,8 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
     let title =
         format!("Outbound: {shape} {how}, outcomes awaited, ns of processor time a message");
     let wirings = match pace {
-        Pace::Flood => &[Wiring::SendBatches, Wiring::Lifecycle][..],
-        Pace::OneByOne => &[Wiring::Lifecycle],
+        Pace::Flood => &[Wiring::SendBatches, Wiring::Sender, Wiring::Lifecycle][..],
+        Pace::OneByOne => &[Wiring::Sender, Wiring::Lifecycle],
     };
     let contenders = Contender::beside_peers(wirings);
     // Writing is the same with and without awc's StreamHandler.
@@ -103,17 +104,19 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
     let names = match (pace, len) {
         (Pace::Flood, 64) => [
             "outbound flood 64 B: wsvisor by SendBatch / best peer",
+            "outbound flood 64 B: wsvisor by Sender / best peer",
             "outbound flood 64 B: wsvisor by SendString / best peer",
         ],
         (Pace::Flood, _) => [
             "outbound flood 1 KiB: wsvisor by SendBatch / best peer",
+            "outbound flood 1 KiB: wsvisor by Sender / best peer",
             "outbound flood 1 KiB: wsvisor by SendString / best peer",
         ],
         (Pace::OneByOne, _) => return Ok(Report { table, lines, targets: vec![] }),
     };
     let targets = names
         .into_iter()
-        .zip([BATCHES, WSVISOR])
+        .zip([BATCHES, SENDER, WSVISOR])
         .map(|(name, who)| Target::new(name, of_best(who), 0.5))
         .collect();
     Ok(Report { table, lines, targets })
@@ -155,6 +158,12 @@ impl Plan {
         let connection = subject.connect("outbound".to_owned(), url).await?;
         let start = Usage::now()?;
         match self.pace {
+            Pace::OneByOne if wiring == Wiring::Sender => {
+                let sender = connection.send(GetSender).await?;
+                for _ in 0..self.messages {
+                    sender.send_text(text).await?;
+                }
+            }
             Pace::OneByOne => {
                 for _ in 0..self.messages {
                     connection.send(SendString::new(text.to_owned())).await??;
@@ -162,6 +171,9 @@ impl Plan {
             }
             Pace::Flood if wiring == Wiring::SendBatches => {
                 self.flood_by_batches(&connection, text).await?;
+            }
+            Pace::Flood if wiring == Wiring::Sender => {
+                self.flood_by_sender(&connection.send(GetSender).await?, text).await?;
             }
             Pace::Flood => self.flood(&connection, text).await?,
         }
@@ -186,6 +198,22 @@ impl Plan {
         }
         for send in under_way {
             send.await??;
+        }
+        Ok(())
+    }
+
+    async fn flood_by_sender(self, sender: &Sender, text: &str) -> Result<()> {
+        let mut under_way = VecDeque::with_capacity(IN_FLIGHT);
+        for _ in 0..self.messages {
+            under_way.push_back(sender.send_text(text));
+            if under_way.len() == IN_FLIGHT
+                && let Some(oldest) = under_way.pop_front()
+            {
+                oldest.await?;
+            }
+        }
+        for sending in under_way {
+            sending.await?;
         }
         Ok(())
     }

@@ -10,9 +10,9 @@ use crate::{
     error::ConnectError,
     lifecycle::SubscriptionId,
     message::{
-        Connect, Connecting, Disconnect, Explain, GetStatus, MarkReady, PolicySet, Reconnect,
-        SendBatch, SendBinary, SendJson, SendString, SetPolicy, SetPolicyError, Subscribe,
-        Unsubscribe,
+        Connect, Connecting, Disconnect, Explain, GetSender, GetStatus, MarkReady, PolicySet,
+        Reconnect, SendBatch, SendBinary, SendJson, SendString, SetPolicy, SetPolicyError,
+        Subscribe, Unsubscribe,
     },
     protocol::OwnedPayload,
 };
@@ -120,6 +120,14 @@ impl Handler<SendBatch> for Connection {
 
     fn handle(&mut self, batch: SendBatch, ctx: &mut Context<Self>) -> EnqueueBatch {
         self.enqueue_batch(batch, ctx)
+    }
+}
+
+impl Handler<GetSender> for Connection {
+    type Result = MessageResult<GetSender>;
+
+    fn handle(&mut self, _: GetSender, ctx: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.sender(ctx))
     }
 }
 

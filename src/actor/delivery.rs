@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Context, Message, dev::MessageResponse};
+use actix::{Actor, AsyncContext as _, Context, Handler, Message, dev::MessageResponse};
 use tokio::sync::oneshot;
 
 use super::connection::Connection;
@@ -13,7 +13,7 @@ use crate::{
     clock::now,
     error::{Delivery, Refusal, SendError},
     lifecycle::{LifecycleEvent, Scope, Terms, Unplaced},
-    message::{Outcomes, SendBatch},
+    message::{Inlet, Outcomes, SendBatch, Sender},
     protocol::OwnedPayload,
     spec::Kind,
     transport::{BatchReply, Reply, SharedOutbox},
@@ -98,7 +98,7 @@ impl Connection {
         let is_cut = accepted < batch.len();
         if accepted > 0 {
             let reply = Reply::Batch(Rc::clone(reply), 0..accepted);
-            self.outbox.push_run(accepted, len, batch.into_pieces(accepted), reply, terms);
+            self.outbox.push_run(accepted, len, batch.into_frames(accepted), reply, terms);
         }
         (accepted, is_cut.then(|| self.refuse_for_want_of_room(unconfirmed, ctx)))
     }
@@ -190,8 +190,35 @@ impl Connection {
         Refusal::OutboxFull { messages: messages + unconfirmed, bytes }
     }
 
+    /// Where messages may be put in beside the mailbox.
+    pub(super) fn sender(&self, ctx: &Context<Self>) -> Sender {
+        let inlet = self.outbox.inlet(|limits| {
+            let connection = ctx.address().downgrade();
+            Inlet::new(self.kind, limits, move || {
+                if let Some(connection) = connection.upgrade() {
+                    connection.do_send(SendersRefused);
+                }
+            })
+        });
+        self.admit_senders();
+        if let Some(link) = &self.seat.link {
+            // From its next step on, the session is woken by what is sent.
+            link.nudge();
+        }
+        Sender::into(inlet)
+    }
+
+    /// Senders may send while a session is up.
+    pub(super) fn admit_senders(&self) {
+        self.outbox.admit_senders(self.judge_scope(None).is_ok());
+    }
+
     fn tell_of_refusal(&mut self, ctx: &mut Context<Self>) {
-        self.overflow.get_or_insert_default().refused();
+        self.tell_of_refusals(1, ctx);
+    }
+
+    fn tell_of_refusals(&mut self, count: u64, ctx: &mut Context<Self>) {
+        self.overflow.get_or_insert_default().refused(count);
         if let Some(due) = self.tell_overflow() {
             self.wake_at(due, ctx);
         }
@@ -205,6 +232,20 @@ impl Connection {
             self.emit(self.machine.epoch(), &LifecycleEvent::OutboxFull { refused });
         }
         self.overflow.as_ref()?.due(now)
+    }
+}
+
+/// Senders were refused messages for want of room.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct SendersRefused;
+
+impl Handler<SendersRefused> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: SendersRefused, ctx: &mut Context<Self>) {
+        let count = self.outbox.take_refusals();
+        self.tell_of_refusals(count, ctx);
     }
 }
 

@@ -7,10 +7,10 @@ use rand::RngExt as _;
 
 use super::{clock::now, connection::Connection};
 use crate::{
+    entropy::with_entropy,
     lifecycle::{Side, State, Vigil},
     message::{SetHeartbeat, SetWatchdog, Tempo},
     spec::Settings,
-    transport::with_entropy,
 };
 
 /// What watches over a session, and over the next one if no other spec comes between. Absent where nothing

@@ -1,14 +1,13 @@
-use std::{fmt, vec};
+use std::fmt;
 
 use actix::Message;
-use bytes::Bytes;
-use bytestring::ByteString;
 use serde::Serialize;
 
 use super::{Outcomes, Outgoing};
 use crate::{
+    entropy::masking_key,
     lifecycle::Terms,
-    protocol::{OwnedPayload, Payload},
+    protocol::{Frames, OwnedPayload, Payload},
 };
 
 /// Sends many messages with one command, and one answer for all of them.
@@ -56,22 +55,12 @@ use crate::{
 /// # Ok::<(), serde_json::Error>(())
 /// # }).unwrap();
 /// ```
-#[derive(Clone, Default, Message)]
+#[derive(Default, Message)]
 #[rtype(result = "Outcomes")]
 pub struct SendBatch {
-    /// All texts, one behind the other.
-    texts: String,
-    binaries: Vec<u8>,
-    pieces: Vec<Piece>,
+    frames: Frames,
     has_other_than_json: bool,
     pub(crate) terms: Option<Box<Terms>>,
-}
-
-/// The next message, and how many bytes it has.
-#[derive(Clone, Copy)]
-enum Piece {
-    Text(usize),
-    Binary(usize),
 }
 
 impl SendBatch {
@@ -83,17 +72,13 @@ impl SendBatch {
 
     /// Adds a text message, whose text is copied.
     pub fn push_text(&mut self, text: impl AsRef<str>) {
-        let text = text.as_ref();
-        self.texts.push_str(text);
-        self.pieces.push(Piece::Text(text.len()));
+        self.push(Payload::Text(text.as_ref()));
         self.has_other_than_json = true;
     }
 
     /// Adds a binary message, whose bytes are copied.
     pub fn push_binary(&mut self, bytes: impl AsRef<[u8]>) {
-        let bytes = bytes.as_ref();
-        self.binaries.extend_from_slice(bytes);
-        self.pieces.push(Piece::Binary(bytes.len()));
+        self.push(Payload::Binary(bytes.as_ref()));
         self.has_other_than_json = true;
     }
 
@@ -103,28 +88,30 @@ impl SendBatch {
     /// When the value cannot be JSON: a map with keys that are not strings, or a failing
     /// `Serialize`. The batch is as it was before then.
     pub fn push_json(&mut self, value: &impl Serialize) -> serde_json::Result<()> {
-        let text = serde_json::to_string(value)?;
-        self.texts.push_str(&text);
-        self.pieces.push(Piece::Text(text.len()));
+        self.push(Payload::Text(&serde_json::to_string(value)?));
         Ok(())
+    }
+
+    fn push(&mut self, message: Payload<'_>) {
+        self.frames.push(message, masking_key());
     }
 
     /// How many messages it has.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.pieces.len()
+        self.frames.len()
     }
 
     /// Whether it has none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.frames.is_empty()
     }
 
     /// The sum of the messages' lengths in bytes.
     #[must_use]
     pub const fn payload_bytes(&self) -> usize {
-        self.texts.len() + self.binaries.len()
+        self.frames.payload_bytes()
     }
 
     pub(crate) const fn is_json(&self) -> bool {
@@ -133,65 +120,29 @@ impl SendBatch {
 
     /// How many bytes each message has.
     pub(crate) fn lens(&self) -> impl Iterator<Item = usize> {
-        self.pieces.iter().map(|piece| piece.len())
+        self.frames.lens()
     }
 
-    /// The first so many messages, to be looked at one after the other.
-    pub(crate) fn into_pieces(mut self, count: usize) -> Pieces {
-        self.pieces.truncate(count);
-        let Self { texts, binaries, pieces, .. } = self;
-        Pieces { texts, binaries, left: pieces.into_iter(), text_at: 0, binary_at: 0 }
+    /// The first so many messages, as they are written.
+    pub(crate) fn into_frames(mut self, count: usize) -> Frames {
+        self.frames.truncate(count);
+        self.frames
     }
 
-    /// The messages, over the memory of the batch.
+    /// The messages as they were put in, over the memory of the batch.
     pub(crate) fn into_payloads(self) -> impl ExactSizeIterator<Item = OwnedPayload> {
-        let (texts, mut binaries) = (ByteString::from(self.texts), Bytes::from(self.binaries));
-        let mut at = 0;
-        self.pieces.into_iter().map(move |piece| match piece {
-            Piece::Text(len) => {
-                let text = texts.get(at..at + len).unwrap_or_default();
-                at += len;
-                OwnedPayload::Text(texts.slice_ref(text))
-            }
-            Piece::Binary(len) => OwnedPayload::Binary(binaries.split_to(len)),
-        })
+        self.frames.into_payloads()
     }
 }
 
-impl Piece {
-    const fn len(self) -> usize {
-        match self {
-            Self::Text(len) | Self::Binary(len) => len,
+/// A copy is a batch of its own: its messages are masked with keys of their own (RFC 6455 §5.3).
+impl Clone for SendBatch {
+    fn clone(&self) -> Self {
+        Self {
+            frames: self.frames.masked_anew(masking_key),
+            has_other_than_json: self.has_other_than_json,
+            terms: self.terms.clone(),
         }
-    }
-}
-
-/// What is left of a batch: each message is lent once.
-pub(crate) struct Pieces {
-    texts: String,
-    binaries: Vec<u8>,
-    left: vec::IntoIter<Piece>,
-    /// Where the next text lies, and the next of other bytes.
-    text_at: usize,
-    binary_at: usize,
-}
-
-impl Pieces {
-    /// The next message.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Option<Payload<'_>> {
-        Some(match self.left.next()? {
-            Piece::Text(len) => {
-                let start = self.text_at;
-                self.text_at += len;
-                Payload::Text(self.texts.get(start..self.text_at).unwrap_or_default())
-            }
-            Piece::Binary(len) => {
-                let start = self.binary_at;
-                self.binary_at += len;
-                Payload::Binary(self.binaries.get(start..self.binary_at).unwrap_or_default())
-            }
-        })
     }
 }
 
@@ -199,12 +150,8 @@ impl Pieces {
 impl Extend<Outgoing> for SendBatch {
     fn extend<T: IntoIterator<Item = Outgoing>>(&mut self, messages: T) {
         for Outgoing { payload, is_json, .. } in messages {
-            let had_other = self.has_other_than_json;
-            match &payload {
-                OwnedPayload::Text(text) => self.push_text(text),
-                OwnedPayload::Binary(bytes) => self.push_binary(bytes),
-            }
-            self.has_other_than_json = had_other || !is_json;
+            self.push(payload.as_payload());
+            self.has_other_than_json |= !is_json;
         }
     }
 }
@@ -257,13 +204,10 @@ mod tests {
             prop_assert_eq!(batch.is_json(), is_json);
             let bytes = batch.payload_bytes();
             let lens: Vec<_> = batch.lens().collect();
-            let mut pieces = batch.clone().into_pieces(few);
+            let first: Vec<_> = batch.clone().into_frames(few).into_payloads().collect();
             let payloads: Vec<_> = batch.into_payloads().collect();
             prop_assert_eq!(lens, payloads.iter().map(OwnedPayload::len).collect::<Vec<_>>());
-            for payload in payloads.iter().take(few) {
-                prop_assert_eq!(pieces.next(), Some(payload.as_payload()));
-            }
-            prop_assert_eq!(pieces.next(), None);
+            prop_assert_eq!(first, &payloads[..few.min(payloads.len())]);
             prop_assert_eq!(bytes, payloads.iter().map(OwnedPayload::len).sum::<usize>());
             let (first, last) = payloads.split_at(messages.len());
             for (payload, (is_text, byte)) in first.iter().zip(messages) {
@@ -275,6 +219,21 @@ mod tests {
                 prop_assert_eq!(payload, &message.payload);
             }
         }
+    }
+
+    #[test]
+    fn a_copy_is_masked_with_keys_of_its_own() {
+        let mut batch = SendBatch::new();
+        (0..100).for_each(|_| batch.push_text("the same"));
+        let written = |batch: SendBatch| {
+            let mut bytes = Vec::new();
+            batch.into_frames(100).take(100, usize::MAX, &mut bytes);
+            bytes.chunks(14).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        let all: std::collections::HashSet<_> =
+            written(batch.clone()).into_iter().chain(written(batch)).collect();
+        // Of 200 random keys of 32 bits, two are alike once in 200,000 runs; five never are.
+        assert!(all.len() > 195, "{} different frames", all.len());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod outcomes;
 mod outgoing;
 mod request;
 mod send;
+mod sender;
 mod set_policy;
 mod supervisor_explanation;
 
@@ -34,14 +35,15 @@ pub use self::{
     outgoing::Outgoing,
     request::{Answer, JsonRpcError, Request, RequestError},
     send::{SendBinary, SendJson, SendString},
+    sender::{GetSender, Sender, Sending},
     set_policy::{PolicySet, SetPolicy, SetPolicyError},
     supervisor_explanation::{ExplainSupervisor, SupervisorExplanation},
 };
 pub(crate) use self::{
-    batch::Pieces,
     connect::{CheckedAuth, CheckedConnect},
     liveness::Tempo,
     outcomes::Tally,
+    sender::{Account, Fetched, Inlet},
 };
 use crate::{
     error::ConnectError,

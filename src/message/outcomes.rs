@@ -60,6 +60,15 @@ impl Outcomes {
         Ok(())
     }
 
+    fn get(&self, index: usize) -> Option<&Outcome> {
+        let mut end = 0;
+        let run = self.runs.iter().find(|run| {
+            end += run.count;
+            index < end
+        });
+        run.map(|run| &run.outcome)
+    }
+
     fn push(&mut self, Run { count, outcome }: Run) {
         self.len += count;
         match self.runs.last_mut() {
@@ -96,6 +105,20 @@ impl Tally {
     pub(crate) const fn of(messages: usize) -> Self {
         let known = Outcomes { runs: Vec::new(), len: 0 };
         Self { known, early: BTreeMap::new(), of: messages }
+    }
+
+    /// Of messages of which there is always one more.
+    pub(crate) const fn endless() -> Self {
+        Self::of(usize::MAX)
+    }
+
+    /// What became of the message at this place, once it is known.
+    pub(crate) fn get(&self, place: usize) -> Option<&Outcome> {
+        if place < self.known.len {
+            return self.known.get(place);
+        }
+        let (start, run) = self.early.range(..=place).next_back()?;
+        (place - start < run.count).then_some(&run.outcome)
     }
 
     /// The messages at these places, counted from 0, ended so. Each ends once.
@@ -187,11 +210,17 @@ mod tests {
                 runs.iter().flat_map(|&(which, count)| std::iter::repeat_n(which, count)).collect();
             let outcome = |index: usize| outcomes[which[index]].clone();
             let mut tally = Tally::of(which.len());
+            let mut known = std::collections::HashSet::new();
             for run in order {
                 let start = runs[..run].iter().map(|(_, count)| count).sum();
-                let (which, count) = runs[run];
+                let (kind, count) = runs[run];
                 prop_assert!(count == 0 || tally.take().is_none(), "one is missing");
-                tally.record(start..start + count, outcomes[which].clone());
+                tally.record(start..start + count, outcomes[kind].clone());
+                known.extend(start..start + count);
+                for place in 0..=which.len() {
+                    let expected = known.contains(&place).then(|| outcome(place));
+                    prop_assert_eq!(format!("{:?}", tally.get(place)), format!("{:?}", expected.as_ref()));
+                }
             }
             let told = tally.take().expect("none is missing");
             prop_assert_eq!(told.len(), which.len());
@@ -227,7 +256,7 @@ mod tests {
         let error = tally.take().expect("none is missing").into_result().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "message 1 of 2, counted from 0: the message was refused: this is a JSON connection: send SendJson"
+            "message 1 of 2, counted from 0: the message was refused: this is a JSON connection: send JSON, by SendJson or send_json"
         );
     }
 }

@@ -1,6 +1,6 @@
 #[cfg(feature = "deflate")]
 use super::deflate::{Compressor, DeflateAgreement};
-use super::{CloseFrame, FrameHeader, OpCode, Payload, apply_mask};
+use super::{CloseFrame, FrameHeader, Frames, OpCode, Payload, Taken, apply_mask};
 
 /// Turns the messages of one connection into frames, compressed where that was agreed on.
 #[derive(Debug, Default)]
@@ -21,13 +21,42 @@ impl MessageEncoder {
     pub fn encode(&mut self, out: &mut Vec<u8>, message: Payload<'_>, mask: [u8; 4]) {
         #[cfg(feature = "deflate")]
         if let Some(compressor) = &mut self.compressor {
-            let mut compressed = Vec::new();
-            if compressor.compress(message.as_bytes(), &mut compressed) {
-                let opcode = opcode_of(message);
-                return append_frame(out, super::header::RSV1, opcode, &compressed, mask);
-            }
+            let message = (opcode_of(message), message.as_bytes());
+            return encode_compressed(compressor, out, message, mask);
         }
         self.encode_plainly(out, message, mask);
+    }
+
+    /// Takes messages out of `frames` and appends them to `out`, as [`Frames::take`] does. Those that are
+    /// compressed need a key anew.
+    #[cfg_attr(
+        not(feature = "deflate"),
+        expect(clippy::unused_self, reason = "nothing compresses")
+    )]
+    pub(crate) fn encode_frames(
+        &mut self,
+        out: &mut Vec<u8>,
+        frames: &mut Frames,
+        (most, budget): (usize, usize),
+        key: impl FnMut() -> [u8; 4],
+    ) -> Taken {
+        #[cfg(feature = "deflate")]
+        if let Some(compressor) = &mut self.compressor {
+            let mut key = key;
+            let before = out.len();
+            let mut taken = Taken::default();
+            while taken.ends.len() < most
+                && (taken.ends.is_empty() || out.len() < budget)
+                && let Some(message) = frames.reopen()
+            {
+                taken.payload_bytes += message.1.len();
+                encode_compressed(compressor, out, message, key());
+                taken.ends.push(out.len() - before);
+            }
+            return taken;
+        }
+        let _ = key;
+        frames.take(most, budget, out)
     }
 
     /// Appends one message that is not compressed, and that no later one refers to: it may be taken
@@ -53,7 +82,23 @@ impl MessageEncoder {
     }
 }
 
-const fn opcode_of(message: Payload<'_>) -> OpCode {
+/// Appends one message, compressed where that makes it shorter.
+#[cfg(feature = "deflate")]
+fn encode_compressed(
+    compressor: &mut Compressor,
+    out: &mut Vec<u8>,
+    (opcode, message): (OpCode, &[u8]),
+    mask: [u8; 4],
+) {
+    let mut compressed = Vec::new();
+    if compressor.compress(message, &mut compressed) {
+        append_frame(out, super::header::RSV1, opcode, &compressed, mask);
+    } else {
+        append_frame(out, 0, opcode, message, mask);
+    }
+}
+
+pub(super) const fn opcode_of(message: Payload<'_>) -> OpCode {
     match message {
         Payload::Text(_) => OpCode::Text,
         Payload::Binary(_) => OpCode::Binary,
@@ -70,7 +115,14 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: [u8
     append_frame(out, 0, opcode, payload, mask);
 }
 
-fn append_frame(out: &mut Vec<u8>, rsv: u8, opcode: OpCode, payload: &[u8], mask: [u8; 4]) {
+#[inline]
+pub(super) fn append_frame(
+    out: &mut Vec<u8>,
+    rsv: u8,
+    opcode: OpCode,
+    payload: &[u8],
+    mask: [u8; 4],
+) {
     debug_assert!(
         !opcode.is_control() || payload.len() <= 125,
         "{opcode} frame of {} bytes",

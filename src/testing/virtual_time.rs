@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 use super::patience;
 use crate::{
     clock::{self, Virtual},
-    transport::Seeded,
+    entropy::Seeded,
 };
 
 /// Runs `work` in an actix system of its own whose time is virtual and whose chance is seeded: the

@@ -10,9 +10,9 @@ use std::{
 
 use tokio::time::Sleep;
 
-use super::entropy::with_entropy;
 use crate::{
     clock::now,
+    entropy::with_entropy,
     supervision::{DialGate, Heed, HostBreaker, Outcome, Place, Queue, Ticket},
 };
 

@@ -11,13 +11,13 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    entropy::{masking_key, with_entropy},
     load::{self, LEAST_FRAME, Load},
     reply::{Reply, tell},
     shared_outbox::SharedOutbox,
 };
 use crate::{
     clock::now,
+    entropy::{masking_key, with_entropy},
     lifecycle::{ExitReason, Flight, Side},
     protocol::{CloseFrame, MessageEncoder, OpCode, OwnedPayload, encode_frame},
 };
@@ -262,6 +262,7 @@ impl Link {
                 let is_full = out.len() >= budget;
                 (left, if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             });
+            inner.outbox.tell_senders(inner.flight.unconfirmed());
         }
         if inner.flight.wants_barrier() {
             // Unpredictable, so that only who read the ping can answer it.
@@ -357,6 +358,7 @@ impl Inner {
     fn handed_over(&mut self, len: usize) {
         let side = self.side;
         self.flight.handed_over(len, &mut |reply, fate| tell(reply, fate, side, None));
+        self.outbox.tell_senders(self.flight.unconfirmed());
     }
 
     fn expire(&mut self, now: Instant) {

@@ -1,14 +1,14 @@
-use super::{entropy::masking_key, reply::Reply, shared_outbox::Waiting};
+use super::{reply::Reply, shared_outbox::Waiting};
 use crate::{
+    entropy::masking_key,
     lifecycle::Flight,
-    message::Pieces,
-    protocol::{MessageEncoder, OwnedPayload},
+    protocol::{Frames, MessageEncoder, OwnedPayload, Taken},
 };
 
 /// What waits to be written: a message, or several of a batch that have nothing between them.
 pub(super) enum Load {
     One(OwnedPayload),
-    Run(Box<Pieces>),
+    Run(Box<Frames>),
 }
 
 /// Encodes what waited behind what `out` holds: of a run, `most` messages, and none more once `out` holds
@@ -33,19 +33,10 @@ pub(super) fn encode(
             flight.encoded(out.len() - before, waiting);
             None
         }
-        Load::Run(pieces) => {
-            let most = most.min(waiting.count);
-            let mut ends = Vec::with_capacity(most.min(budget / LEAST_FRAME));
-            let mut len = 0;
-            while ends.len() < most
-                && (ends.is_empty() || out.len() < budget)
-                && let Some(payload) = pieces.next()
-            {
-                len += payload.len();
-                messages.encode(out, payload, masking_key());
-                ends.push(out.len() - before);
-            }
-            let reply = waiting.take_front(ends.len(), len);
+        Load::Run(frames) => {
+            let Taken { ends, payload_bytes } =
+                messages.encode_frames(out, frames, (most, budget), masking_key);
+            let reply = waiting.take_front(ends.len(), payload_bytes);
             flight.encoded_run(ends, reply);
             (waiting.count > 0).then_some(waiting)
         }

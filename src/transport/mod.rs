@@ -6,7 +6,6 @@
 mod attempt;
 mod connect;
 mod dialler;
-mod entropy;
 mod gate;
 mod link;
 mod load;
@@ -27,9 +26,6 @@ mod writer;
 pub(crate) use attempt::{Memory, Occasion, Opened, Route, Standing, dial};
 pub(crate) use dialler::SharedDialler;
 pub use dialler::{BoxedStream, ByteStream, Dialler, Dialling, Target};
-#[cfg(feature = "testing")]
-pub(crate) use entropy::Seeded;
-pub(crate) use entropy::with_entropy;
 pub(crate) use gate::Gate;
 pub(crate) use link::Link;
 pub(crate) use reply::{BatchReply, Reply, ended, unwritten};

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use crate::{
     error::{Delivery, Refusal, SendError, Unconfirmed, Unwritten},
     lifecycle::{Divide, ExitReason, Fate, Loss, Side},
-    message::{Outcomes, Tally},
+    message::{Account, Outcomes, Tally},
 };
 
 /// Where a message's fate is told.
@@ -16,16 +16,23 @@ pub(crate) enum Reply {
     Request(Box<Told>),
     /// To the sender of a batch, once it is told of all messages: these are which.
     Batch(Rc<BatchReply>, Range<usize>),
+    /// To whoever sent them by a sender.
+    Account(Account),
 }
 
 type Told = dyn FnOnce(Fate, Side, Option<&ExitReason>);
 
 impl Divide for Reply {
     fn front(&mut self, count: usize) -> Option<Self> {
-        let Self::Batch(batch, places) = self else { return None };
-        let start = places.start;
-        places.start += count;
-        Some(Self::Batch(Rc::clone(batch), start..places.start))
+        match self {
+            Self::Sender(_) | Self::Request(_) => None,
+            Self::Batch(batch, places) => {
+                let start = places.start;
+                places.start += count;
+                Some(Self::Batch(Rc::clone(batch), start..places.start))
+            }
+            Self::Account(account) => Some(Self::Account(account.front(count))),
+        }
     }
 }
 
@@ -37,6 +44,7 @@ pub(crate) fn tell(reply: Reply, fate: Fate, side: Side, exit: Option<&ExitReaso
             let _ = sender.send(outcome(fate, exit));
         }
         Reply::Batch(batch, places) => batch.record(places, outcome(fate, exit)),
+        Reply::Account(account) => account.settle(outcome(fate, exit)),
         Reply::Request(tell) => tell(fate, side, exit),
     }
 }

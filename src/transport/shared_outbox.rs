@@ -2,6 +2,7 @@ use std::{
     cell::RefCell,
     ops::ControlFlow,
     rc::Rc,
+    sync::Arc,
     task::Waker,
     time::{Duration, Instant},
 };
@@ -15,8 +16,8 @@ use crate::{
     lifecycle::{
         Epoch, ExitReason, Fate, Outbox, OutboxLimits, Room, SendLimit, Side, Slot, Terms, Throttle,
     },
-    message::Pieces,
-    protocol::OwnedPayload,
+    message::{Fetched, Inlet},
+    protocol::{Frames, OwnedPayload},
 };
 
 /// What waits for a session, or for the socket.
@@ -35,19 +36,31 @@ struct Inner {
     beside: Option<Box<Waker>>,
     /// Boxed because most connections have none.
     throttle: Option<Box<Throttle>>,
+    /// What senders put in. Absent until somebody asks for one.
+    inlet: Option<Arc<Inlet>>,
 }
 
 impl SharedOutbox {
     pub(crate) fn new(limits: OutboxLimits, limit: Option<SendLimit>) -> Rc<Self> {
         let outbox = Outbox::default();
         let throttle = limit.map(|limit| Box::new(Throttle::new(limit)));
-        Rc::new(Self(RefCell::new(Inner { limits, outbox, waker: None, beside: None, throttle })))
+        Rc::new(Self(RefCell::new(Inner {
+            limits,
+            outbox,
+            waker: None,
+            beside: None,
+            throttle,
+            inlet: None,
+        })))
     }
 
     /// Other limits hold from now on. What waits stays.
     pub(crate) fn limit(&self, limits: OutboxLimits, limit: Option<SendLimit>) {
         let inner = &mut *self.0.borrow_mut();
         inner.limits = limits;
+        if let Some(inlet) = &inner.inlet {
+            inlet.limit(limits);
+        }
         match (limit, &mut inner.throttle) {
             (Some(limit), Some(throttle)) => throttle.change(limit),
             (limit, none) => *none = limit.map(|limit| Box::new(Throttle::new(limit))),
@@ -99,19 +112,42 @@ impl SharedOutbox {
         &self,
         count: usize,
         len: usize,
-        pieces: Pieces,
+        frames: Frames,
         reply: Reply,
         terms: Option<Box<Terms>>,
     ) {
         let inner = &mut *self.0.borrow_mut();
-        inner.outbox.push_run(count, len, Load::Run(Box::new(pieces)), Some(reply), terms);
+        inner.outbox.push_run(count, len, Load::Run(Box::new(frames)), Some(reply), terms);
         inner.wake();
     }
 
     /// Messages and bytes that wait to be written.
     pub(crate) fn queued(&self) -> (usize, usize) {
         let inner = self.0.borrow();
-        (inner.outbox.len(), inner.outbox.bytes())
+        let (messages, bytes) =
+            inner.inlet.as_ref().map(|inlet| inlet.waiting()).unwrap_or_default();
+        (inner.outbox.len() + messages, inner.outbox.bytes() + bytes)
+    }
+
+    /// Where senders put what they send: `make` makes the place, when the first is asked for.
+    pub(crate) fn inlet(&self, make: impl FnOnce(OutboxLimits) -> Arc<Inlet>) -> Arc<Inlet> {
+        let inner = &mut *self.0.borrow_mut();
+        Arc::clone(inner.inlet.get_or_insert_with(|| make(inner.limits)))
+    }
+
+    /// Whether there is a session in which senders may send.
+    pub(crate) fn admit_senders(&self, is_up: bool) {
+        let inner = &mut *self.0.borrow_mut();
+        match &inner.inlet {
+            Some(inlet) if is_up => inlet.open(),
+            Some(_) => inner.close_inlet(),
+            None => {}
+        }
+    }
+
+    /// How many messages senders were refused since the last time.
+    pub(crate) fn take_refusals(&self) -> u64 {
+        self.0.borrow().inlet.as_ref().map_or(0, |inlet| inlet.take_refusals())
     }
 
     /// Tells what has expired.
@@ -127,6 +163,9 @@ impl SharedOutbox {
     /// The session or the attempt ended: what was for it alone is told so.
     pub(crate) fn end_session(&self, side: Side, was_ready: bool, exit: &ExitReason) {
         let inner = &mut *self.0.borrow_mut();
+        if side == Side::Up {
+            inner.close_inlet();
+        }
         let tell = &mut |reply, fate| tell(reply, fate, side, Some(exit));
         inner.outbox.end_session(side, was_ready, tell);
         if side == Side::Beside {
@@ -143,6 +182,8 @@ impl SharedOutbox {
     /// ended.
     pub(crate) fn hand_over(&self, old: Option<Epoch>) {
         let inner = &mut *self.0.borrow_mut();
+        let fetched = inner.inlet.as_ref().and_then(|inlet| inlet.turn_over());
+        inner.accept(fetched);
         inner.outbox.hand_over(old);
         // Each session registers anew when its link wakes it.
         inner.waker = None;
@@ -151,7 +192,9 @@ impl SharedOutbox {
 
     /// The connection ended: everything that is left is told so.
     pub(crate) fn end(&self) {
-        self.0.borrow_mut().outbox.end(&mut told);
+        let inner = &mut *self.0.borrow_mut();
+        inner.close_inlet();
+        inner.outbox.end(&mut told);
     }
 
     pub(super) fn register(&self, side: Side, waker: &Waker) {
@@ -199,21 +242,43 @@ impl SharedOutbox {
         mut take: impl FnMut(Waiting, usize) -> (Option<Waiting>, ControlFlow<()>),
     ) -> Option<Instant> {
         let inner = &mut *self.0.borrow_mut();
+        if side == Side::Up {
+            inner.fetch();
+        }
         if inner.outbox.next_deadline().is_some() {
             inner.outbox.expire(now(), &mut told);
         }
-        while inner.outbox.has_due(side, is_ready) {
-            let most = match &mut inner.throttle {
+        inner.drain(side, is_ready, &mut take)
+    }
+
+    /// Senders hear what their messages wait behind, beside others that are written and wait to be confirmed.
+    pub(super) fn tell_senders(&self, unconfirmed: usize) {
+        let inner = self.0.borrow();
+        if let Some(inlet) = &inner.inlet {
+            inlet.wait_behind(inner.outbox.len() + unconfirmed, inner.outbox.bytes());
+        }
+    }
+}
+
+impl Inner {
+    fn drain(
+        &mut self,
+        side: Side,
+        is_ready: bool,
+        take: &mut impl FnMut(Waiting, usize) -> (Option<Waiting>, ControlFlow<()>),
+    ) -> Option<Instant> {
+        while self.outbox.has_due(side, is_ready) {
+            let most = match &mut self.throttle {
                 None => usize::MAX,
                 Some(throttle) => match throttle.pass(now()) {
                     Ok(()) => 1,
                     Err(due) => return Some(due),
                 },
             };
-            let Some(waiting) = inner.outbox.pop(side, is_ready) else { break };
+            let Some(waiting) = self.outbox.pop(side, is_ready) else { break };
             let (left, flow) = take(waiting, most);
             if let Some(left) = left {
-                inner.outbox.put_back(left);
+                self.outbox.put_back(left);
             }
             if flow.is_break() {
                 break;
@@ -221,9 +286,28 @@ impl SharedOutbox {
         }
         None
     }
-}
 
-impl Inner {
+    /// Takes over what senders sent.
+    fn fetch(&mut self) {
+        if let Some(inlet) = &self.inlet {
+            let fetched = inlet.fetch(self.waker.as_ref());
+            self.accept(fetched);
+        }
+    }
+
+    fn close_inlet(&mut self) {
+        let fetched = self.inlet.as_ref().and_then(|inlet| inlet.close());
+        self.accept(fetched);
+    }
+
+    fn accept(&mut self, fetched: Option<Fetched>) {
+        if let Some(Fetched { frames, account }) = fetched {
+            let (count, len) = (frames.len(), frames.payload_bytes());
+            let (load, reply) = (Load::Run(Box::new(frames)), Reply::Account(account));
+            self.outbox.push_run(count, len, load, Some(reply), None);
+        }
+    }
+
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();

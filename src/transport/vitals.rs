@@ -12,9 +12,9 @@ use std::{
 use rand::RngExt as _;
 use tokio::time::{Instant, Sleep};
 
-use super::entropy::with_entropy;
 use crate::{
     clock::{calendar, now},
+    entropy::with_entropy,
     lifecycle::{Liveness, Order, Pulse, Vigil},
     protocol::{BatchBuilder, ControlPayload},
     spec::Settings,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix::Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wsvisor::{
-    Connect, Connection, ExitReason, GetStatus, HandshakeError, Limits, PerMessageDeflate,
-    SendBinary, SendString, Settings, WindowBits,
+    Connect, Connection, ExitReason, GetSender, GetStatus, HandshakeError, Limits,
+    PerMessageDeflate, SendBatch, SendBinary, SendString, Settings, WindowBits,
     protocol::{FrameHeader, apply_mask},
     testing::{Recorder, Server, frame},
 };
@@ -206,6 +206,21 @@ async fn messages_go_compressed_as_agreed() {
             connection.send(taken_back).await.unwrap().unwrap();
             let plain = (0, tick.as_bytes().to_vec());
             assert_eq!(next().await, plain, "{terms}: no later message may refer to it");
+        }
+
+        // However it is sent, what comes is the same to the bit, where nothing before is referred to.
+        let mut batch = SendBatch::new();
+        batch.push_text(tick);
+        batch.push_text(&tick[..49]);
+        assert_eq!(connection.send(batch).await.unwrap().delivered(), 2);
+        let of_batch = next().await;
+        assert_eq!(next().await, (0, tick.as_bytes()[..49].to_vec()), "{answer}");
+        let sender = connection.send(GetSender).await.unwrap();
+        sender.send_text(tick).await.unwrap();
+        for (again, way) in [(of_batch, "SendBatch"), (next().await, "Sender")] {
+            assert_eq!(again.0 == 0b100, is_compressed, "{answer}, by {way}");
+            assert!(again.1.len() <= first.len(), "{answer}, by {way}: {:?}", again.1);
+            assert_eq!(again.1 == first, !refers_back, "{answer}, by {way}: {:?}", again.1);
         }
         stream.shutdown().await.unwrap();
     }

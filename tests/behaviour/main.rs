@@ -30,6 +30,7 @@ mod requests;
 mod rotation;
 mod secrets;
 mod send_limits;
+mod senders;
 mod set_policy;
 mod significance;
 mod standalone_close;

@@ -2,10 +2,12 @@
 
 use tokio::time::Instant;
 
-use crate::fates::{Fates, Known, Name};
+use crate::fates::{Fates, Known, Message, Name, Way};
 
 /// Bytes that may be encoded and not taken by the socket.
 const ENCODED: usize = 64 * 1024;
+/// The same of what was sent beside the mailbox: it goes in one piece.
+const ENCODED_OF_A_SENDER: usize = 512 * 1024;
 
 impl Fates {
     /// So many messages may wait to be written or confirmed.
@@ -42,7 +44,7 @@ impl Fates {
             .range((member, 0)..=(member, u64::MAX))
             .filter_map(|name| known.messages.get(name))
             // Others may still be before its mailbox.
-            .filter(|message| message.sent < Instant::now() && !message.is_batched)
+            .filter(|message| message.sent < Instant::now() && message.way != Way::Batch)
             .partition(|message| message.is_request);
         self.journal.check(
             requests.len() <= messages,
@@ -51,13 +53,28 @@ impl Fates {
                 requests.len()
             ),
         );
+        let (by_sender, by_address): (Vec<&Message>, Vec<_>) =
+            unsettled.into_iter().partition(|message| message.way == Way::Sender);
+        let ways = [(by_address, ENCODED), (by_sender, ENCODED_OF_A_SENDER)];
+        for (unsettled, in_one_piece) in ways {
+            self.check_way(&known, member, &unsettled, (messages, bytes, in_one_piece));
+        }
+    }
+
+    fn check_way(
+        &self,
+        known: &Known,
+        member: usize,
+        unsettled: &[&Message],
+        (messages, bytes, in_one_piece): (usize, usize, usize),
+    ) {
         let sessions = if known.rotating.contains(&member) { 2 } else { 1 };
         let Some(smallest) = unsettled.iter().map(|message| message.size).min() else { return };
         let largest = unsettled.iter().map(|message| message.size).max().unwrap_or(0);
         let waiting = unsettled.iter().filter(|message| message.written == 0);
         let waiting: usize = waiting.map(|message| message.size).sum();
         let may_be_encoded = sessions > 1 || known.choked.contains(&member);
-        let encoded = if may_be_encoded { sessions * ENCODED / smallest + 2 } else { 0 };
+        let encoded = if may_be_encoded { sessions * in_one_piece / smallest + 2 } else { 0 };
         self.journal.check(
             unsettled.len() <= messages + encoded,
             format_args!(
@@ -66,7 +83,7 @@ impl Fates {
             ),
         );
         self.journal.check(
-            waiting <= bytes + sessions * (ENCODED + largest),
+            waiting <= bytes + sessions * (in_one_piece + largest),
             format_args!("c{member}: {waiting} bytes wait, and {bytes} may (I15)"),
         );
     }
@@ -84,7 +101,7 @@ impl Known {
         let is_written = |name: &&Name| {
             self.messages.get(name).is_some_and(|message| {
                 let is_meant =
-                    message.terms.confirmed && !message.is_request && !message.is_batched;
+                    message.terms.confirmed && !message.is_request && message.way != Way::Batch;
                 is_meant && message.written_at.is_some_and(|at| at < now)
             })
         };

@@ -28,9 +28,9 @@ pub(crate) struct Fates {
 pub(crate) struct Known {
     pub(crate) messages: BTreeMap<Name, Message>,
     pub(crate) unsettled: BTreeSet<Name>,
-    /// By connection and whether they wait for readiness, and by stream where there may be two at a
-    /// time: the message that was begun last.
-    begun: BTreeMap<(usize, bool, u64), u64>,
+    /// By connection and order, and by stream where there may be two at a time: the message that was begun
+    /// last.
+    begun: BTreeMap<(usize, Order, u64), u64>,
     /// Connections that may have two sessions at a time: each keeps its order.
     pub(crate) rotating: BTreeSet<usize>,
     /// By connection: messages that were read.
@@ -44,8 +44,7 @@ pub(crate) struct Known {
 pub(crate) struct Message {
     pub(crate) terms: Terms,
     pub(crate) is_request: bool,
-    /// It is told with all others of its batch.
-    pub(crate) is_batched: bool,
+    pub(crate) way: Way,
     pub(crate) size: usize,
     epoch: u64,
     pub(crate) sent: Instant,
@@ -65,6 +64,23 @@ pub(crate) struct Message {
     answers: usize,
     answer_came: Option<Instant>,
     overheard: usize,
+}
+
+/// How a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Address,
+    /// It is told with all others of its batch.
+    Batch,
+    Sender,
+}
+
+/// Messages of one order are written in the order in which they were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    AtOnce,
+    AfterReady,
+    BySender,
 }
 
 /// Where a message was written.
@@ -88,10 +104,10 @@ impl Fates {
         self.accepted(name, terms, false, size, epoch);
     }
 
-    /// What becomes of it is told when it is known of its whole batch.
-    pub(crate) fn batched(&self, name: Name) {
+    /// It does not go alone by the address.
+    pub(crate) fn goes_by(&self, name: Name, way: Way) {
         if let Some(message) = self.known().messages.get_mut(&name) {
-            message.is_batched = true;
+            message.way = way;
         }
     }
 
@@ -107,7 +123,7 @@ impl Fates {
         let message = Message {
             terms,
             is_request,
-            is_batched: false,
+            way: Way::Address,
             size,
             epoch,
             sent: Instant::now(),
@@ -149,14 +165,14 @@ impl Fates {
                     | SendError::WrittenUnknown(Unconfirmed::Expired))
             );
             self.journal.check(
-                (took <= limit + GRAIN || message.is_batched)
+                (took <= limit + GRAIN || message.way == Way::Batch)
                     && (!has_expired || limit <= took + GRAIN),
                 format_args!("c{c}: {m} was settled after {took:?}, and had {limit:?} (I13)"),
             );
         }
         let late = message.stream_ended.map(|ended| ended.elapsed());
         self.journal.check(
-            message.is_batched || late.is_none_or(|late| late <= GRAIN),
+            message.way == Way::Batch || late.is_none_or(|late| late <= GRAIN),
             format_args!("c{c}: {m} was settled {late:?} after the end of its session (I19)"),
         );
         self.journal.check(
@@ -230,7 +246,7 @@ impl Fates {
         );
         let rotates = known.rotating.contains(&c);
         let stream = if rotates { place.stream } else { 0 };
-        let latest = known.begun.entry((c, waits, stream)).or_insert(m);
+        let latest = known.begun.entry((c, message.order(), stream)).or_insert(m);
         let before = *latest;
         *latest = before.max(m);
         // The session before it may have drained, and not begun to write it.
@@ -285,7 +301,7 @@ impl Fates {
         let known = self.known();
         let mut last = BTreeMap::new();
         for (&(c, m), message) in &known.messages {
-            let Message { answer, begun, written, read, terms, .. } = message;
+            let Message { answer, begun, written, read, .. } = message;
             let answered = usize::from(message.is_request && matches!(answer, Some(Ok(_))));
             self.journal.check(
                 message.overheard + answered <= message.answers,
@@ -294,7 +310,7 @@ impl Fates {
                     message.answers, message.overheard
                 ),
             );
-            let class = (c, terms.waits_for_ready());
+            let class = (c, message.order());
             let holds = match answer {
                 // Its connection was gone.
                 None | Some(Err(SendError::WrittenUnknown(_))) => *written <= 1 && read.len() <= 1,
@@ -319,5 +335,15 @@ impl Fates {
 
     pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Message {
+    fn order(&self) -> Order {
+        match self.way {
+            Way::Sender => Order::BySender,
+            _ if self.terms.waits_for_ready() => Order::AfterReady,
+            _ => Order::AtOnce,
+        }
     }
 }

@@ -117,7 +117,12 @@ impl Live {
             }
             // Each is a command of its own, and they are given in this order.
             for terms in terms.into_iter().cycle().take(messages) {
-                self.spawn(Self::send(Rc::clone(self), size, terms));
+                // A sender knows no terms.
+                if terms.is_default() && self.commands.get().is_multiple_of(2) {
+                    self.spawn(Self::send_by_sender(Rc::clone(self), size));
+                } else {
+                    self.spawn(Self::send(Rc::clone(self), size, terms));
+                }
             }
             let look = Self::carry_out(Rc::clone(self), Command::Status, 0);
             return self.spawn(sleep(Duration::from_millis(1)).then(|()| look));

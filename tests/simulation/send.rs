@@ -5,12 +5,12 @@ use std::{rc::Rc, time::Duration};
 use actix::Addr;
 use futures_util::FutureExt as _;
 use wsvisor::{
-    Connection, Delivery, Epoch, GetStatus, Kind, Request, RequestError, SendBatch, SendBinary,
-    SendError, SendJson, SendString, Unconfirmed,
+    Connection, Delivery, Epoch, GetSender, GetStatus, Kind, Request, RequestError, SendBatch,
+    SendBinary, SendError, SendJson, SendString, Unconfirmed,
 };
 
 use crate::{
-    fates::Name,
+    fates::{Name, Way},
     fleet::Live,
     tap::field,
     terms::{Scope, Terms, batch_on, binary_on, json_on, request_on, text_on},
@@ -51,6 +51,31 @@ impl Live {
         self.fates.settled(name, answer);
     }
 
+    /// Sends beside the mailbox, on the default terms.
+    pub(crate) async fn send_by_sender(self: Rc<Self>, size: usize) {
+        let Some(connection) = self.connection() else { return };
+        let asked = connection.send(GetSender);
+        drop(connection);
+        let Some(sender) = self.answered(asked.await) else { return };
+        let number = self.next_message.replace(self.next_message.get() + 1);
+        let name = (self.number, number);
+        let (c, x) = (self.number, "x".repeat(size));
+        let text = format!(r#"{{"c":{c},"m":{number},"x":"{x}"}}"#);
+        self.fates.sent(name, Terms::default(), text.len(), 0);
+        self.fates.goes_by(name, Way::Sender);
+        let sending = match (self.member.kind, number % 4) {
+            (Kind::Json, _) => {
+                let value = serde_json::json!({"c": c, "m": number, "x": x});
+                sender.send_json(&value).expect("a value is JSON")
+            }
+            (Kind::String, 0) => sender.send_binary(text),
+            (Kind::String, _) => sender.send_text(text),
+        };
+        let answer = sending.await;
+        self.note(format_args!("sent {number} by a sender: {answer:?}"));
+        self.fates.settled(name, answer);
+    }
+
     pub(crate) async fn send_batch(self: Rc<Self>, messages: usize, size: usize, terms: Terms) {
         let Some(connection) = self.connection() else { return };
         let Some(epoch) = self.epoch_for(&connection, terms).await else { return };
@@ -62,7 +87,7 @@ impl Live {
             let value = serde_json::json!({"c": c, "m": name.1, "x": "x".repeat(size)});
             batch.push_json(&value).expect("a value is JSON");
             self.fates.sent(*name, terms, size + 20, epoch.get());
-            self.fates.batched(*name);
+            self.fates.goes_by(*name, Way::Batch);
         }
         let answer = connection.send(batch_on(batch, terms, epoch));
         drop(connection);

@@ -11,7 +11,7 @@ use wsvisor::{
 use crate::chance::pick;
 
 /// What is asked for a message.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) scope: Scope,
     pub(crate) expires: Option<Duration>,
@@ -65,6 +65,10 @@ impl Terms {
             after_ready: rng.random_ratio(1, 4),
             confirmed: rng.random_ratio(1, 2),
         }
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 
     pub(crate) fn waits_for_ready(&self) -> bool {

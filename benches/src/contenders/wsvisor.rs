@@ -19,6 +19,8 @@ pub(crate) enum Wiring {
     Lifecycle,
     /// The same, and it is sent many messages at once.
     SendBatches,
+    /// The same, and it is sent messages by a `Sender`.
+    Sender,
     /// And its messages, one actor message for each.
     Each,
     /// And its messages, one actor message for all of one read.
@@ -51,9 +53,10 @@ struct Subscriber<S> {
 }
 
 impl Wiring {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Lifecycle,
         Self::SendBatches,
+        Self::Sender,
         Self::Each,
         Self::Batches,
         Self::BatchesAcross,
@@ -65,6 +68,7 @@ impl Wiring {
         match self {
             Self::Lifecycle => "wsvisor",
             Self::SendBatches => "wsvisor SendBatch",
+            Self::Sender => "wsvisor Sender",
             Self::Each => "wsvisor Received",
             Self::Batches => "wsvisor ReceivedBatch",
             Self::BatchesAcross => "wsvisor across arbiters",
@@ -148,7 +152,7 @@ impl<S: Show> Subject<S> {
         };
         let spec = spec.subscribe(self.subscriber.clone().recipient::<Lifecycle>());
         let spec = match self.wiring {
-            Wiring::Lifecycle | Wiring::SendBatches => spec,
+            Wiring::Lifecycle | Wiring::SendBatches | Wiring::Sender => spec,
             Wiring::Each => spec.subscribe(self.subscriber.clone().recipient::<Received>()),
             Wiring::Batches
             | Wiring::BatchesAcross

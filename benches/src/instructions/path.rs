@@ -7,9 +7,9 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wsvisor::{
-    AccessPolicy, Connection, ConnectionSpec, DialGate, Lifecycle, LifecycleEvent, Limits,
-    Received, ReceivedBatch, RestartPolicy, SendBatch, SendString, StartConnection, Subscription,
-    Supervisor,
+    AccessPolicy, Connection, ConnectionSpec, DialGate, GetSender, Lifecycle, LifecycleEvent,
+    Limits, Received, ReceivedBatch, RestartPolicy, SendBatch, SendString, StartConnection,
+    Subscription, Supervisor,
     protocol::{BatchBuilder, Decoder, OpCode, Step, encode_frame},
     testing::virtual_time,
 };
@@ -34,6 +34,10 @@ pub(crate) enum Path {
     SendOneByOne,
     /// The same for many messages at once.
     SendBatch,
+    /// The same as `Send`, by a `Sender`.
+    Sender,
+    /// The same as `SendOneByOne`, by a `Sender`.
+    SenderOneByOne,
     /// What actix takes of a send: it, its answer by an actor that does nothing, and the awaiting of it.
     Actix,
     /// A connection on which nothing happens.
@@ -49,7 +53,7 @@ const A_FLOOD: usize = 500;
 const CROWD: usize = 200;
 
 impl Path {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Decode,
         Self::Encode,
         Self::DeliverBatches,
@@ -57,6 +61,8 @@ impl Path {
         Self::Send,
         Self::SendOneByOne,
         Self::SendBatch,
+        Self::Sender,
+        Self::SenderOneByOne,
         Self::Actix,
         Self::Idle,
     ];
@@ -71,6 +77,8 @@ impl Path {
             Self::SendOneByOne => "send one by one",
             Self::Actix => "actix alone",
             Self::SendBatch => "send by SendBatch",
+            Self::Sender => "send by Sender",
+            Self::SenderOneByOne => "send one by one by Sender",
             Self::Idle => "idle",
         }
     }
@@ -87,8 +95,12 @@ impl Path {
     pub(super) const fn times(self) -> u32 {
         match self {
             Self::Decode | Self::Encode => 200,
-            Self::DeliverBatches | Self::SendBatch => 100,
-            Self::DeliverEach | Self::Send | Self::SendOneByOne | Self::Actix => 20,
+            Self::DeliverBatches | Self::SendBatch | Self::Sender => 100,
+            Self::DeliverEach
+            | Self::Send
+            | Self::SendOneByOne
+            | Self::SenderOneByOne
+            | Self::Actix => 20,
             Self::Idle => 10,
         }
     }
@@ -96,7 +108,12 @@ impl Path {
     pub(super) const fn operations_each_time(self) -> f64 {
         match self {
             Self::Decode | Self::Encode | Self::DeliverBatches | Self::DeliverEach => A_READ as f64,
-            Self::Send | Self::SendOneByOne | Self::SendBatch | Self::Actix => A_FLOOD as f64,
+            Self::Send
+            | Self::SendOneByOne
+            | Self::SendBatch
+            | Self::Sender
+            | Self::SenderOneByOne
+            | Self::Actix => A_FLOOD as f64,
             Self::Idle => CROWD as f64,
         }
     }
@@ -116,6 +133,10 @@ impl Path {
             Self::Send => System::new().block_on(send(times)),
             Self::SendOneByOne => System::new().block_on(send_one_by_one(times)),
             Self::SendBatch => System::new().block_on(send_batches(times)),
+            Self::Sender => System::new().block_on(send_by_sender(times as usize, A_FLOOD)),
+            Self::SenderOneByOne => {
+                System::new().block_on(send_by_sender(times as usize * A_FLOOD, 1))
+            }
             Self::Actix => System::new().block_on(send_nothing(times)),
             Self::Idle => virtual_time(1, idle(times)),
         }
@@ -185,6 +206,19 @@ async fn send_one_by_one(times: u32) -> Result<()> {
     let text = String::from_utf8(SHAPE.payload())?;
     for _ in 0..times as usize * A_FLOOD {
         connection.send(SendString::new(text.clone())).await??;
+    }
+    Ok(())
+}
+
+async fn send_by_sender(times: usize, at_once: usize) -> Result<()> {
+    let sender = connected().await?.send(GetSender).await?;
+    let text = String::from_utf8(SHAPE.payload())?;
+    let mut under_way = Vec::with_capacity(at_once);
+    for _ in 0..times {
+        under_way.extend((0..at_once).map(|_| sender.send_text(&text)));
+        for outcome in under_way.drain(..) {
+            outcome.await?;
+        }
     }
     Ok(())
 }

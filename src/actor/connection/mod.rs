@@ -27,6 +27,7 @@ use super::{
     superior::Superior,
 };
 use crate::{
+    entropy::with_entropy,
     error::ConnectError,
     lifecycle::{
         Action, Busy, ConnectionId, Epoch, ExitClass, ExitReason, Input, LifecycleEvent, Machine,
@@ -36,7 +37,7 @@ use crate::{
     policy::AccessPolicy,
     protocol::CloseFrame,
     spec::{Kind, Settings},
-    transport::{Route, SharedOutbox, with_entropy},
+    transport::{Route, SharedOutbox},
 };
 
 /// A WebSocket connection: the actor that is told what to do and outlives every socket.
@@ -49,6 +50,7 @@ use crate::{
 /// | --- | --- |
 /// | [`Connect`](crate::Connect) | `Connecting`, or why not |
 /// | [`SendJson`](crate::SendJson), [`SendString`](crate::SendString), [`SendBinary`](crate::SendBinary), [`SendBatch`](crate::SendBatch) | the message's fate, once its bytes were handed to the socket |
+/// | [`GetSender`](crate::GetSender) | a [`Sender`](crate::Sender), for who sends thousands of messages a second |
 /// | [`Disconnect`](crate::Disconnect), [`Reconnect`](crate::Reconnect), [`Rotate`](crate::Rotate) | at once; the events follow |
 /// | [`Subscribe`](crate::Subscribe), [`Unsubscribe`](crate::Unsubscribe), [`MarkReady`](crate::MarkReady), [`GetStatus`](crate::GetStatus) | at once |
 pub struct Connection {
@@ -153,6 +155,7 @@ impl Connection {
                 other => self.bond.raise(other),
             }
         }
+        self.admit_senders();
         self.arm_timer(ctx);
         self.report(ctx);
         Ok(())

@@ -12,6 +12,7 @@ use crate::{
         clock::{calendar, now},
         superior::Adopt,
     },
+    entropy::with_entropy,
     lifecycle::{
         Action, Busy, ConnectionId, ExitClass, ExitReason, Input, LifecycleEvent, RestartPolicy,
         Restraint, State,
@@ -19,7 +20,6 @@ use crate::{
     protocol::CloseFrame,
     spec::ChildSpec,
     supervision::Strategy,
-    transport::with_entropy,
 };
 
 impl Supervisor {

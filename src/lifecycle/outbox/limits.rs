@@ -22,7 +22,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(super) const fn beside(limits: &OutboxLimits, messages: usize, bytes: usize) -> Self {
+    pub(crate) const fn beside(limits: &OutboxLimits, messages: usize, bytes: usize) -> Self {
         match limits.bytes.checked_sub(bytes) {
             Some(bytes) => Self { messages: limits.messages.saturating_sub(messages), bytes },
             // What a session gave back may be more than fits: then not even an empty message does.

@@ -12,8 +12,8 @@ pub(crate) struct Overflow {
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Overflow {
-    pub(crate) const fn refused(&mut self) {
-        self.untold += 1;
+    pub(crate) const fn refused(&mut self, messages: u64) {
+        self.untold += messages;
     }
 
     /// How many refusals are to be told now.
@@ -39,16 +39,16 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut overflow = Overflow::default();
         assert_eq!((overflow.take(at(0)), overflow.due(at(0))), (None, None));
-        overflow.refused();
+        overflow.refused(1);
         assert_eq!(overflow.take(at(0)), Some(1));
         for ms in [1, 2, 999] {
-            overflow.refused();
+            overflow.refused(1);
             assert_eq!(overflow.take(at(ms)), None);
             assert_eq!(overflow.due(at(ms)), Some(at(1_000)));
         }
         assert_eq!(overflow.take(at(1_000)), Some(3));
         assert_eq!((overflow.take(at(5_000)), overflow.due(at(5_000))), (None, None));
-        overflow.refused();
+        overflow.refused(1);
         assert_eq!(overflow.take(at(5_000)), Some(1));
     }
 }

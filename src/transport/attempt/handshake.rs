@@ -13,13 +13,13 @@ use super::{
     within,
 };
 use crate::{
+    entropy::with_entropy,
     lifecycle::{DialError, DialPhase, ExitReason},
     policy::{CanonicalUrl, is_redirect},
     protocol::{Key, Offer, ResponseHead},
     spec::Headers,
     transport::{
         dialler::BoxedStream,
-        entropy::with_entropy,
         tls::{broken, failure_of},
         upgrade::{Answer, UpgradeError, exchange},
     },

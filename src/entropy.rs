@@ -1,3 +1,5 @@
+//! Where random numbers come from: a source for each thread, that a test in virtual time may seed.
+
 use std::cell::RefCell;
 
 use rand::Rng;
@@ -16,7 +18,7 @@ pub(crate) fn with_entropy<T>(use_it: impl FnOnce(&mut dyn Rng) -> T) -> T {
 }
 
 /// Four bytes for one frame.
-pub(super) fn masking_key() -> [u8; 4] {
+pub(crate) fn masking_key() -> [u8; 4] {
     ENTROPY.with_borrow_mut(|rng| rng.next_u32().to_ne_bytes())
 }
 

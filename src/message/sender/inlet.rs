@@ -1,0 +1,184 @@
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Waker,
+};
+
+use super::ledger::{Account, Ledger, Place};
+use crate::{
+    entropy::masking_key,
+    error::Refusal,
+    lifecycle::{OutboxLimits, Room},
+    protocol::{Frames, Payload},
+    spec::Kind,
+};
+
+/// Where senders put their messages, and a connection fetches them: frames that are ready to be written.
+///
+/// Senders may be on any thread. Nothing of a user's runs while it is locked.
+pub(crate) struct Inlet {
+    kind: Kind,
+    state: Mutex<State>,
+    /// What waits in the outbox, as it was last seen: messages and bytes.
+    ahead: (AtomicUsize, AtomicUsize),
+    /// Has the connection look at what was refused.
+    tell_of_refusals: Box<dyn Fn() + Send + Sync>,
+}
+
+struct State {
+    limits: OutboxLimits,
+    frames: Frames,
+    /// Of the session that is up. Absent while none takes messages.
+    ledger: Option<Arc<Ledger>>,
+    /// The place in the ledger of the message that comes next.
+    next: usize,
+    /// For want of room, and not told.
+    refused: u64,
+    /// Of the session that fetches.
+    waker: Option<Waker>,
+}
+
+/// What senders sent since the last time.
+pub(crate) struct Fetched {
+    pub(crate) frames: Frames,
+    pub(crate) account: Account,
+}
+
+impl Inlet {
+    /// Of a connection that is not up. `tell_of_refusals` is called where there is no room for a message, the
+    /// first time since [`take_refusals`](Self::take_refusals).
+    pub(crate) fn new(
+        kind: Kind,
+        limits: OutboxLimits,
+        tell_of_refusals: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let frames = Frames::default();
+        let state = State { limits, frames, ledger: None, next: 0, refused: 0, waker: None };
+        Arc::new(Self {
+            kind,
+            state: Mutex::new(state),
+            ahead: Default::default(),
+            tell_of_refusals: Box::new(tell_of_refusals),
+        })
+    }
+
+    pub(super) fn send(&self, message: Payload<'_>, is_json: bool) -> Result<Place, Refusal> {
+        if self.kind == Kind::Json && !is_json {
+            return Err(Refusal::NotJson);
+        }
+        let key = masking_key();
+        let mut state = self.lock();
+        let Some(ledger) = &state.ledger else { return Err(Refusal::NotConnected) };
+        let messages = state.frames.len() + self.ahead.0.load(Relaxed);
+        let bytes = state.frames.payload_bytes() + self.ahead.1.load(Relaxed);
+        if !Room::beside(&state.limits, messages, bytes).take(message.len()) {
+            state.refused += 1;
+            if state.refused == 1 {
+                drop(state);
+                (self.tell_of_refusals)();
+            }
+            return Err(Refusal::OutboxFull { messages, bytes });
+        }
+        let place = Place::new(Arc::clone(ledger), state.next);
+        state.next += 1;
+        let waker = if state.frames.is_empty() { state.waker.take() } else { None };
+        state.frames.push(message, key);
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(place)
+    }
+
+    /// What was sent since the last time. `waker` is woken when there is more.
+    pub(crate) fn fetch(&self, waker: Option<&Waker>) -> Option<Fetched> {
+        let mut state = self.lock();
+        if let Some(waker) = waker {
+            match &mut state.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        state.fetch()
+    }
+
+    /// So many messages with so many bytes wait before those that are to come.
+    pub(crate) fn wait_behind(&self, messages: usize, bytes: usize) {
+        self.ahead.0.store(messages, Relaxed);
+        self.ahead.1.store(bytes, Relaxed);
+    }
+
+    /// A session takes messages.
+    pub(crate) fn open(&self) {
+        let state = &mut *self.lock();
+        if state.ledger.is_none() {
+            state.begin();
+        }
+    }
+
+    /// None does any more. What was sent before is fetched.
+    pub(crate) fn close(&self) -> Option<Fetched> {
+        let state = &mut *self.lock();
+        let fetched = state.fetch();
+        state.ledger = None;
+        state.waker = None;
+        fetched
+    }
+
+    /// Another session takes messages from here on. What was sent before is fetched.
+    pub(crate) fn turn_over(&self) -> Option<Fetched> {
+        let state = &mut *self.lock();
+        let fetched = state.fetch();
+        if state.ledger.is_some() {
+            state.begin();
+        }
+        fetched
+    }
+
+    /// Other limits hold from now on.
+    pub(crate) fn limit(&self, limits: OutboxLimits) {
+        self.lock().limits = limits;
+    }
+
+    /// Messages and bytes that wait to be fetched.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.frames.len(), state.frames.payload_bytes())
+    }
+
+    /// How many were refused for want of room since the last time.
+    pub(crate) fn take_refusals(&self) -> u64 {
+        std::mem::take(&mut self.lock().refused)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn begin(&mut self) {
+        self.ledger = Some(Ledger::open());
+        self.next = 0;
+    }
+
+    fn fetch(&mut self) -> Option<Fetched> {
+        let count = self.frames.len();
+        if count == 0 {
+            return None;
+        }
+        let ledger = Arc::clone(self.ledger.as_ref()?);
+        let account = Account::new(ledger, self.next - count..self.next);
+        Some(Fetched { frames: std::mem::take(&mut self.frames), account })
+    }
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inlet").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
