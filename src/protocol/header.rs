@@ -65,6 +65,12 @@ impl FrameHeader {
         let fin = if self.fin { FIN_BIT } else { 0 };
         let masked = if self.mask.is_some() { MASK_BIT } else { 0 };
         let first = fin | (self.rsv & 0b111) << 4 | self.opcode.bits();
+        // Most frames are small, and one append costs less than two.
+        if let (Some([a, b, c, d]), Ok(len @ 0..=MAX_CONTROL_LEN)) =
+            (self.mask, u8::try_from(self.len))
+        {
+            return out.extend_from_slice(&[first, masked | len, a, b, c, d]);
+        }
         match (u8::try_from(self.len), u16::try_from(self.len)) {
             (Ok(len @ 0..=MAX_CONTROL_LEN), _) => out.extend_from_slice(&[first, masked | len]),
             (_, Ok(len)) => {

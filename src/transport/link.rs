@@ -217,6 +217,11 @@ impl Link {
         }
     }
 
+    /// Whether there is something to encode.
+    pub(super) fn wants_to_write(&self) -> bool {
+        self.has_due() || self.0.borrow().flight.wants_barrier()
+    }
+
     /// Whether bytes are encoded that the socket did not take.
     pub(super) fn has_backlog(&self) -> bool {
         !self.0.borrow().backlog.is_empty()

@@ -216,7 +216,9 @@ impl SharedOutbox {
     }
 
     pub(super) fn has_due(&self, side: Side, is_ready: bool) -> bool {
-        self.0.borrow().outbox.has_due(side, is_ready)
+        let inner = self.0.borrow();
+        let has_news = || inner.inlet.as_ref().is_some_and(|inlet| inlet.has_news());
+        inner.outbox.has_due(side, is_ready) || side == Side::Up && has_news()
     }
 
     /// Lets a message pass the send limit, or says when one may.

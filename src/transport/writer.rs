@@ -110,18 +110,19 @@ impl Writer {
     ) -> Poll<io::Result<()>> {
         for _ in 0..WRITES_PER_STEP {
             ready!(link.hand_over_backlog(|left| self.poll_write(io, left, cx)))?;
-            let left = Workspace::with(|workspace| {
-                self.encode(&mut workspace.write, link, &mut outlet);
-                let encoded = &mut workspace.write;
-                if encoded.is_empty() {
-                    return Ok(false);
-                }
-                self.unflushed = true;
-                let handed = link.hand_over(encoded, |all| self.poll_write(io, all, cx));
-                workspace.recycle_write();
-                handed.map(|()| true)
-            });
-            if !left? {
+            let is_left = self.wants_to_write(link, &outlet)
+                && Workspace::with(|workspace| {
+                    self.encode(&mut workspace.write, link, &mut outlet);
+                    let encoded = &mut workspace.write;
+                    if encoded.is_empty() {
+                        return Ok(false);
+                    }
+                    self.unflushed = true;
+                    let handed = link.hand_over(encoded, |all| self.poll_write(io, all, cx));
+                    workspace.recycle_write();
+                    handed.map(|()| true)
+                })?;
+            if !is_left {
                 if self.unflushed {
                     ready!(Pin::new(io).poll_flush(cx))?;
                     self.unflushed = false;
@@ -131,6 +132,15 @@ impl Writer {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether [`encode`](Self::encode) may find something: most turns of a session are about what it reads.
+    fn wants_to_write(&self, link: &Link, outlet: &Outlet<'_>) -> bool {
+        !matches!(outlet, Outlet::Open)
+            || self.ping.is_some()
+            || !self.pongs.is_empty()
+            || !self.urgent.is_empty()
+            || link.wants_to_write()
     }
 
     fn poll_write(

@@ -2,7 +2,10 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     task::Waker,
 };
@@ -22,6 +25,8 @@ use crate::{
 pub(crate) struct Inlet {
     kind: Kind,
     state: Mutex<State>,
+    /// Something was sent since the last fetch, or whoever fetches next is not known yet.
+    has_news: AtomicBool,
     /// What waits in the outbox, as it was last seen: messages and bytes.
     ahead: (AtomicUsize, AtomicUsize),
     /// Has the connection look at what was refused.
@@ -60,6 +65,7 @@ impl Inlet {
         Arc::new(Self {
             kind,
             state: Mutex::new(state),
+            has_news: AtomicBool::new(true),
             ahead: Default::default(),
             tell_of_refusals: Box::new(tell_of_refusals),
         })
@@ -84,8 +90,12 @@ impl Inlet {
         }
         let place = Place::new(Arc::clone(ledger), state.next);
         state.next += 1;
-        let waker = if state.frames.is_empty() { state.waker.take() } else { None };
+        let is_first = state.frames.is_empty();
+        let waker = if is_first { state.waker.take() } else { None };
         state.frames.push(message, key);
+        if is_first {
+            self.has_news.store(true, Release);
+        }
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -93,9 +103,18 @@ impl Inlet {
         Ok(place)
     }
 
+    /// Whether there is something to fetch.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_news.load(Acquire)
+    }
+
     /// What was sent since the last time. `waker` is woken when there is more.
     pub(crate) fn fetch(&self, waker: Option<&Waker>) -> Option<Fetched> {
+        if !self.has_news() {
+            return None;
+        }
         let mut state = self.lock();
+        self.has_news.store(false, Relaxed);
         if let Some(waker) = waker {
             match &mut state.waker {
                 Some(known) => known.clone_from(waker),
@@ -116,6 +135,7 @@ impl Inlet {
         let state = &mut *self.lock();
         if state.ledger.is_none() {
             state.begin();
+            self.has_news.store(true, Release);
         }
     }
 
@@ -135,6 +155,8 @@ impl Inlet {
         if state.ledger.is_some() {
             state.begin();
         }
+        // It is another session that fetches from here on.
+        self.has_news.store(true, Release);
         fetched
     }
 

@@ -35,6 +35,9 @@ impl Ledger {
         let Range { start, end } = places;
         let mut entries = self.lock();
         entries.tally.record(start..end, outcome);
+        if entries.waiting.is_empty() {
+            return;
+        }
         let mut told = entries.waiting.split_off(&start);
         let mut others = told.split_off(&end);
         entries.waiting.append(&mut others);
