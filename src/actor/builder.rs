@@ -78,7 +78,12 @@ impl ConnectionBuilder {
         Ok(Connection::new(self, None).start())
     }
 
-    /// Starts the actor for a supervisor, with the attempt to make as soon as it runs.
+    /// Starts the actor for a supervisor, on this arbiter, with the attempt to make as soon as it runs.
+    pub(super) fn start_here(self, superior: Superior, first: CheckedConnect) -> Addr<Connection> {
+        Connection::new(self, Some(superior)).with_route(first).start()
+    }
+
+    /// The same on another arbiter.
     pub(super) fn start_on(
         self,
         arbiter: &ArbiterHandle,

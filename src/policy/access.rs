@@ -166,13 +166,25 @@ impl AccessPolicy {
     ///
     /// If a `deny` rule matches it, or no `allow` rule does.
     pub fn check_url(&self, url: &CanonicalUrl) -> Result<Allowed, Denied> {
+        self.judge(url).map(|rule| Allowed::new(url.clone(), rule.clone()))
+    }
+
+    /// Judges again what was allowed. What is allowed as before is kept as it is: its memory is shared.
+    pub(crate) fn check_again(&self, allowed: &Allowed) -> Result<Allowed, Denied> {
+        let rule = self.judge(allowed.url())?;
+        Ok(if rule == allowed.rule() {
+            allowed.clone()
+        } else {
+            Allowed::new(allowed.url().clone(), rule.clone())
+        })
+    }
+
+    /// The rule that allows the URL.
+    fn judge(&self, url: &CanonicalUrl) -> Result<&Rule, Denied> {
         if let Some(rule) = self.matching(Effect::Deny, url) {
             return Err(Denied::ByRule { url: url.clone(), rule: rule.clone() });
         }
-        match self.matching(Effect::Allow, url) {
-            Some(rule) => Ok(Allowed::new(url.clone(), rule.clone())),
-            None => Err(Denied::NoRule { url: url.clone() }),
-        }
+        self.matching(Effect::Allow, url).ok_or_else(|| Denied::NoRule { url: url.clone() })
     }
 
     /// The rules in the order in which they were given.

@@ -75,13 +75,15 @@ impl CanonicalUrl {
         if let Host::Name(name) = host {
             check_name(name)?;
         }
-        let origin = match url.port() {
-            Some(port) => format!("{scheme}://{host}:{port}"),
-            None => format!("{scheme}://{host}"),
-        };
+        // But for the dot behind a name, the parser has it in canonical form.
+        let name = url.host_str().ok_or(InvalidUrl::HostMissing)?;
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let port = &url[Position::AfterHost..Position::BeforePath];
+        let target = &url[Position::BeforePath..Position::AfterQuery];
+        let text = [scheme.as_str(), "://", name, port, target].concat();
         Ok(Self {
-            origin_len: origin.len(),
-            text: (origin + &url[Position::BeforePath..Position::AfterQuery]).into(),
+            origin_len: text.len() - target.len(),
+            text: text.into(),
             scheme,
             host: match host {
                 Host::Name(_) => HostKind::Name,

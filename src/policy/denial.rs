@@ -42,11 +42,22 @@ impl AccessPolicy {
         url: &CanonicalUrl,
         address: Option<IpAddr>,
     ) -> Result<Allowed, PolicyDenied> {
-        let allowed = self.check_url(url)?;
-        let judged = address.map_or(Ok(()), |address| self.check_address(&allowed, address));
-        match judged {
+        self.at(self.check_url(url)?, address)
+    }
+
+    /// Judges again what is connected to, and was allowed.
+    pub(crate) fn check_connection_again(
+        &self,
+        allowed: &Allowed,
+        address: Option<IpAddr>,
+    ) -> Result<Allowed, PolicyDenied> {
+        self.at(self.check_again(allowed)?, address)
+    }
+
+    fn at(&self, allowed: Allowed, address: Option<IpAddr>) -> Result<Allowed, PolicyDenied> {
+        match address.map_or(Ok(()), |address| self.check_address(&allowed, address)) {
             Ok(()) => Ok(allowed),
-            Err(blocked) => Err(PolicyDenied::Address { url: url.clone(), blocked }),
+            Err(blocked) => Err(PolicyDenied::Address { url: allowed.into_url(), blocked }),
         }
     }
 }
@@ -98,5 +109,25 @@ mod tests {
         let denied = check(&["allow *"], Some("10.0.0.1")).unwrap_err();
         assert_eq!(denied.rule(), None);
         assert_eq!(check(&[], None).unwrap_err().rule(), None);
+    }
+
+    #[test]
+    fn what_was_allowed_is_judged_by_the_rules_of_now() {
+        let policy = |rules: &[&str]| AccessPolicy::from_rules(rules).unwrap();
+        let before = policy(&["allow *"]).check("wss://a.example").unwrap();
+        let again = |rules: &[&str], address: Option<&str>| {
+            let address = address.map(|ip| ip.parse().unwrap());
+            policy(rules).check_connection_again(&before, address)
+        };
+        assert_eq!(again(&["allow *"], Some("8.8.8.8")), Ok(before.clone()));
+        let by_another = again(&["allow *", "allow a.example"], None).unwrap();
+        assert_eq!(by_another.rule().to_string(), "allow wss://a.example");
+        assert_eq!(by_another.url(), before.url());
+
+        let url = |denied: PolicyDenied| matches!(denied, PolicyDenied::Url(_));
+        assert!(url(again(&["allow b.example"], None).unwrap_err()));
+        assert!(url(again(&["allow *", "deny a.example"], Some("8.8.8.8")).unwrap_err()));
+        let blocked = again(&["allow *"], Some("10.0.0.1")).unwrap_err();
+        assert!(matches!(blocked, PolicyDenied::Address { url, .. } if url == *before.url()));
     }
 }

@@ -140,9 +140,8 @@ impl CheckedEndpoints {
     ) -> Result<Allowed, PolicyDenied> {
         let mut refusal = None;
         for allowed in listed.iter().cycle().skip(number).take(listed.len()) {
-            match policy.check_url(allowed.url()) {
-                // What is allowed as before is kept as it is: its memory is shared.
-                Ok(again) => return Ok(if again == *allowed { allowed.clone() } else { again }),
+            match policy.check_again(allowed) {
+                Ok(again) => return Ok(again),
                 Err(denied) => refusal = refusal.or(Some(denied)),
             }
         }

@@ -127,6 +127,15 @@ async fn race<S, F>(
 where
     F: Future<Output = io::Result<S>>,
 {
+    // One address is no race, and what a race needs takes more than the rest of the dial.
+    if let [address] = *addresses {
+        let fate = match timeout_at(deadline, connect(address)).await {
+            Ok(Ok(stream)) => return Ok((address, stream)),
+            Ok(Err(error)) => AddressFate::Failed(Arc::new(error)),
+            Err(_) => AddressFate::TimedOut,
+        };
+        return Err(vec![AddressFailure { address, fate }]);
+    }
     let (mut race, too_many) = Race::new(addresses);
     let (mut tried, mut under_way) = (Vec::<AddressFailure>::new(), FuturesUnordered::new());
     loop {

@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::BTreeMap,
     fmt, io,
     pin::Pin,
     rc::Rc,
@@ -21,7 +21,10 @@ use actix_tls::connect::{ConnectError as TcpConnectError, ConnectInfo, Connectio
 use awc::{
     ClientBuilder, ConnectRequest, ConnectResponse, Connector,
     error::{ConnectError, SendRequestError},
-    http::Uri,
+    http::{
+        Uri,
+        uri::{Authority, Scheme},
+    },
     middleware::Transform,
 };
 use bytes::Bytes;
@@ -68,19 +71,20 @@ type Tunnel = Framed<awc::BoxedSocket, ClientCodec>;
 /// awc's connector of this thread, which fetches streams from the counter where they are left.
 struct Upgrader {
     service: TunnelService,
-    counter: Rc<RefCell<HashMap<String, Loan>>>,
+    counter: Rc<RefCell<BTreeMap<u64, Loan>>>,
     next_ticket: Cell<u64>,
 }
 
 impl Upgrader {
     #[expect(clippy::expect_used, reason = "building a client runs its middleware")]
     fn new() -> Self {
-        let counter = Rc::new(RefCell::new(HashMap::<String, Loan>::new()));
+        let counter = Rc::new(RefCell::new(BTreeMap::new()));
         let fetch = {
             let counter = Rc::clone(&counter);
             fn_service(move |info: ConnectInfo<Uri>| {
                 let uri = info.request().clone();
-                let loan = uri.host().and_then(|ticket| counter.borrow_mut().remove(ticket));
+                let number = uri.host().and_then(|number| number.parse().ok());
+                let loan = number.and_then(|number: u64| counter.borrow_mut().remove(&number));
                 async move {
                     loan.map(|loan| Connection::new(uri, loan)).ok_or(TcpConnectError::Unresolved)
                 }
@@ -104,7 +108,7 @@ impl Upgrader {
         mut head: RequestHead,
     ) -> Result<(ResponseHead, Bytes), UpgradeError> {
         let ticket = Ticket::hand_in(self, loan.clone());
-        head.uri = ticket.address(&head.uri);
+        head.uri = ticket.address(head.uri);
         let answered = self.service.call(ConnectRequest::Tunnel(head, None)).await;
         drop(ticket);
         let (mut head, mut tunnel) = match answered.map_err(UpgradeError::from)? {
@@ -146,24 +150,24 @@ async fn next_head(tunnel: Tunnel) -> Result<(ResponseHead, Tunnel), UpgradeErro
 /// by the address and can never give one exchange's stream to another.
 struct Ticket<'a> {
     upgrader: &'a Upgrader,
-    number: String,
+    number: u64,
 }
 
 impl<'a> Ticket<'a> {
     fn hand_in(upgrader: &'a Upgrader, loan: Loan) -> Self {
-        let next = upgrader.next_ticket.get();
-        upgrader.next_ticket.set(next.wrapping_add(1));
-        let number = format!("exchange-{next}");
-        upgrader.counter.borrow_mut().insert(number.clone(), loan);
+        let number = upgrader.next_ticket.get();
+        upgrader.next_ticket.set(number.wrapping_add(1));
+        upgrader.counter.borrow_mut().insert(number, loan);
         Self { upgrader, number }
     }
 
     /// awc writes the path of this address to the server, and none of the rest: the `Host` header
     /// is given.
-    fn address(&self, target: &Uri) -> Uri {
-        let path = target.path_and_query().map_or("/", |path| path.as_str());
-        let builder = Uri::builder().scheme("http").authority(self.number.as_str());
-        builder.path_and_query(path).build().unwrap_or_default()
+    fn address(&self, target: Uri) -> Uri {
+        let mut address = target.into_parts();
+        address.scheme = Some(Scheme::HTTP);
+        address.authority = Authority::try_from(self.number.to_string()).ok();
+        Uri::from_parts(address).unwrap_or_default()
     }
 }
 

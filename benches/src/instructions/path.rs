@@ -40,6 +40,8 @@ pub(crate) enum Path {
     SenderOneByOne,
     /// What actix takes of a send: it, its answer by an actor that does nothing, and the awaiting of it.
     Actix,
+    /// From `StartConnection` to `Connected`.
+    Connect,
     /// A connection on which nothing happens.
     Idle,
 }
@@ -53,7 +55,7 @@ const A_FLOOD: usize = 500;
 const CROWD: usize = 200;
 
 impl Path {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Decode,
         Self::Encode,
         Self::DeliverBatches,
@@ -64,6 +66,7 @@ impl Path {
         Self::Sender,
         Self::SenderOneByOne,
         Self::Actix,
+        Self::Connect,
         Self::Idle,
     ];
 
@@ -79,12 +82,14 @@ impl Path {
             Self::SendBatch => "send by SendBatch",
             Self::Sender => "send by Sender",
             Self::SenderOneByOne => "send one by one by Sender",
+            Self::Connect => "connect",
             Self::Idle => "idle",
         }
     }
 
     pub(super) const fn operation(self) -> &'static str {
         match self {
+            Self::Connect => "a connection",
             Self::Idle => "a connection's minute",
             Self::Actix => "a message that is nothing",
             _ => "a text of 64 bytes",
@@ -101,7 +106,7 @@ impl Path {
             | Self::SendOneByOne
             | Self::SenderOneByOne
             | Self::Actix => 20,
-            Self::Idle => 10,
+            Self::Connect | Self::Idle => 10,
         }
     }
 
@@ -114,7 +119,7 @@ impl Path {
             | Self::Sender
             | Self::SenderOneByOne
             | Self::Actix => A_FLOOD as f64,
-            Self::Idle => CROWD as f64,
+            Self::Connect | Self::Idle => CROWD as f64,
         }
     }
 
@@ -138,6 +143,7 @@ impl Path {
                 System::new().block_on(send_by_sender(times as usize * A_FLOOD, 1))
             }
             Self::Actix => System::new().block_on(send_nothing(times)),
+            Self::Connect => virtual_time(1, connect(times)),
             Self::Idle => virtual_time(1, idle(times)),
         }
     }
@@ -255,19 +261,47 @@ async fn connected() -> Result<Addr<Connection>> {
     Ok(connection)
 }
 
-async fn idle(minutes: u32) -> Result<()> {
-    let (subscriber, mut told) = Subscriber::new();
-    let subscriber = subscriber.start();
-    let supervisor = supervisor(Canned::silent())?;
-    for number in 0..CROWD {
-        let spec = ConnectionSpec::string(format!("idle-{number}"), URL)
-            .subscribe(subscriber.clone().recipient::<Lifecycle>())
-            .subscribe(subscriber.clone().recipient::<ReceivedBatch>());
-        start(&supervisor, spec).await?;
-        while !matches!(told.recv().await, Some(Told::Connected)) {}
+async fn connect(times: u32) -> Result<()> {
+    let mut crowd = Crowd::new()?;
+    for _ in 0..times {
+        crowd.grow().await?;
     }
+    Ok(())
+}
+
+async fn idle(minutes: u32) -> Result<()> {
+    Crowd::new()?.grow().await?;
     tokio::time::sleep(Duration::from_mins(minutes.into())).await;
     Ok(())
+}
+
+/// Connections of one supervisor to a server that says nothing, and the subscriber of all of them.
+struct Crowd {
+    supervisor: Addr<Supervisor>,
+    subscriber: Addr<Subscriber>,
+    told: UnboundedReceiver<Told>,
+    len: usize,
+}
+
+impl Crowd {
+    fn new() -> Result<Self> {
+        let (subscriber, told) = Subscriber::new();
+        let supervisor = supervisor(Canned::silent())?;
+        Ok(Self { supervisor, subscriber: subscriber.start(), told, len: 0 })
+    }
+
+    /// More connections, each when the one before is connected.
+    async fn grow(&mut self) -> Result<()> {
+        for _ in 0..CROWD {
+            let spec = ConnectionSpec::string(format!("one-of-crowd-{}", self.len), URL)
+                .subscribe(self.subscriber.clone().recipient::<Lifecycle>())
+                .subscribe(self.subscriber.clone().recipient::<ReceivedBatch>());
+            start(&self.supervisor, spec).await?;
+            while !matches!(self.told.recv().await, Some(Told::Connected)) {}
+            self.len += 1;
+        }
+        Ok(())
+    }
 }
 
 const URL: &str = "ws://canned.example/";

@@ -127,19 +127,20 @@ impl Supervisor {
             .map_err(|source| StartError::Connect { id: id.clone(), source })?;
 
         let serial = self.children.take_serial();
-        let builder = ConnectionBuilder {
-            id: id.clone(),
-            kind: spec.kind,
-            policy: self.policy.clone(),
-            settings: self.settings_of(&spec),
-            subscriptions: [self.subscriptions.as_slice(), &spec.subscriptions].concat(),
+        let settings = self.settings_of(&spec);
+        let ConnectionSpec { connect, kind, supervision, subscriptions: own, .. } = spec;
+        let mut subscriptions = self.subscriptions.clone();
+        subscriptions.extend(own);
+        let policy = self.policy.clone();
+        let builder = ConnectionBuilder { id: id.clone(), kind, policy, settings, subscriptions };
+        let superior = self.superior_of(Arc::clone(&supervision), serial, ctx);
+        let address = match self.children.arbiter(serial) {
+            Some(arbiter) => builder.start_on(&arbiter, superior, first),
+            None => builder.start_here(superior, first),
         };
-        let superior = self.superior_of(Arc::clone(&spec.supervision), serial, ctx);
-        let address = builder.start_on(&self.arbiter(serial), superior, first);
         if !address.connected() {
             return Err(StartError::ArbiterGone);
         }
-        let ConnectionSpec { connect, kind, supervision, .. } = spec;
         let post = Post::Connection { address: address.clone(), connect: Box::new(connect), kind };
         self.children.insert(id, post, &supervision, serial);
         Ok(address)

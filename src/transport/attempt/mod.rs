@@ -22,6 +22,8 @@ mod stream;
 
 use std::{future::Future, rc::Rc, time::Duration};
 
+use futures_util::TryFutureExt as _;
+
 use self::{handshake::Answered, hop::Hop};
 pub(crate) use self::{
     route::{Memory, Occasion, Opened, Route},
@@ -129,11 +131,11 @@ async fn attempt(route: &Route, occasion: &Occasion, hop: &Hop) -> Result<Answer
     }
 }
 
-async fn within<T>(
+/// Not an `async fn`: that would hold `work` twice.
+fn within<T>(
     limit: Duration,
     phase: DialPhase,
     work: impl Future<Output = T>,
-) -> Result<T, DialError> {
-    let timeout = |_| DialError::Timeout { phase, limit };
-    tokio::time::timeout(limit, work).await.map_err(timeout)
+) -> impl Future<Output = Result<T, DialError>> {
+    tokio::time::timeout(limit, work).map_err(move |_| DialError::Timeout { phase, limit })
 }

@@ -42,7 +42,7 @@ impl Standing {
     /// Judges what is dialled or connected to, if anything is known of that.
     pub(crate) fn judge(&self) -> Option<Result<(), PolicyDenied>> {
         let dialled = self.dialled()?;
-        let judged = self.policy().check_connection(dialled.url(), self.address.get());
+        let judged = self.policy().check_connection_again(&dialled, self.address.get());
         Some(judged.map(|allowed| self.dials(&allowed)))
     }
 
@@ -59,11 +59,8 @@ impl Standing {
         self.dials(allowed);
     }
 
-    /// What is allowed again is kept as it is: it is shared with what was asked for.
     pub(super) fn dials(&self, allowed: &Allowed) {
-        if self.dialled.borrow().as_ref() != Some(allowed) {
-            self.dialled.replace(Some(allowed.clone()));
-        }
+        self.dialled.replace(Some(allowed.clone()));
     }
 
     pub(super) fn dialled(&self) -> Option<Allowed> {
