@@ -23,7 +23,9 @@ fn keys() -> impl FnMut() -> [u8; 4] {
 
 fn frames(messages: &[OwnedPayload]) -> Frames {
     let (mut frames, mut key) = (Frames::default(), keys());
-    messages.iter().for_each(|message| frames.push(message.as_payload(), key()));
+    for message in messages {
+        frames.push(message.as_payload(), key());
+    }
     frames
 }
 

@@ -296,6 +296,6 @@ async fn many_threads_send_at_once_and_each_is_written_in_its_order() {
         *next += 1;
     }
     for thread in threads {
-        assert_eq!(all_told(thread.join().unwrap()).await, ["Written"; EACH]);
+        assert_eq!(all_told(thread.join().unwrap()).await, vec!["Written"; EACH]);
     }
 }
