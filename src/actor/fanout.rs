@@ -71,6 +71,7 @@ impl Fanout {
         if !subscription.means(&self.connection) {
             return;
         }
+        self.tell_rest();
         let id = subscription.id();
         let Subscription { to, wishes, .. } = subscription;
         let connection = self.connection.clone();
@@ -150,7 +151,19 @@ impl Fanout {
         left.pump(this);
     }
 
+    /// Whether somebody was told some of the last messages only: [`tell_rest`](Self::tell_rest) is to be called
+    /// at the session's next turn.
+    pub(super) fn has_more(&self) -> bool {
+        self.each.iter().any(Outlet::has_more)
+    }
+
+    /// Tells the rest of what was delivered.
+    pub(super) fn tell_rest(&mut self) {
+        self.each.iter_mut().for_each(Outlet::send_rest);
+    }
+
     fn tell_event(&mut self, epoch: Epoch, event: &LifecycleEvent, left: &mut Left) {
+        self.tell_rest();
         let seq = self.take_seqs(1);
         self.epoch = epoch;
         let moment = Moment { epoch, seq, event: event.clone() };
@@ -227,8 +240,9 @@ impl Fanout {
         let first_seq = self.take_seqs(messages.len());
         let mut haul = Haul::new(epoch, first_seq, Arc::new(messages.freeze()));
         haul.overlap = epoch != self.epoch;
-        self.each.retain_mut(|outlet| left.tell(outlet, &haul));
+        // Those who get them one by one are sent the first, and the others while they hear these.
         self.batches.retain_mut(|outlet| left.tell(outlet, &haul));
+        self.each.retain_mut(|outlet| left.tell(outlet, &haul));
         if let Some(history) = &mut self.history {
             history.keep_haul(haul);
         }

@@ -111,6 +111,14 @@ impl Inbound for EpochInbound {
         self.fanout.borrow().poll_room(cx)
     }
 
+    fn begin_turn(&mut self) {
+        self.fanout.borrow_mut().tell_rest();
+    }
+
+    fn wants_turn(&self) -> bool {
+        self.fanout.borrow().has_more()
+    }
+
     fn deliver(&mut self, messages: &mut BatchBuilder) {
         if let Some(feedback) = &mut self.feedback {
             feedback.look(self.epoch, messages);

@@ -49,6 +49,8 @@ impl Drop for Connection {
         let reason = &ExitReason::ArbiterStopped;
         self.links().for_each(|link| link.settle(reason));
         if let Ok(mut fanout) = self.fanout.try_borrow_mut() {
+            // What is sent in part is known to this thread only.
+            fanout.tell_rest();
             fanout.lose_requests(Side::Beside, reason);
             fanout.lose_requests(Side::Up, reason);
         }

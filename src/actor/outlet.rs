@@ -11,7 +11,7 @@ use actix::{Message, Recipient};
 
 use crate::{
     event::{
-        Haul, Lane, Lifecycle, MAX_BYTES, MAX_EVENTS, Moment, Overflow, Parcel, Rare, Received,
+        Haul, Lane, Lifecycle, MAX_BYTES, MAX_EVENTS, Moment, OneByOne, Overflow, Rare, Received,
         ReceivedBatch, Wishes,
     },
     lifecycle::{ConnectionId, Epoch, LifecycleEvent, SubscriptionId},
@@ -21,6 +21,9 @@ use crate::{
 pub(super) trait Letter: Message<Result = ()> + Send + Sized + 'static {
     /// What is told, before it is addressed.
     type Content: Clone;
+
+    /// The way to a subscriber.
+    type To: From<Recipient<Self>>;
 
     /// What becomes of what a subscriber has no room for, unless it chose.
     const OVERFLOW: Overflow;
@@ -43,8 +46,14 @@ pub(super) trait Letter: Message<Result = ()> + Send + Sized + 'static {
     /// What tells of a loss by itself, where there is such a thing.
     fn of_loss(lost: Lost) -> Option<Self::Content>;
 
-    /// Sends it, and before it what was lost.
-    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, content: Self::Content, lost: Option<Lost>);
+    /// Whether the subscriber is alive.
+    fn connected(to: &Self::To) -> bool;
+
+    /// Sends it, and before it what was lost. Some of it may be left for the next turn.
+    fn send(to: &mut Self::To, lane: &Arc<Lane>, content: Self::Content, lost: Option<Lost>);
+
+    /// Sends what was left.
+    fn send_rest(_: &mut Self::To) {}
 }
 
 /// What was lost since the last event that was sent.
@@ -58,7 +67,7 @@ pub(super) struct Lost {
 /// One subscriber, and what is on its way to it.
 pub(super) struct Outlet<M: Letter> {
     pub(super) id: SubscriptionId,
-    recipient: Recipient<M>,
+    to: M::To,
     lane: Arc<Lane>,
     lost: Option<Box<Lost>>,
     /// Absent for a subscriber that wants the default.
@@ -93,7 +102,7 @@ pub(super) enum Told {
 impl<M: Letter> Outlet<M> {
     pub(super) fn new(
         id: SubscriptionId,
-        recipient: Recipient<M>,
+        to: Recipient<M>,
         connection: ConnectionId,
         wishes: Option<Box<Wishes>>,
     ) -> Self {
@@ -111,7 +120,7 @@ impl<M: Letter> Outlet<M> {
             Box::new(Custom { wishes, overflow, queue, queued: (0, 0), room })
         });
         let lane = Lane::new(connection, in_lane.0, in_lane.1);
-        Self { id, recipient, lane, lost: None, custom, is_pumped: false }
+        Self { id, to: to.into(), lane, lost: None, custom, is_pumped: false }
     }
 
     fn overflow(&self) -> Overflow {
@@ -120,7 +129,7 @@ impl<M: Letter> Outlet<M> {
 
     /// Whether the socket is not to be read until this subscriber has room. A dead one holds nobody.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.overflow() != Overflow::HoldBack || !self.recipient.connected() {
+        if self.overflow() != Overflow::HoldBack || !M::connected(&self.to) {
             return Poll::Ready(());
         }
         self.lane.poll_room(cx)
@@ -133,25 +142,25 @@ impl<M: Letter> Outlet<M> {
             // so it is not asked.
             if M::OVERFLOW == Overflow::HoldBack || self.lane.has_room() {
                 M::send(
-                    &self.recipient,
+                    &mut self.to,
                     &self.lane,
                     content.clone(),
                     self.lost.take().map(|lost| *lost),
                 );
-                return if self.recipient.connected() { Told::Fine } else { Told::Dead };
+                return if M::connected(&self.to) { Told::Fine } else { Told::Dead };
             }
             return self.lose(content);
         };
         let Some(content) = M::select(content, &custom.wishes) else { return Told::Fine };
         if custom.queue.is_empty() && self.lane.has_room() {
-            M::send(&self.recipient, &self.lane, content, self.lost.take().map(|lost| *lost));
-            return if self.recipient.connected() { Told::Fine } else { Told::Dead };
+            M::send(&mut self.to, &self.lane, content, self.lost.take().map(|lost| *lost));
+            return if M::connected(&self.to) { Told::Fine } else { Told::Dead };
         }
         match custom.overflow {
             // It may exceed the bound by what one read held.
             Overflow::HoldBack if M::OVERFLOW == Overflow::HoldBack => {
-                M::send(&self.recipient, &self.lane, content, None);
-                if self.recipient.connected() { Told::Fine } else { Told::Dead }
+                M::send(&mut self.to, &self.lane, content, None);
+                if M::connected(&self.to) { Told::Fine } else { Told::Dead }
             }
             Overflow::HoldBack | Overflow::DropNewest => self.lose(&content),
             Overflow::DropOldest => self.queue(content),
@@ -161,11 +170,12 @@ impl<M: Letter> Outlet<M> {
 
     /// Tells it even where there is no room: the last event of a subscription, or its first ones.
     pub(super) fn tell_anyway(&mut self, content: M::Content) {
-        M::send(&self.recipient, &self.lane, content, self.lost.take().map(|lost| *lost));
+        M::send(&mut self.to, &self.lane, content, self.lost.take().map(|lost| *lost));
+        M::send_rest(&mut self.to);
     }
 
     fn lose(&mut self, content: &M::Content) -> Told {
-        if !self.recipient.connected() {
+        if !M::connected(&self.to) {
             return Told::Dead;
         }
         self.count_lost(content);
@@ -178,7 +188,7 @@ impl<M: Letter> Outlet<M> {
     }
 
     fn queue(&mut self, content: M::Content) -> Told {
-        if !self.recipient.connected() {
+        if !M::connected(&self.to) {
             return Told::Dead;
         }
         let Some(custom) = &mut self.custom else { return Told::Fine };
@@ -214,7 +224,7 @@ impl<M: Letter> Outlet<M> {
 
     /// Sends what waits as there is room. Ready when nothing waits any more.
     pub(super) fn poll_pump(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.recipient.connected() {
+        while M::connected(&self.to) {
             let next = self.custom.as_mut().and_then(|custom| custom.next(&self.lane, cx));
             let content = match next {
                 Some(Poll::Pending) => return Poll::Pending,
@@ -232,6 +242,17 @@ impl<M: Letter> Outlet<M> {
         }
         self.is_pumped = false;
         Poll::Ready(())
+    }
+}
+
+impl Outlet<Received> {
+    /// Whether some of what it was told is left for the next turn.
+    pub(super) const fn has_more(&self) -> bool {
+        self.to.has_more()
+    }
+
+    pub(super) fn send_rest(&mut self) {
+        self.to.send_rest();
     }
 }
 
@@ -254,6 +275,7 @@ impl<M: Letter> Custom<M> {
 
 impl Letter for Lifecycle {
     type Content = Moment;
+    type To = Recipient<Self>;
 
     const OVERFLOW: Overflow = Overflow::DropNewest;
     const TELLS_OF_ENDS: bool = true;
@@ -281,7 +303,11 @@ impl Letter for Lifecycle {
         Some(Moment { epoch, seq, event: LifecycleEvent::Lagged { dropped } })
     }
 
-    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, moment: Moment, lost: Option<Lost>) {
+    fn connected(to: &Recipient<Self>) -> bool {
+        to.connected()
+    }
+
+    fn send(to: &mut Recipient<Self>, lane: &Arc<Lane>, moment: Moment, lost: Option<Lost>) {
         for Moment { epoch, seq, event } in lost.and_then(Self::of_loss).into_iter().chain([moment])
         {
             to.do_send(Self { epoch, seq, event, lease: lane.lease(1, 0) });
@@ -291,6 +317,7 @@ impl Letter for Lifecycle {
 
 impl Letter for Received {
     type Content = Haul;
+    type To = OneByOne;
 
     const OVERFLOW: Overflow = Overflow::HoldBack;
     const TELLS_OF_ENDS: bool = false;
@@ -316,20 +343,22 @@ impl Letter for Received {
         None
     }
 
-    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
-        let Haul { epoch, batch, overlap, .. } = &haul;
-        let lease = lane.lease(batch.len(), batch.payload_bytes());
-        let parcel = Arc::new(Parcel { batch: Arc::clone(batch), lease, overlap: *overlap });
-        let mut lagged = lost.map_or(0, |lost| lost.events);
-        for (index, seq) in haul.seqs().enumerate() {
-            let (epoch, parcel) = (*epoch, Arc::clone(&parcel));
-            to.do_send(Self { epoch, seq, index, parcel, lagged: std::mem::take(&mut lagged) });
-        }
+    fn connected(to: &OneByOne) -> bool {
+        to.connected()
+    }
+
+    fn send(to: &mut OneByOne, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
+        to.send(lane, haul, lost.map_or(0, |lost| lost.events));
+    }
+
+    fn send_rest(to: &mut OneByOne) {
+        to.send_rest();
     }
 }
 
 impl Letter for ReceivedBatch {
     type Content = Haul;
+    type To = Recipient<Self>;
 
     const OVERFLOW: Overflow = Overflow::HoldBack;
     const TELLS_OF_ENDS: bool = false;
@@ -355,7 +384,11 @@ impl Letter for ReceivedBatch {
         None
     }
 
-    fn send(to: &Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
+    fn connected(to: &Recipient<Self>) -> bool {
+        to.connected()
+    }
+
+    fn send(to: &mut Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
         let Haul { epoch, first_seq, batch, places, overlap } = haul;
         let lease = lane.lease(1, batch.payload_bytes());
         let lagged = lost.map_or(0, |lost| lost.events);

@@ -13,6 +13,7 @@
 mod history;
 mod lane;
 mod lifecycle;
+mod parcel;
 mod received;
 mod subscription;
 
@@ -21,7 +22,8 @@ pub(crate) use history::Ring;
 pub(crate) use lane::{Lane, Lease, MAX_BYTES, MAX_EVENTS};
 pub use lifecycle::Lifecycle;
 pub(crate) use lifecycle::Moment;
-pub(crate) use received::{Haul, Parcel, Rare};
+pub(crate) use parcel::OneByOne;
+pub(crate) use received::{Haul, Rare};
 pub use received::{Received, ReceivedBatch};
 pub use subscription::{Overflow, Subscription};
 pub(crate) use subscription::{Subscriber, Wishes};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use actix::Message;
 use serde::Deserialize;
 
-use super::Lease;
+use super::{Lease, parcel::Share};
 use crate::{
     lifecycle::{ConnectionId, Epoch},
     protocol::{Batch, OwnedPayload, Payload},
@@ -22,19 +22,7 @@ pub struct Received {
     pub epoch: Epoch,
     /// Place in the order of all events of the connection.
     pub seq: u64,
-    /// Its place in the parcel's batch.
-    pub(crate) index: usize,
-    pub(crate) parcel: Arc<Parcel>,
-    pub(crate) lagged: u64,
-}
-
-/// The messages of one read on their way to one subscriber. Those that are delivered one by one
-/// share it: one lease and one count for all of them.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    pub(crate) batch: Arc<Batch>,
-    pub(crate) lease: Lease,
-    pub(crate) overlap: bool,
+    pub(crate) share: Share,
 }
 
 /// What one read completed, before it is on its way to anybody, or what is left of it for somebody.
@@ -88,6 +76,12 @@ impl Haul {
         Self { epoch, first_seq, batch, places: None, overlap: false }
     }
 
+    /// The place of the message at `index` in the order of all events.
+    pub(crate) fn seq(&self, index: usize) -> u64 {
+        let place = self.places.as_ref().and_then(|places| places.get(index).copied());
+        place.unwrap_or(self.first_seq + index as u64)
+    }
+
     pub(crate) fn seqs(&self) -> impl Iterator<Item = u64> {
         seqs(self.first_seq, self.batch.len(), self.places.as_deref())
     }
@@ -122,13 +116,13 @@ impl Received {
     /// The connection that received it.
     #[must_use]
     pub fn connection(&self) -> &ConnectionId {
-        self.parcel.lease.connection()
+        self.share.connection()
     }
 
     /// How many messages were lost between the last one that this subscriber got and this one.
     #[must_use]
-    pub const fn lagged(&self) -> u64 {
-        self.lagged
+    pub fn lagged(&self) -> u64 {
+        self.share.lagged()
     }
 
     /// Whether it came in the overlap of a [`Rotation`](crate::Rotation), outside of its session's time
@@ -137,14 +131,13 @@ impl Received {
     /// brought what the other did. Never where no rotation was opted in to.
     #[must_use]
     pub fn is_overlap(&self) -> bool {
-        self.parcel.overlap
+        self.share.is_overlap()
     }
 
     /// The message, borrowed.
     #[must_use]
     pub fn payload(&self) -> Payload<'_> {
-        // Only the places of messages are handed out.
-        self.parcel.batch.get(self.index).unwrap_or(Payload::Binary(&[]))
+        self.share.payload()
     }
 
     /// The text, where it is a text message. On a JSON connection it is valid JSON.
@@ -164,8 +157,7 @@ impl Received {
     /// The message, owned and without a copy. It no longer counts as in flight.
     #[must_use]
     pub fn into_payload(self) -> OwnedPayload {
-        let payload = self.parcel.batch.get_owned(self.index);
-        payload.unwrap_or_else(|| Payload::Binary(&[]).into())
+        self.share.owned()
     }
 }
 

@@ -23,6 +23,7 @@ mod greetings;
 mod groups;
 mod liveness;
 mod masking;
+mod one_by_one;
 mod proxies;
 mod readiness;
 mod redirects;

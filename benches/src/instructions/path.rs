@@ -1,11 +1,14 @@
 use std::{hint::black_box, time::Duration};
 
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message, Recipient};
 use actix_rt::System;
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    oneshot,
+};
 use wsvisor::{
     AccessPolicy, Connection, ConnectionSpec, DialGate, GetSender, Lifecycle, LifecycleEvent,
     Limits, Received, ReceivedBatch, RestartPolicy, SendBatch, SendString, StartConnection,
@@ -40,6 +43,8 @@ pub(crate) enum Path {
     SenderOneByOne,
     /// What actix takes of a send: it, its answer by an actor that does nothing, and the awaiting of it.
     Actix,
+    /// What actix takes of a message that is only told: an actor tells itself the next, by a recipient.
+    ActixTold,
     /// From `StartConnection` to `Connected`.
     Connect,
     /// A connection on which nothing happens.
@@ -55,7 +60,7 @@ const A_FLOOD: usize = 500;
 const CROWD: usize = 200;
 
 impl Path {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Decode,
         Self::Encode,
         Self::DeliverBatches,
@@ -66,6 +71,7 @@ impl Path {
         Self::Sender,
         Self::SenderOneByOne,
         Self::Actix,
+        Self::ActixTold,
         Self::Connect,
         Self::Idle,
     ];
@@ -79,6 +85,7 @@ impl Path {
             Self::Send => "send",
             Self::SendOneByOne => "send one by one",
             Self::Actix => "actix alone",
+            Self::ActixTold => "actix alone, by Recipient",
             Self::SendBatch => "send by SendBatch",
             Self::Sender => "send by Sender",
             Self::SenderOneByOne => "send one by one by Sender",
@@ -91,7 +98,7 @@ impl Path {
         match self {
             Self::Connect => "a connection",
             Self::Idle => "a connection's minute",
-            Self::Actix => "a message that is nothing",
+            Self::Actix | Self::ActixTold => "a message that is nothing",
             _ => "a text of 64 bytes",
         }
     }
@@ -105,14 +112,19 @@ impl Path {
             | Self::Send
             | Self::SendOneByOne
             | Self::SenderOneByOne
-            | Self::Actix => 20,
+            | Self::Actix
+            | Self::ActixTold => 20,
             Self::Connect | Self::Idle => 10,
         }
     }
 
     pub(super) const fn operations_each_time(self) -> f64 {
         match self {
-            Self::Decode | Self::Encode | Self::DeliverBatches | Self::DeliverEach => A_READ as f64,
+            Self::Decode
+            | Self::Encode
+            | Self::DeliverBatches
+            | Self::DeliverEach
+            | Self::ActixTold => A_READ as f64,
             Self::Send
             | Self::SendOneByOne
             | Self::SendBatch
@@ -143,6 +155,7 @@ impl Path {
                 System::new().block_on(send_by_sender(times as usize * A_FLOOD, 1))
             }
             Self::Actix => System::new().block_on(send_nothing(times)),
+            Self::ActixTold => System::new().block_on(tell_nothing(times)),
             Self::Connect => virtual_time(1, connect(times)),
             Self::Idle => virtual_time(1, idle(times)),
         }
@@ -178,7 +191,8 @@ async fn deliver(
     times: u32,
     subscription: impl FnOnce(Addr<Subscriber>) -> Subscription,
 ) -> Result<()> {
-    let (subscriber, mut told) = Subscriber::new();
+    let (mut subscriber, mut told) = Subscriber::new();
+    subscriber.awaited = A_READ * times as usize;
     let subscriber = subscriber.start();
     let read = SHAPE.frame().repeat(A_READ);
     let spec = ConnectionSpec::string("deliver", URL)
@@ -186,12 +200,7 @@ async fn deliver(
         .subscribe(subscription(subscriber));
     let supervisor = supervisor(Canned::that_sends(read, times))?;
     start(&supervisor, spec).await?;
-    let mut heard = 0;
-    while heard < A_READ * times as usize {
-        if let Told::Messages(messages) = told.recv().await.context("nobody listens")? {
-            heard += messages;
-        }
-    }
+    while !matches!(told.recv().await.context("nobody listens")?, Told::Messages) {}
     Ok(())
 }
 
@@ -235,6 +244,15 @@ async fn send_nothing(times: u32) -> Result<()> {
         try_join_all((0..A_FLOOD).map(|_| idler.send(Nothing))).await?;
     }
     Ok(())
+}
+
+async fn tell_nothing(times: u32) -> Result<()> {
+    let (done, is_done) = oneshot::channel();
+    let left = A_READ * times as usize;
+    let teller =
+        Teller::create(|ctx| Teller { left, to: ctx.address().recipient(), done: Some(done) });
+    teller.do_send(Nothing);
+    Ok(is_done.await?)
 }
 
 async fn send_batches(times: u32) -> Result<()> {
@@ -337,23 +355,61 @@ impl Handler<Nothing> for Idler {
     fn handle(&mut self, Nothing: Nothing, _: &mut Context<Self>) {}
 }
 
-struct Subscriber(UnboundedSender<Told>);
+/// Tells itself the next message, as long as some are left.
+struct Teller {
+    left: usize,
+    to: Recipient<Nothing>,
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Actor for Teller {
+    type Context = Context<Self>;
+}
+
+impl Handler<Nothing> for Teller {
+    type Result = ();
+
+    fn handle(&mut self, Nothing: Nothing, _: &mut Context<Self>) {
+        self.left -= 1;
+        if self.left > 0 {
+            self.to.do_send(Nothing);
+        } else if let Some(done) = self.done.take() {
+            // Whoever waits for it is there.
+            let _ = done.send(());
+        }
+    }
+}
+
+struct Subscriber {
+    tell: UnboundedSender<Told>,
+    heard: usize,
+    /// Messages of which it tells when it has heard them all.
+    awaited: usize,
+}
 
 enum Told {
     Connected,
-    Messages(usize),
+    /// All that were awaited.
+    Messages,
     Else,
 }
 
 impl Subscriber {
     fn new() -> (Self, UnboundedReceiver<Told>) {
         let (sender, told) = unbounded_channel();
-        (Self(sender), told)
+        (Self { tell: sender, heard: 0, awaited: 0 }, told)
+    }
+
+    fn hear(&mut self, messages: usize) {
+        self.heard += messages;
+        if self.heard == self.awaited {
+            self.tell(Told::Messages);
+        }
     }
 
     fn tell(&self, told: Told) {
         // Nobody listens any more once the path was taken.
-        let _ = self.0.send(told);
+        let _ = self.tell.send(told);
     }
 }
 
@@ -376,7 +432,7 @@ impl Handler<ReceivedBatch> for Subscriber {
     type Result = ();
 
     fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
-        self.tell(Told::Messages(batch.len()));
+        self.hear(batch.len());
     }
 }
 
@@ -384,6 +440,6 @@ impl Handler<Received> for Subscriber {
     type Result = ();
 
     fn handle(&mut self, _: Received, _: &mut Context<Self>) {
-        self.tell(Told::Messages(1));
+        self.hear(1);
     }
 }

@@ -37,6 +37,12 @@ use crate::{
 
 /// Where a session's messages go.
 pub(crate) trait Inbound {
+    /// The session has its turn: what was left of the last delivery is to be told.
+    fn begin_turn(&mut self);
+
+    /// Whether something was left.
+    fn wants_turn(&self) -> bool;
+
     /// Ready when the messages of one more read may be delivered. While it is pending the socket
     /// is not read, so that TCP holds the peer back.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -130,7 +136,11 @@ impl<D: Inbound> Session<D> {
                     if let Some(vitals) = &mut self.vitals {
                         vitals.heard();
                     }
-                    if read > FEW || self.early.is_some() || self.closing.is_some() {
+                    if read > FEW
+                        || self.early.is_some()
+                        || self.closing.is_some()
+                        || self.inbound.wants_turn()
+                    {
                         break;
                     }
                 }
@@ -313,6 +323,7 @@ impl<D: Inbound + Unpin> Future for Session<D> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let session = self.get_mut();
         session.link.register(cx.waker());
+        session.inbound.begin_turn();
         if let Some(frame) = session.link.take_close() {
             if session.link.is_beside() {
                 session.begin_draining(frame);
