@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use wsvisor::{
-    Backoff, Connection, Disconnect, Lifecycle, LifecycleEvent, Payload, ReceivedBatch, Reconnect,
-    StartConnection,
+    Backoff, Connection, Disconnect, GetSender, Lifecycle, LifecycleEvent, Payload, ReceivedBatch,
+    Reconnect, Sender, StartConnection,
 };
 
 use super::{seat::Stage, worker::Worker};
@@ -52,17 +52,28 @@ impl Worker {
             .backoff(backoff())
             .subscribe(ctx.address().recipient::<Lifecycle>())
             .subscribe(ctx.address().recipient::<ReceivedBatch>());
-        let started = self.supervisor.send(StartConnection(spec)).into_actor(self);
-        ctx.spawn(started.map(move |started, worker, ctx| match started {
-            Ok(Ok(address)) => worker.has_started(number, address, ctx),
-            Ok(Err(error)) => worker.is_lost(number, error.to_string()),
-            Err(gone) => worker.is_lost(number, gone.to_string()),
+        let started = self.supervisor.send(StartConnection(spec));
+        let started = async move {
+            let address = started.await.map_err(|gone| gone.to_string())?;
+            let address = address.map_err(|error| error.to_string())?;
+            let sender = address.send(GetSender).await.map_err(|gone| gone.to_string())?;
+            Ok::<_, String>((address, sender))
+        };
+        ctx.spawn(started.into_actor(self).map(move |started, worker, ctx| match started {
+            Ok((address, sender)) => worker.has_started(number, address, sender, ctx),
+            Err(reason) => worker.is_lost(number, reason),
         }));
     }
 
-    fn has_started(&mut self, number: usize, address: Addr<Connection>, ctx: &mut Context<Self>) {
+    fn has_started(
+        &mut self,
+        number: usize,
+        address: Addr<Connection>,
+        sender: Sender,
+        ctx: &mut Context<Self>,
+    ) {
         if let Some(seat) = self.seats.get_mut(number) {
-            seat.address = Some(address);
+            (seat.address, seat.sender) = (Some(address), Some(sender));
         }
         self.refill(number, Instant::now(), ctx);
     }

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use actix::Addr;
-use wsvisor::Connection;
+use wsvisor::{Connection, Sender};
 
 use super::flights::Flights;
 
@@ -9,6 +9,8 @@ use super::flights::Flights;
 pub(crate) struct Seat {
     /// Once its supervisor has started it.
     pub(crate) address: Option<Addr<Connection>>,
+    /// The same, for the messages.
+    pub(crate) sender: Option<Sender>,
     pub(crate) stage: Stage,
     /// When it was wished to be connected.
     pub(crate) wished: Instant,
@@ -37,8 +39,8 @@ pub(crate) enum Stage {
 
 impl Seat {
     pub(crate) fn waiting(at: Instant) -> Self {
-        let (address, stage) = (None, Stage::Waiting);
-        Self { address, stage, wished: at, flights: Flights::default(), sequence: 0 }
+        let (address, sender, stage) = (None, None, Stage::Waiting);
+        Self { address, sender, stage, wished: at, flights: Flights::default(), sequence: 0 }
     }
 
     /// Whether a message may be due on it: also where it ought to be up and is not.

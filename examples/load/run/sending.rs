@@ -2,12 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use actix::prelude::*;
-use futures_util::future::Either;
-use wsvisor::{SendBinary, SendString};
-
 use super::{flights::Flight, seat::Stage, worker::Worker};
 use crate::plan::{Answers, Message as Payload, Pace, Phase, Place};
+use actix::prelude::*;
 
 /// What became of handing a message to its connection.
 #[derive(Message)]
@@ -36,7 +33,7 @@ impl Worker {
         let now = Instant::now();
         let connection = self.share.global(number);
         let Some(seat) = self.seats.get_mut(number) else { return };
-        let Some(address) = seat.address.as_ref().filter(|_| seat.stage == Stage::Up) else {
+        let Some(sender) = seat.sender.as_ref().filter(|_| seat.stage == Stage::Up) else {
             return self.refuse(phase, "its connection is not connected");
         };
         let place = Place { id, connection, sequence: seat.sequence };
@@ -53,21 +50,18 @@ impl Worker {
         counts.lateness.record(lateness);
         counts.bytes_sent += message.len() as u64;
 
-        let told = ctx.address();
-        let must_tell = self.plan.answers == Answers::None;
-        let handed = match message {
-            Payload::Text(text) => Either::Left(address.send(SendString::new(text))),
-            Payload::Binary(bytes) => Either::Right(address.send(SendBinary::new(bytes))),
+        let sending = match message {
+            Payload::Text(text) => sender.send_text(text),
+            Payload::Binary(bytes) => sender.send_binary(bytes),
         };
-        actix::spawn(async move {
-            let refused = match handed.await {
-                Ok(Ok(_)) if !must_tell => return,
-                Ok(Ok(_)) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(gone) => Some(gone.to_string()),
-            };
-            told.do_send(Handed { seat: number, id, refused });
-        });
+        // What is answered tells by itself what became of it: an answer comes, or the session ends.
+        if sending.refusal().is_some() || self.plan.answers == Answers::None {
+            let told = ctx.address();
+            actix::spawn(async move {
+                let refused = sending.await.err().map(|error| error.to_string());
+                told.do_send(Handed { seat: number, id, refused });
+            });
+        }
     }
 
     pub(super) fn refuse(&mut self, phase: Phase, reason: &str) {
