@@ -182,6 +182,7 @@ impl Parcel {
 }
 
 impl Share {
+    #[inline]
     #[expect(clippy::expect_used, reason = "it is handed on when it is dropped")]
     fn parcel(&self) -> &Parcel {
         self.parcel.as_ref().expect("a share has its parcel until it is dropped")
@@ -199,6 +200,7 @@ impl Share {
         self.parcel().haul.overlap
     }
 
+    #[inline]
     pub(crate) fn payload(&self) -> Payload<'_> {
         // Only the places of messages are handed out.
         self.parcel().haul.batch.get(self.index).unwrap_or(Payload::Binary(&[]))
@@ -211,6 +213,7 @@ impl Share {
 }
 
 impl Drop for Share {
+    #[inline]
     fn drop(&mut self) {
         if let Some(parcel) = self.parcel.take() {
             Relays::hand_on(parcel);

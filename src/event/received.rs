@@ -135,12 +135,14 @@ impl Received {
     }
 
     /// The message, borrowed.
+    #[inline]
     #[must_use]
     pub fn payload(&self) -> Payload<'_> {
         self.share.payload()
     }
 
     /// The text, where it is a text message. On a JSON connection it is valid JSON.
+    #[inline]
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.payload().as_text()
@@ -196,6 +198,7 @@ impl ReceivedBatch {
     }
 
     /// The messages, borrowed, in order.
+    #[inline]
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Payload<'_>> + DoubleEndedIterator {
         self.batch.iter()
@@ -219,6 +222,7 @@ impl<'a> IntoIterator for &'a ReceivedBatch {
     type Item = Payload<'a>;
     type IntoIter = crate::protocol::Iter<'a>;
 
+    #[inline]
     fn into_iter(self) -> Self::IntoIter {
         self.batch.iter()
     }

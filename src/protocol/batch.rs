@@ -38,6 +38,7 @@ impl Batch {
     }
 
     /// The message at `index`, counted from 0.
+    #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Payload<'_>> {
         self.segments.get(index).map(|segment| segment.payload(&self.text, &self.binary))
@@ -71,6 +72,7 @@ impl Batch {
     }
 
     /// The messages in the order in which they came.
+    #[inline]
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         Iter { text: &self.text, binary: &self.binary, segments: self.segments.iter() }
@@ -91,6 +93,7 @@ impl<'a> IntoIterator for &'a Batch {
     type Item = Payload<'a>;
     type IntoIter = Iter<'a>;
 
+    #[inline]
     fn into_iter(self) -> Iter<'a> {
         self.iter()
     }
@@ -107,10 +110,12 @@ pub struct Iter<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = Payload<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Payload<'a>> {
         self.segments.next().map(|segment| segment.payload(self.text, self.binary))
     }
 
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.segments.size_hint()
     }

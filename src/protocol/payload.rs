@@ -135,6 +135,7 @@ impl Segment {
     }
 
     /// The message in the areas that this segment was made for.
+    #[inline]
     pub(super) fn payload<'a>(self, text: &'a str, binary: &'a [u8]) -> Payload<'a> {
         let start = self.start as usize;
         let range = start..start + self.len();
