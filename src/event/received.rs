@@ -15,6 +15,10 @@ use crate::{
 /// the same read, are dropped or turned into their payloads: a subscriber that keeps many of them
 /// makes the connection stop reading. Keep the payload ([`into_payload`](Self::into_payload))
 /// instead.
+///
+/// The messages of one read come in their order, the next when the one before was dropped, or all that are
+/// left with the session's next turn. What others send to the subscriber meanwhile may come between them;
+/// what the connection tells comes after them.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Received {
