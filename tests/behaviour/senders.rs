@@ -4,7 +4,7 @@ use std::thread;
 
 use actix::Addr;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use wsvisor::{
     Connect, Connection, ConnectionSpec, Delivery, Disconnect, GetSender, GetStatus, OutboxLimits,
     Refusal, Rotate, Rotation, SendError, SendLimit, SendString, Sender, Sending, Settings,
@@ -171,6 +171,27 @@ fn the_end_of_the_session_settles_each_by_what_the_socket_took_of_it() {
 }
 
 #[test]
+fn what_the_session_did_not_come_to_fetch_is_not_for_the_next() {
+    virtual_time(8, async {
+        let (connection, mut events, peer) = session(settings()).await;
+        let sender = sender(&connection).await;
+        // The session's next step finds the end before it looks for messages.
+        peer.reset();
+        let missed = sender.send_text("missed");
+        let began = Instant::now();
+        assert_eq!(told(missed).await, "NotWritten");
+        assert_eq!(began.elapsed(), ms(0));
+        events.until(disconnected()).await;
+        let server = listen();
+        connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+        let mut peer = server.open().await;
+        events.expect(connected().epoch(2)).await;
+        assert_eq!(told(sender.send_text("next")).await, "Written");
+        assert_eq!(peer.read().await, ClientFrame::text("next"));
+    });
+}
+
+#[test]
 fn a_send_limit_lets_them_pass_one_by_one_beside_what_the_address_sends() {
     virtual_time(5, async {
         let limit = SendLimit::per(10, ms(1_000)).unwrap().burst(2);
@@ -206,28 +227,45 @@ fn a_rotation_loses_nothing_and_writes_nothing_twice() {
         let mut new = server.open().await;
         events.until(connected().epoch(2)).await;
         let second = sender.send_text("new");
+        let began = Instant::now();
         let reading = async {
-            let (mut of_old, mut of_new) = (0, Vec::new());
-            loop {
-                let frame = old.read().await;
-                if frame.opcode == 8 {
-                    break;
-                }
-                of_old += 1;
+            let mut read = 1;
+            while new.read().await != ClientFrame::text("new") {
+                read += 1;
             }
-            loop {
-                let frame = new.read().await;
-                of_new.push(frame.payload.len());
-                if frame == ClientFrame::text("new") {
-                    return of_old + of_new.len();
-                }
+            assert_eq!(began.elapsed(), ms(0), "nothing else had to wake the session");
+            while old.read().await.opcode != 8 {
+                read += 1;
             }
+            read
         };
         assert_eq!(soon("all messages", reading).await, 31);
         let mut all = vec![first];
         all.extend(large);
         all.push(second);
         assert_eq!(all_told(all).await, ["Written"; 32]);
+    });
+}
+
+#[test]
+fn a_session_that_takes_over_is_woken_by_what_is_sent() {
+    virtual_time(9, async {
+        let server = listen();
+        let rotating = settings().rotation(Rotation::make_before_break());
+        let (connection, mut events) = alone(Connection::string("a").settings(rotating));
+        connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+        let _old = server.open().await;
+        events.expect(connected().epoch(1)).await;
+        let sender = sender(&connection).await;
+        connection.send(Rotate).await.unwrap().unwrap();
+        let mut new = server.open().await;
+        events.until(connected().epoch(2)).await;
+        // All is quiet then.
+        sleep(ms(1)).await;
+        let began = Instant::now();
+        assert_eq!(told(sender.send_text("new")).await, "Written");
+        assert_eq!(new.read().await, ClientFrame::text("new"));
+        assert_eq!(began.elapsed(), ms(0), "nothing else had to wake it");
     });
 }
 
