@@ -25,12 +25,11 @@ struct Rare {
 }
 
 impl Bond {
-    pub(super) fn to(superior: Option<Superior>) -> Self {
-        let is_temporary = |superior: &Superior| {
-            superior.supervised.supervision.restart == RestartPolicy::Temporary
-        };
+    /// The actor comes back as its machine has it.
+    pub(super) fn to(superior: Option<Superior>, machine: &Machine) -> Self {
         Self {
-            stops_at_rest: superior.as_ref().is_some_and(is_temporary),
+            stops_at_rest: superior.is_some()
+                && machine.restart_policy() == Some(RestartPolicy::Temporary),
             superior,
             reported_state: State::Idle,
             reported_epoch: Epoch::NONE,
@@ -87,9 +86,6 @@ impl Bond {
 
     /// There is a new supervisor, which is to be told everything. What to do then.
     pub(super) fn adopted(&mut self, adopt: Adopt, machine: &mut Machine) -> Option<Input> {
-        if let Some(superior) = &mut self.superior {
-            superior.supervised.restraint = adopt.restraint.clone();
-        }
         machine.restrain(adopt.restraint);
         (self.reported_state, self.reported_epoch) = (State::Idle, Epoch::NONE);
         if adopt.starts_again {

@@ -6,7 +6,7 @@ use super::{connection::Connection, superior::Superior};
 use crate::{
     error::InvalidSpec,
     event::Subscription,
-    lifecycle::ConnectionId,
+    lifecycle::{ConnectionId, Machine, Supervised},
     message::CheckedConnect,
     policy::AccessPolicy,
     spec::{Kind, Settings, check_id},
@@ -75,23 +75,31 @@ impl ConnectionBuilder {
     pub fn start(self) -> Result<Addr<Connection>, InvalidSpec> {
         check_id(&self.id)?;
         self.settings.check()?;
-        Ok(Connection::new(self, None).start())
+        Ok(Connection::new(self, Machine::new(None), None).start())
     }
 
     /// Starts the actor for a supervisor, on this arbiter, with the attempt to make as soon as it runs.
-    pub(super) fn start_here(self, superior: Superior, first: CheckedConnect) -> Addr<Connection> {
-        Connection::new(self, Some(superior)).with_route(first).start()
+    pub(super) fn start_here(
+        self,
+        supervised: Supervised,
+        superior: Superior,
+        first: CheckedConnect,
+    ) -> Addr<Connection> {
+        let machine = Machine::new(Some(supervised));
+        Connection::new(self, machine, Some(superior)).with_route(first).start()
     }
 
     /// The same on another arbiter.
     pub(super) fn start_on(
         self,
         arbiter: &ArbiterHandle,
+        supervised: Supervised,
         superior: Superior,
         first: CheckedConnect,
     ) -> Addr<Connection> {
         Connection::start_in_arbiter(arbiter, move |_| {
-            Connection::new(self, Some(superior)).with_route(first)
+            let machine = Machine::new(Some(supervised));
+            Connection::new(self, machine, Some(superior)).with_route(first)
         })
     }
 }

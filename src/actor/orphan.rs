@@ -8,7 +8,7 @@ use super::{
     fanout::Fanout,
     superior::{Alarm, Remains, Report, Superior},
 };
-use crate::lifecycle::{ExitReason, Machine, Side, Supervised};
+use crate::lifecycle::{ExitReason, Machine, Side};
 
 impl Connection {
     /// Goes on with a connection whose actor is lost.
@@ -16,8 +16,7 @@ impl Connection {
         let Remains { id, kind, policy, settings, machine, checked, fanout, .. } = remains;
         let subscriptions = Vec::new();
         let builder = ConnectionBuilder { id, kind, policy, settings, subscriptions };
-        let mut connection = Self::new(builder, Some(superior));
-        connection.machine = machine;
+        let mut connection = Self::new(builder, machine, Some(superior));
         connection.fanout.replace(fanout);
         if let Some(asked) = checked {
             connection.set_route(asked);
@@ -26,19 +25,17 @@ impl Connection {
     }
 
     /// What another actor needs to go on with this connection.
-    fn leave_behind(&mut self, supervised: Supervised) -> Option<Remains> {
+    fn leave_behind(&mut self) -> Option<Remains> {
         let fanout = Fanout::new(self.id.clone(), self.kind, None);
-        let supervised_machine = Machine::new(Some(supervised.clone()));
         Some(Remains {
             id: self.id.clone(),
             kind: self.kind,
             policy: self.policy.clone(),
             settings: Arc::clone(&self.settings),
-            machine: std::mem::replace(&mut self.machine, supervised_machine),
+            machine: std::mem::replace(&mut self.machine, Machine::new(None)),
             checked: self.route.as_ref().map(|route| route.asked.clone()),
             // Its session may be lost in the middle of a delivery.
             fanout: std::mem::replace(&mut *self.fanout.try_borrow_mut().ok()?, fanout),
-            supervised,
         })
     }
 }
@@ -59,14 +56,10 @@ impl Drop for Connection {
         if self.is_at_rest() {
             return;
         }
-        let Some(Superior { supervised, reports, serial, .. }) = self.bond.superior.take() else {
-            return;
-        };
+        let Some(Superior { reports, serial, .. }) = self.bond.superior.take() else { return };
         let (state, epoch) = (self.machine.state(), self.machine.epoch());
-        let (Some(remains), Some(supervisor)) = (self.leave_behind(supervised), reports.upgrade())
-        else {
-            return;
-        };
+        let Some(supervisor) = reports.upgrade() else { return };
+        let Some(remains) = self.leave_behind() else { return };
         let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(Box::new(remains)))));
         supervisor.do_send(Report { id, serial, state, epoch, alarm });
     }

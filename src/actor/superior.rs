@@ -6,9 +6,7 @@ use actix::{Message, WeakRecipient};
 
 use super::fanout::Fanout;
 use crate::{
-    lifecycle::{
-        ConnectionId, Epoch, ExitReason, Machine, Restraint, State, Supervised, Supervision,
-    },
+    lifecycle::{ConnectionId, Epoch, ExitReason, Machine, Restraint, State, Supervision},
     message::{CheckedConnect, SupervisorExplanation},
     policy::AccessPolicy,
     spec::{Kind, Settings},
@@ -17,7 +15,6 @@ use crate::{
 
 /// The supervisor, as its connections see it.
 pub(super) struct Superior {
-    pub(super) supervised: Supervised,
     pub(super) gate: Gate,
     pub(super) reports: WeakRecipient<Report>,
     /// Tells this actor from an earlier one of the same id.
@@ -57,7 +54,6 @@ pub(super) struct Remains {
     pub(super) machine: Machine,
     pub(super) checked: Option<CheckedConnect>,
     pub(super) fanout: Fanout,
-    pub(super) supervised: Supervised,
 }
 
 /// The supervisor ends a connection: closed with 1001, answered when its socket is gone.

@@ -64,7 +64,8 @@ pub struct AccessPolicy(Arc<Inner>);
 
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Inner {
-    rules: Vec<Rule>,
+    /// Each shared with what it allows.
+    rules: Vec<Arc<Rule>>,
     granted: Vec<IpNet>,
 }
 
@@ -117,7 +118,7 @@ impl AccessPolicy {
         rules: impl Iterator<Item = (usize, impl AsRef<str>)>,
     ) -> Result<Self, PolicyError> {
         let parse = |(line, rule): (usize, _)| parse_rule(line, AsRef::as_ref(&rule));
-        let rules = rules.map(parse).collect::<Result<_, _>>()?;
+        let rules = rules.map(|rule| parse(rule).map(Arc::new)).collect::<Result<_, _>>()?;
         Ok(Self(Arc::new(Inner { rules, granted: Vec::new() })))
     }
 
@@ -166,23 +167,23 @@ impl AccessPolicy {
     ///
     /// If a `deny` rule matches it, or no `allow` rule does.
     pub fn check_url(&self, url: &CanonicalUrl) -> Result<Allowed, Denied> {
-        self.judge(url).map(|rule| Allowed::new(url.clone(), rule.clone()))
+        self.judge(url).map(|rule| Allowed::new(url.clone(), Arc::clone(rule)))
     }
 
     /// Judges again what was allowed. What is allowed as before is kept as it is: its memory is shared.
     pub(crate) fn check_again(&self, allowed: &Allowed) -> Result<Allowed, Denied> {
         let rule = self.judge(allowed.url())?;
-        Ok(if rule == allowed.rule() {
+        Ok(if **rule == *allowed.rule() {
             allowed.clone()
         } else {
-            Allowed::new(allowed.url().clone(), rule.clone())
+            Allowed::new(allowed.url().clone(), Arc::clone(rule))
         })
     }
 
     /// The rule that allows the URL.
-    fn judge(&self, url: &CanonicalUrl) -> Result<&Rule, Denied> {
+    fn judge(&self, url: &CanonicalUrl) -> Result<&Arc<Rule>, Denied> {
         if let Some(rule) = self.matching(Effect::Deny, url) {
-            return Err(Denied::ByRule { url: url.clone(), rule: rule.clone() });
+            return Err(Denied::ByRule { url: url.clone(), rule: Rule::clone(rule) });
         }
         self.matching(Effect::Allow, url).ok_or_else(|| Denied::NoRule { url: url.clone() })
     }
@@ -190,13 +191,14 @@ impl AccessPolicy {
     /// The rules in the order in which they were given.
     #[must_use]
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Rule> {
-        self.0.rules.iter()
+        self.0.rules.iter().map(|rule| &**rule)
     }
 
     /// Of the rules that match the one closest to the host, so that the order of the rules decides
     /// nothing.
-    fn matching(&self, effect: Effect, url: &CanonicalUrl) -> Option<&Rule> {
-        let matching = self.rules().filter(|rule| rule.effect == effect && rule.matches(url));
+    fn matching(&self, effect: Effect, url: &CanonicalUrl) -> Option<&Arc<Rule>> {
+        let rules = self.0.rules.iter();
+        let matching = rules.filter(|rule| rule.effect == effect && rule.matches(url));
         matching.max_by_key(|rule| rule.host.closeness())
     }
 

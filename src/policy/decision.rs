@@ -14,11 +14,11 @@ pub struct Allowed(Arc<Proof>);
 #[derive(Debug, PartialEq, Eq)]
 struct Proof {
     url: CanonicalUrl,
-    rule: Rule,
+    rule: Arc<Rule>,
 }
 
 impl Allowed {
-    pub(super) fn new(url: CanonicalUrl, rule: Rule) -> Self {
+    pub(super) fn new(url: CanonicalUrl, rule: Arc<Rule>) -> Self {
         Self(Arc::new(Proof { url, rule }))
     }
 

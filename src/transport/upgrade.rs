@@ -53,12 +53,30 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_INFORMATIONAL: usize = 8;
 
 /// Sends `head` over `io` and returns the first answer that is final.
-pub(super) async fn exchange(io: BoxedStream, head: RequestHead) -> Result<Answer, UpgradeError> {
-    let loan = Loan::new(io);
+///
+/// Not an `async fn`: that would hold the head, which is large, while it waits for the answer.
+pub(super) fn exchange(
+    io: BoxedStream,
+    mut head: RequestHead,
+) -> impl Future<Output = Result<Answer, UpgradeError>> {
     let awc = THIS_THREAD.with(Rc::clone);
-    let (head, rest) = awc.tunnel(&loan, head).await?;
-    let io = loan.reclaim().ok_or_else(|| UpgradeError::Io(io::ErrorKind::NotConnected.into()))?;
-    Ok(Answer { head, io, rest })
+    let loan = Loan::new(io);
+    let ticket = Ticket::hand_in(&awc, loan.clone());
+    head.uri = ticket.address(head.uri);
+    let answered = awc.service.call(ConnectRequest::Tunnel(head, None));
+    async move {
+        let ConnectResponse::Tunnel(mut head, mut tunnel) = answered.await? else {
+            return Err(UpgradeError::Io(io::ErrorKind::Unsupported.into()));
+        };
+        drop(ticket);
+        if is_interim(&head) {
+            // Boxed because it is large and rare.
+            (head, tunnel) = Box::pin(final_answer(tunnel)).await?;
+        }
+        let io = loan.reclaim();
+        let io = io.ok_or_else(|| UpgradeError::Io(io::ErrorKind::NotConnected.into()))?;
+        Ok(Answer { head, io, rest: tunnel.into_parts().read_buf.freeze() })
+    }
 }
 
 thread_local! {
@@ -66,19 +84,21 @@ thread_local! {
 }
 
 type TunnelService = boxed::RcService<ConnectRequest, ConnectResponse, SendRequestError>;
+/// Where streams are left for awc to fetch.
+type Counter = Rc<RefCell<BTreeMap<u64, Loan>>>;
 type Tunnel = Framed<awc::BoxedSocket, ClientCodec>;
 
 /// awc's connector of this thread, which fetches streams from the counter where they are left.
 struct Upgrader {
     service: TunnelService,
-    counter: Rc<RefCell<BTreeMap<u64, Loan>>>,
+    counter: Counter,
     next_ticket: Cell<u64>,
 }
 
 impl Upgrader {
     #[expect(clippy::expect_used, reason = "building a client runs its middleware")]
     fn new() -> Self {
-        let counter = Rc::new(RefCell::new(BTreeMap::new()));
+        let counter = Counter::default();
         let fetch = {
             let counter = Rc::clone(&counter);
             fn_service(move |info: ConnectInfo<Uri>| {
@@ -101,35 +121,19 @@ impl Upgrader {
         let service = captured.take().expect("building the client runs its middleware");
         Self { service, counter, next_ticket: Cell::new(0) }
     }
+}
 
-    async fn tunnel(
-        &self,
-        loan: &Loan,
-        mut head: RequestHead,
-    ) -> Result<(ResponseHead, Bytes), UpgradeError> {
-        let ticket = Ticket::hand_in(self, loan.clone());
-        head.uri = ticket.address(head.uri);
-        let answered = self.service.call(ConnectRequest::Tunnel(head, None)).await;
-        drop(ticket);
-        let (mut head, mut tunnel) = match answered.map_err(UpgradeError::from)? {
-            ConnectResponse::Tunnel(head, tunnel) => (head, tunnel),
-            ConnectResponse::Client(_) => {
-                return Err(UpgradeError::Io(io::ErrorKind::Unsupported.into()));
-            }
-        };
-        let mut interim = 0;
-        while is_interim(&head) {
-            interim += 1;
-            if interim > MAX_INFORMATIONAL {
-                let limit = MAX_INFORMATIONAL;
-                return Err(UpgradeError::Handshake(HandshakeError::TooManyInformational {
-                    limit,
-                }));
-            }
-            (head, tunnel) = next_head(tunnel).await?;
+/// The first answer that is final, behind one that was not.
+async fn final_answer(mut tunnel: Tunnel) -> Result<(ResponseHead, Tunnel), UpgradeError> {
+    for _ in 0..MAX_INFORMATIONAL {
+        let head;
+        (head, tunnel) = next_head(tunnel).await?;
+        if !is_interim(&head) {
+            return Ok((head, tunnel));
         }
-        Ok((head, tunnel.into_parts().read_buf.freeze()))
     }
+    let limit = MAX_INFORMATIONAL;
+    Err(UpgradeError::Handshake(HandshakeError::TooManyInformational { limit }))
 }
 
 fn is_interim(head: &ResponseHead) -> bool {
@@ -148,17 +152,17 @@ async fn next_head(tunnel: Tunnel) -> Result<(ResponseHead, Tunnel), UpgradeErro
 
 /// One stream left at the counter, under an address that no other exchange has: awc's pool goes
 /// by the address and can never give one exchange's stream to another.
-struct Ticket<'a> {
-    upgrader: &'a Upgrader,
+struct Ticket {
+    counter: Counter,
     number: u64,
 }
 
-impl<'a> Ticket<'a> {
-    fn hand_in(upgrader: &'a Upgrader, loan: Loan) -> Self {
+impl Ticket {
+    fn hand_in(upgrader: &Upgrader, loan: Loan) -> Self {
         let number = upgrader.next_ticket.get();
         upgrader.next_ticket.set(number.wrapping_add(1));
         upgrader.counter.borrow_mut().insert(number, loan);
-        Self { upgrader, number }
+        Self { counter: Rc::clone(&upgrader.counter), number }
     }
 
     /// awc writes the path of this address to the server, and none of the rest: the `Host` header
@@ -171,9 +175,9 @@ impl<'a> Ticket<'a> {
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for Ticket {
     fn drop(&mut self) {
-        self.upgrader.counter.borrow_mut().remove(&self.number);
+        self.counter.borrow_mut().remove(&self.number);
     }
 }
 

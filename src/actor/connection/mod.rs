@@ -78,14 +78,20 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(builder: ConnectionBuilder, superior: Option<Superior>) -> Self {
+    /// With the machine that decides for it, and the supervisor that it reports to.
+    pub(super) fn new(
+        builder: ConnectionBuilder,
+        machine: Machine,
+        superior: Option<Superior>,
+    ) -> Self {
         let ConnectionBuilder { id, kind, policy, settings, subscriptions } = builder;
         let mut fanout = Fanout::new(id.clone(), kind, settings.history);
         for subscription in subscriptions {
             fanout.subscribe(subscription, None);
         }
         Self {
-            machine: Machine::new(superior.as_ref().map(|superior| superior.supervised.clone())),
+            bond: Bond::to(superior, &machine),
+            machine,
             fanout: Rc::new(RefCell::new(fanout)),
             vigil: vigil(&settings),
             outbox: SharedOutbox::new(settings.outbox, settings.send_limit.clone()),
@@ -99,7 +105,6 @@ impl Connection {
             beside: None,
             timer: None,
             last_exit: None,
-            bond: Bond::to(superior),
         }
     }
 

@@ -194,6 +194,8 @@ pub(super) fn build(
 ) -> Supervisor {
     let SupervisorSpec { id, builder, stop_within, children, .. } = spec;
     let cascades = cascades(builder.strategy, builder.cascade_on);
+    let restart = supervised.supervision.restart;
+    let machine = Machine::new(Some(supervised));
     Supervisor {
         id,
         policy: builder.policy.unwrap_or_default(),
@@ -206,10 +208,10 @@ pub(super) fn build(
         auto_shutdown: builder.auto_shutdown,
         intensity: builder.intensity,
         cascades,
-        restart: supervised.supervision.restart,
-        machine: Machine::new(Some(supervised)),
+        restart,
+        bond: Bond::to(superior, &machine),
+        machine,
         last_exit: None,
-        bond: Bond::to(superior),
         stop_within,
         deadline: None,
         winding: None,

@@ -144,10 +144,7 @@ impl Supervisor {
                 return;
             }
         }
-        let superior = self.bond.superior.as_ref();
-        let fails_group =
-            superior.is_some_and(|above| above.supervised.restraint.fails_group(ExitClass::Crash));
-        if fails_group || !self.retains_children() {
+        if self.machine.fails_group(ExitClass::Crash) || !self.retains_children() {
             // Its children start again with it.
             self.panicked = false;
             return self.fail(ExitReason::SupervisorPanicked, ctx);

@@ -133,10 +133,11 @@ impl Supervisor {
         subscriptions.extend(own);
         let policy = self.policy.clone();
         let builder = ConnectionBuilder { id: id.clone(), kind, policy, settings, subscriptions };
-        let superior = self.superior_of(Arc::clone(&supervision), serial, ctx);
+        let supervised = self.terms_of(Arc::clone(&supervision));
+        let superior = self.superior_of(serial, ctx);
         let address = match self.children.arbiter(serial) {
-            Some(arbiter) => builder.start_on(&arbiter, superior, first),
-            None => builder.start_here(superior, first),
+            Some(arbiter) => builder.start_on(&arbiter, supervised, superior, first),
+            None => builder.start_here(supervised, superior, first),
         };
         if !address.connected() {
             return Err(StartError::ArbiterGone);
@@ -169,20 +170,14 @@ impl Supervisor {
         }
     }
 
+    /// What holds for one of its children.
+    fn terms_of(&self, supervision: Arc<Supervision>) -> Supervised {
+        Supervised { supervision, restraint: Arc::clone(&self.restraint) }
+    }
+
     /// This supervisor, as one of its children sees it.
-    fn superior_of(
-        &self,
-        supervision: Arc<Supervision>,
-        serial: u64,
-        ctx: &Context<Self>,
-    ) -> Superior {
-        let restraint = Arc::clone(&self.restraint);
-        Superior {
-            supervised: Supervised { supervision, restraint },
-            gate: self.gate.clone(),
-            reports: ctx.address().downgrade().recipient(),
-            serial,
-        }
+    fn superior_of(&self, serial: u64, ctx: &Context<Self>) -> Superior {
+        Superior { gate: self.gate.clone(), reports: ctx.address().downgrade().recipient(), serial }
     }
 
     fn settings_of(&self, spec: &ConnectionSpec) -> Arc<Settings> {
@@ -210,7 +205,7 @@ impl Supervisor {
             return;
         }
         tracing::warn!(connection = %id, "its arbiter has stopped; it goes on elsewhere");
-        let superior = self.superior_of(Arc::clone(&remains.supervised.supervision), serial, ctx);
+        let superior = self.superior_of(serial, ctx);
         let address = Connection::start_in_arbiter(&self.arbiter(serial), move |_| {
             Connection::revive(remains, superior)
         });

@@ -39,8 +39,8 @@ impl Supervisor {
             .map_err(|source| StartError::Spec { id: id.clone(), source })?;
         let serial = self.children.take_serial();
         let supervision = Arc::clone(&spec.supervision);
-        let superior = self.superior_of(Arc::clone(&supervision), serial, ctx);
-        let supervised = superior.supervised.clone();
+        let supervised = self.terms_of(Arc::clone(&supervision));
+        let superior = self.superior_of(serial, ctx);
         let address = keep(build(spec.inherit(self), supervised, Some(superior)));
         let post = Post::Supervisor { address: address.clone() };
         self.children.insert(id, post, &supervision, serial);

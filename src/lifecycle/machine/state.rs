@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Busy, Machine, Phase, Stability, Then};
-use crate::lifecycle::{Epoch, Outlook, State};
+use crate::lifecycle::{Epoch, ExitClass, Outlook, RestartPolicy, State};
 
 impl Machine {
     /// Which of them an attempt dials.
@@ -35,6 +35,16 @@ impl Machine {
     /// Whether the session that is up counts as stable.
     pub(crate) const fn is_stable(&self) -> bool {
         matches!(self.phase, Phase::Connected { stability: Stability::Stable })
+    }
+
+    /// How it comes back; nothing where it is not supervised.
+    pub(crate) fn restart_policy(&self) -> Option<RestartPolicy> {
+        self.supervision().map(|supervision| supervision.restart)
+    }
+
+    /// Whether an end of this class is one of its group.
+    pub(crate) fn fails_group(&self, class: ExitClass) -> bool {
+        self.supervised.as_ref().is_some_and(|terms| terms.restraint.fails_group(class))
     }
 
     /// Whether its supervisor is ending.

@@ -4,7 +4,7 @@ use crate::{
     message::CheckedAuth,
     policy::Allowed,
     protocol::HandshakeError,
-    spec::Headers,
+    spec::{Headers, SharedCredentialProvider},
 };
 
 /// The headers that prove to the server who connects.
@@ -13,10 +13,19 @@ pub(super) async fn gather(
     occasion: &Occasion,
     allowed: &Allowed,
 ) -> Result<Headers, DialError> {
-    let provider = match &route.asked.wishes().auth {
-        CheckedAuth::Fixed(headers) => return Ok(headers.clone()),
-        CheckedAuth::Provided(provider) => provider,
-    };
+    match &route.asked.wishes().auth {
+        CheckedAuth::Fixed(headers) => Ok(headers.clone()),
+        // Boxed because it is large and most connections have none.
+        CheckedAuth::Provided(provider) => Box::pin(ask(route, occasion, allowed, provider)).await,
+    }
+}
+
+async fn ask(
+    route: &Route,
+    occasion: &Occasion,
+    allowed: &Allowed,
+    provider: &SharedCredentialProvider,
+) -> Result<Headers, DialError> {
     let request = route.request(occasion, Some(allowed));
     let asked = provider::ask(DialPhase::Credentials, &route.settings, async {
         provider.0.credentials(request).await

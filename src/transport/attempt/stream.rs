@@ -16,7 +16,8 @@ pub(super) async fn open(route: &Route, allowed: &Allowed) -> Result<BoxedStream
     let settings = &route.settings;
     let proxy = settings.proxies.as_ref().and_then(|proxies| proxies.of_url(allowed.url()));
     if let Some(proxy) = proxy {
-        let tunnel = proxy::tunnel(proxy, allowed, &route.standing, settings);
+        // Boxed because it is large, and most dial without.
+        let tunnel = Box::pin(proxy::tunnel(proxy, allowed, &route.standing, settings));
         return within(settings.timeouts.proxy, DialPhase::Proxy, tunnel).await?;
     }
     let target = Target::new(allowed, &route.standing, settings);
@@ -38,5 +39,7 @@ pub(super) async fn secure(
         return Ok(io);
     }
     let tls = Tls::of(&route.settings)?;
-    within(route.settings.timeouts.tls, DialPhase::Tls, tls.connect(url.host(), io)).await?
+    // Boxed because it is large, as the rest of an attempt is not.
+    let secured = Box::pin(tls.connect(url.host(), io));
+    within(route.settings.timeouts.tls, DialPhase::Tls, secured).await?
 }
