@@ -19,6 +19,9 @@ use crate::{
 /// By how much a path may grow before it counts as grown. Another compiler, or another version of a
 /// dependency, moves figures by a few hundredths.
 const TOLERANCE: f64 = 0.10;
+/// A path that takes less than this part of what it took is not taken any more, or is so much better that
+/// this must be held from then on.
+const VANISHED: f64 = 0.5;
 
 /// Counts all paths, and holds them against what was counted before, or puts them in its place.
 pub(crate) fn run(update: bool) -> Result<()> {
@@ -28,7 +31,7 @@ pub(crate) fn run(update: bool) -> Result<()> {
         &["path", "operation", "counted", "before", "ratio"],
     );
     let mut counted = BTreeMap::new();
-    let (mut lines, mut grown) = (Vec::new(), Vec::new());
+    let (mut lines, mut grown, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
     for path in Path::ALL {
         eprintln!("instructions: {}", path.name());
         let instructions = count(path)?;
@@ -36,6 +39,9 @@ pub(crate) fn run(update: bool) -> Result<()> {
         let ratio = before.map(|before| instructions / before);
         if ratio.is_some_and(|ratio| ratio > 1.0 + TOLERANCE) {
             grown.push(path.name());
+        }
+        if ratio.is_some_and(|ratio| ratio < VANISHED) {
+            vanished.push(path.name());
         }
         let figure = |value: Option<f64>, digits| {
             value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
@@ -64,6 +70,11 @@ pub(crate) fn run(update: bool) -> Result<()> {
          worth it and run `cargo run --release -p wsvisor-bench -- instructions --update`",
         TOLERANCE * 100.0,
         grown.join(", ")
+    );
+    ensure!(
+        vanished.is_empty(),
+        "these paths take less than half of what they took: {}. See whether they are still taken; if they          are, run `cargo run --release -p wsvisor-bench -- instructions --update`",
+        vanished.join(", ")
     );
     Ok(())
 }

@@ -288,7 +288,8 @@ async fn connect(times: u32) -> Result<()> {
 }
 
 async fn idle(minutes: u32) -> Result<()> {
-    Crowd::new()?.grow().await?;
+    let mut crowd = Crowd::new()?;
+    crowd.grow().await?;
     tokio::time::sleep(Duration::from_mins(minutes.into())).await;
     Ok(())
 }
