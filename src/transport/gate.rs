@@ -95,14 +95,29 @@ impl Inner {
     /// Lets through whose turn it is, and wakes who is the first then.
     fn advance(&mut self, now: Instant) {
         while let Some(ticket) = self.queue.next(now) {
-            if let Some(Waiter::Waits(waker)) = self.waiting.insert(ticket, Waiter::Admitted) {
-                waker.wake();
-            }
+            self.admit(ticket);
         }
         let first = self.queue.first().and_then(|first| self.waiting.get(&first));
         if let Some(Waiter::Waits(waker)) = first {
             waker.wake_by_ref();
         }
+    }
+
+    fn admit(&mut self, ticket: Ticket) {
+        if let Some(Waiter::Waits(waker)) = self.waiting.insert(ticket, Waiter::Admitted) {
+            waker.wake();
+        }
+    }
+
+    /// Whether it is the turn of this one. Those before it are let through as well.
+    fn admits(&mut self, ticket: Ticket, now: Instant) -> bool {
+        while let Some(next) = self.queue.next(now) {
+            if next == ticket {
+                return true;
+            }
+            self.admit(next);
+        }
+        matches!(self.waiting.get(&ticket), Some(Waiter::Admitted))
     }
 }
 
@@ -112,15 +127,7 @@ impl Turn {
             let now = now();
             let wake_at = {
                 let inner = &mut *self.gate.lock();
-                while let Some(ticket) = inner.queue.next(now) {
-                    let waiter = inner.waiting.insert(ticket, Waiter::Admitted);
-                    if let Some(Waiter::Waits(waker)) = waiter
-                        && ticket != self.ticket
-                    {
-                        waker.wake();
-                    }
-                }
-                if let Some(Waiter::Admitted) = inner.waiting.get(&self.ticket) {
+                if inner.admits(self.ticket, now) {
                     inner.waiting.remove(&self.ticket);
                     self.admitted = true;
                     // Somebody else is to ask again when time passes.
