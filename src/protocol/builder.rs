@@ -34,7 +34,7 @@ impl BatchBuilder {
     #[inline]
     pub fn push_text(&mut self, text: &str) {
         if self.text.capacity() == 0 {
-            self.text = reclaim(mem::take(&mut self.lent));
+            self.begin_text();
         }
         let start = self.text.len();
         self.push_segment(Kind::Text, start, text.len());
@@ -180,10 +180,21 @@ impl BatchBuilder {
         let segment = Segment::new(kind, start, len)
             .expect("a batch holds at most 4 GiB: ask has_room_for first");
         if self.segments.capacity() == 0 {
-            self.segments.reserve(self.expected_len);
+            self.begin_segments();
         }
         self.segments.push(segment);
         self.payload_bytes += len;
+    }
+
+    // Once a batch, and out of the way of what is done for each message.
+    #[cold]
+    fn begin_text(&mut self) {
+        self.text = reclaim(mem::take(&mut self.lent));
+    }
+
+    #[cold]
+    fn begin_segments(&mut self) {
+        self.segments.reserve_exact(self.expected_len);
     }
 
     /// Moves the messages together, over the bytes of those that were dropped.
