@@ -10,7 +10,8 @@ use std::{
 use serde::de::IgnoredAny;
 
 use super::{
-    outlet::{Letter, Outlet, Told},
+    letter::Letter,
+    outlet::{Outlet, Told},
     requests::InFlight,
 };
 use crate::{

@@ -11,6 +11,7 @@ mod expectations;
 mod fanout;
 mod inbound;
 mod inquiry;
+mod letter;
 mod obedience;
 mod orphan;
 mod outlet;

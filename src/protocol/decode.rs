@@ -7,6 +7,7 @@ use super::{
     assemble::{Delivered, Message},
     header::{FirstByte, RSV1, is_masked},
     unfinished::{ControlFrame, DataFrame, PartialHeader},
+    whole_frame::{WHOLE_BINARY, WHOLE_TEXT, split_whole_frame},
 };
 
 /// Turns the bytes that a server sends into messages: a client's side of RFC 6455 §5, and of RFC 7692
@@ -356,57 +357,5 @@ enum Phase {
     Failed(ProtocolError),
 }
 
-/// Splits the first byte and the payload of an unmasked frame of at most `longest` bytes off the
-/// front of `bytes`. `None` if it is not whole, or if anything about its length needs a closer
-/// look.
-#[inline]
-fn split_whole_frame(bytes: &[u8], longest: usize) -> Option<(u8, &[u8], &[u8])> {
-    let [first, second, rest @ ..] = bytes else {
-        return None;
-    };
-    let (len, rest) = match second {
-        0..=125 => (usize::from(*second), rest),
-        126 => {
-            let (len, rest) = rest.split_first_chunk()?;
-            (usize::from(u16::from_be_bytes(*len)), rest)
-        }
-        // Masked, or so large that it is better handed over than copied.
-        _ => return None,
-    };
-    let is_shortest_form = *second < 126 || len >= 126;
-    if len > longest || !is_shortest_form {
-        return None;
-    }
-    let (payload, next) = rest.split_at_checked(len)?;
-    Some((*first, payload, next))
-}
-
 /// What came compressed is delivered when it has grown to so many bytes.
 const INFLATED: usize = 64 * 1024;
-
-/// The first byte of an unfragmented text message.
-const WHOLE_TEXT: u8 = 0x81;
-
-/// The first byte of an unfragmented binary message.
-const WHOLE_BINARY: u8 = 0x82;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fast_path_takes_what_is_whole_and_plain() {
-        let medium = [&[0x82, 126, 0, 126][..], &[7; 126]].concat();
-        for (bytes, longest, expected) in [
-            (&b"\x81\x02hi\x82"[..], 2, Some((0x81, &b"hi"[..], &b"\x82"[..]))),
-            (&medium, 126, Some((0x82, &medium[4..], b""))),
-            (&medium, 125, None),
-            (b"\x81\x02h", 2, None),
-            (b"\x81\x82hi", 2, None),
-            (b"\x82\x7E\x00\x01x", 126, None),
-            (b"\x81", 2, None),
-        ] {
-            assert_eq!(split_whole_frame(bytes, longest), expected, "{bytes:x?}");
-        }
-    }
-}

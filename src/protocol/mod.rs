@@ -40,6 +40,7 @@ mod tests;
 mod token;
 mod unfinished;
 mod utf8;
+mod whole_frame;
 
 pub use batch::{Batch, Iter};
 pub use builder::BatchBuilder;

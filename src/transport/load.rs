@@ -1,7 +1,7 @@
-use super::{reply::Reply, shared_outbox::Waiting};
+use super::reply::Reply;
 use crate::{
     entropy::masking_key,
-    lifecycle::Flight,
+    lifecycle::{Flight, Slot},
     protocol::{Frames, MessageEncoder, OwnedPayload, Taken},
 };
 
@@ -10,6 +10,9 @@ pub(super) enum Load {
     One(OwnedPayload),
     Run(Box<Frames>),
 }
+
+/// What waits for a session, or for the socket.
+pub(super) type Waiting = Slot<Load, Reply>;
 
 /// Encodes what waited behind what `out` holds: of a run, `most` messages, and none more once `out` holds
 /// `budget` bytes, but one at least. Returns what is left.

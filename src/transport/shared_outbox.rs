@@ -8,20 +8,17 @@ use std::{
 };
 
 use super::{
-    load::Load,
+    load::{Load, Waiting},
     reply::{Reply, tell},
 };
 use crate::{
     clock::now,
     lifecycle::{
-        Epoch, ExitReason, Fate, Outbox, OutboxLimits, Room, SendLimit, Side, Slot, Terms, Throttle,
+        Epoch, ExitReason, Fate, Outbox, OutboxLimits, Room, SendLimit, Side, Terms, Throttle,
     },
     message::{Fetched, Inlet},
     protocol::{Frames, OwnedPayload},
 };
-
-/// What waits for a session, or for the socket.
-pub(super) type Waiting = Slot<Load, Reply>;
 
 /// A connection's outbox: its actor puts messages in, and the session that is up takes them out.
 /// Both run on the same thread.

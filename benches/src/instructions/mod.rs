@@ -1,6 +1,7 @@
 //! Instructions on the hot paths, counted by callgrind: a figure that does not depend on what else
 //! the machine does.
 
+mod actors;
 mod canned;
 mod path;
 

@@ -1,23 +1,22 @@
 use std::{hint::black_box, time::Duration};
 
-use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message, Recipient};
+use actix::{Actor as _, Addr, AsyncContext as _};
 use actix_rt::System;
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{
-    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    oneshot,
-};
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 use wsvisor::{
-    AccessPolicy, Connection, ConnectionSpec, DialGate, GetSender, Lifecycle, LifecycleEvent,
-    Limits, Received, ReceivedBatch, RestartPolicy, SendBatch, SendString, StartConnection,
-    Subscription, Supervisor,
+    AccessPolicy, Connection, ConnectionSpec, DialGate, GetSender, Lifecycle, Limits, Received,
+    ReceivedBatch, RestartPolicy, SendBatch, SendString, StartConnection, Subscription, Supervisor,
     protocol::{BatchBuilder, Decoder, OpCode, Step, encode_frame},
     testing::virtual_time,
 };
 
-use super::canned::Canned;
+use super::{
+    actors::{Idler, Nothing, Subscriber, Teller, Told},
+    canned::Canned,
+};
 use crate::message::Shape;
 
 /// A hot path.
@@ -333,114 +332,4 @@ fn supervisor(network: Canned) -> Result<Addr<Supervisor>> {
 
 async fn start(supervisor: &Addr<Supervisor>, spec: ConnectionSpec) -> Result<Addr<Connection>> {
     Ok(supervisor.send(StartConnection(spec.restart(RestartPolicy::Temporary))).await??)
-}
-
-/// Does nothing, with as large a mailbox as a connection's.
-struct Idler;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Nothing;
-
-impl Actor for Idler {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(1_024);
-    }
-}
-
-impl Handler<Nothing> for Idler {
-    type Result = ();
-
-    fn handle(&mut self, Nothing: Nothing, _: &mut Context<Self>) {}
-}
-
-/// Tells itself the next message, as long as some are left.
-struct Teller {
-    left: usize,
-    to: Recipient<Nothing>,
-    done: Option<oneshot::Sender<()>>,
-}
-
-impl Actor for Teller {
-    type Context = Context<Self>;
-}
-
-impl Handler<Nothing> for Teller {
-    type Result = ();
-
-    fn handle(&mut self, Nothing: Nothing, _: &mut Context<Self>) {
-        self.left -= 1;
-        if self.left > 0 {
-            self.to.do_send(Nothing);
-        } else if let Some(done) = self.done.take() {
-            // Whoever waits for it is there.
-            let _ = done.send(());
-        }
-    }
-}
-
-struct Subscriber {
-    tell: UnboundedSender<Told>,
-    heard: usize,
-    /// Messages of which it tells when it has heard them all.
-    awaited: usize,
-}
-
-enum Told {
-    Connected,
-    /// All that were awaited.
-    Messages,
-    Else,
-}
-
-impl Subscriber {
-    fn new() -> (Self, UnboundedReceiver<Told>) {
-        let (sender, told) = unbounded_channel();
-        (Self { tell: sender, heard: 0, awaited: 0 }, told)
-    }
-
-    fn hear(&mut self, messages: usize) {
-        self.heard += messages;
-        if self.heard == self.awaited {
-            self.tell(Told::Messages);
-        }
-    }
-
-    fn tell(&self, told: Told) {
-        // Nobody listens any more once the path was taken.
-        let _ = self.tell.send(told);
-    }
-}
-
-impl Actor for Subscriber {
-    type Context = Context<Self>;
-}
-
-impl Handler<Lifecycle> for Subscriber {
-    type Result = ();
-
-    fn handle(&mut self, lifecycle: Lifecycle, _: &mut Context<Self>) {
-        self.tell(match lifecycle.event {
-            LifecycleEvent::Connected { .. } => Told::Connected,
-            _ => Told::Else,
-        });
-    }
-}
-
-impl Handler<ReceivedBatch> for Subscriber {
-    type Result = ();
-
-    fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
-        self.hear(batch.len());
-    }
-}
-
-impl Handler<Received> for Subscriber {
-    type Result = ();
-
-    fn handle(&mut self, _: Received, _: &mut Context<Self>) {
-        self.hear(1);
-    }
 }

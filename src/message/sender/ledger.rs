@@ -72,9 +72,12 @@ impl Place {
             return Poll::Ready(outcome.clone());
         }
         self.waits = true;
-        match entries.waiting.get_mut(&self.index) {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => drop(entries.waiting.insert(self.index, cx.waker().clone())),
+        let known = entries.waiting.get(&self.index);
+        if known.is_none_or(|known| !known.will_wake(cx.waker())) {
+            let before = entries.waiting.insert(self.index, cx.waker().clone());
+            drop(entries);
+            // What it dropped might ask the ledger in its turn.
+            drop(before);
         }
         Poll::Pending
     }
