@@ -1,4 +1,7 @@
 /// How much may wait in a connection's outbox to be written.
+///
+/// Beside that a session holds what it has encoded and the socket did not take yet: some 64 KiB, up to
+/// 512 KiB where it is of a batch or was sent by a [`Sender`](crate::Sender), or one message of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
     /// Messages, those included that were written and wait to be confirmed; at least 1.
