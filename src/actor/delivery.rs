@@ -15,7 +15,6 @@ use crate::{
     lifecycle::{LifecycleEvent, Scope, Terms, Unplaced},
     message::{Inlet, Outcomes, SendBatch, Sender},
     protocol::OwnedPayload,
-    spec::Kind,
     transport::{BatchReply, Reply, SharedOutbox},
 };
 
@@ -37,9 +36,10 @@ impl Connection {
         terms: Option<Box<Terms>>,
         ctx: &mut Context<Self>,
     ) -> Enqueue {
-        match self.kind {
-            Kind::String => self.enqueue(payload, terms, ctx),
-            Kind::Json => Enqueue(Err(Refusal::NotJson)),
+        if self.kind.sends(false) {
+            self.enqueue(payload, terms, ctx)
+        } else {
+            Enqueue(Err(Refusal::NotJson))
         }
     }
 
@@ -65,7 +65,7 @@ impl Connection {
         let count = batch.len();
         let reply = BatchReply::of(count);
         let terms = batch.terms.take();
-        let (accepted, refusal) = if self.kind == Kind::Json && !batch.is_json() {
+        let (accepted, refusal) = if !self.kind.sends(batch.is_json()) {
             (0, Some(Refusal::NotJson))
         } else if let Err(refusal) = self.judge_scope(terms.as_deref()) {
             (0, Some(refusal))
@@ -205,7 +205,7 @@ impl Connection {
             // From its next step on, the session is woken by what is sent.
             link.nudge();
         }
-        Sender::into(inlet)
+        Sender::to(inlet)
     }
 
     /// Senders may send while a session is up.

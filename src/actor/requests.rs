@@ -16,7 +16,7 @@ use crate::{
     lifecycle::{Epoch, ExitReason, Expiry, Fate, Loss, Requests, Side, Terms},
     message::{Answer, Request, RequestError},
     protocol::{BatchBuilder, OwnedPayload, Payload},
-    spec::{Correlator as _, JsonRpc, Kind, SharedCorrelator},
+    spec::{Correlator as _, JsonRpc, SharedCorrelator},
     transport::{Reply, SharedOutbox, ended, unwritten},
 };
 
@@ -138,7 +138,7 @@ impl Handler<Request> for Connection {
 impl Connection {
     fn pose(&mut self, request: Request, ctx: &mut Context<Self>) -> Result<Posed, Refusal> {
         let Request { payload, is_json, key, timeout, terms } = request;
-        if self.kind == Kind::Json && !is_json {
+        if !self.kind.sends(is_json) {
             return Err(Refusal::NotJson);
         }
         if let Some(in_flight) = &self.fanout.borrow().in_flight {

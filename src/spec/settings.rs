@@ -28,6 +28,16 @@ pub enum Kind {
     String,
 }
 
+impl Kind {
+    /// Whether it sends a message that is JSON, or one that nobody says is.
+    pub(crate) const fn sends(self, is_json: bool) -> bool {
+        match self {
+            Self::Json => is_json,
+            Self::String => true,
+        }
+    }
+}
+
 /// Limits of time and size, and trust. The defaults suit a public server on the internet.
 ///
 /// Connections share one `Arc<Settings>` when they are given it.

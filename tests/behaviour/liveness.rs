@@ -8,24 +8,15 @@ use wsvisor::{
     CloseCode, Connect, Connection, ConnectionSpec, ExitReason, GetStatus, LifecycleEvent,
     Liveness, Received, Remedy, Settings, StartConnection, Verdict,
     testing::{
-        ClientFrame, Network, Peer, Recorder, Script, connected, disconnected, frame, lifecycle,
-        suspend, text, virtual_time,
+        ClientFrame, Network, Recorder, Script, connected, disconnected, frame, lifecycle, suspend,
+        text, virtual_time,
     },
 };
 
-use crate::support::{alone, listen, recorded, settings, supervisor};
+use crate::support::{alone, connected_with, listen, recorded, settings, supervisor};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-async fn connected_with(settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
-    let server = listen();
-    let (connection, mut events) = alone(Connection::string("a").settings(settings));
-    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
-    let peer = server.open().await;
-    events.expect(connected()).await;
-    (connection, events, peer)
 }
 
 async fn ended(events: &mut Recorder) -> (ExitReason, Duration) {

@@ -7,21 +7,14 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use wsvisor::{
     Connect, Connection, ConnectionSpec, Delivery, Disconnect, GetSender, GetStatus, OutboxLimits,
-    Refusal, Rotate, Rotation, SendError, SendLimit, SendString, Sender, Sending, Settings,
-    StartConnection, Supervisor, TerminateConnection, Unconfirmed, Unwritten,
-    testing::{ClientFrame, Peer, Recorder, Server, connected, disconnected, virtual_time},
+    Refusal, Rotate, Rotation, SendError, SendLimit, SendString, Sender, Sending, StartConnection,
+    Supervisor, TerminateConnection, Unconfirmed, Unwritten,
+    testing::{ClientFrame, Server, connected, disconnected, virtual_time},
 };
 
-use crate::support::{alone, listen, loopback_policy, ms, recorded, settings, soon, supervisor};
-
-async fn session(settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
-    let server = listen();
-    let (connection, mut events) = alone(Connection::string("a").settings(settings));
-    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
-    let peer = server.open().await;
-    events.expect(connected()).await;
-    (connection, events, peer)
-}
+use crate::support::{
+    alone, connected_with, listen, loopback_policy, ms, recorded, settings, soon, supervisor,
+};
 
 async fn sender(connection: &Addr<Connection>) -> Sender {
     connection.send(GetSender).await.unwrap()
@@ -49,7 +42,7 @@ async fn all_told(sendings: impl IntoIterator<Item = Sending>) -> Vec<&'static s
 #[test]
 fn what_is_sent_is_written_at_once_and_in_order() {
     virtual_time(1, async {
-        let (connection, _events, mut peer) = session(settings()).await;
+        let (connection, _events, mut peer) = connected_with(settings()).await;
         let sender = sender(&connection).await;
         let began = Instant::now();
         for round in ["a", "b"] {
@@ -115,7 +108,7 @@ fn a_message_is_refused_at_once_where_the_address_would_be_told_so() {
 fn what_there_is_no_room_for_is_refused_and_told() {
     virtual_time(3, async {
         let outbox = OutboxLimits { messages: 5, bytes: 100 };
-        let (connection, mut events, mut peer) = session(settings().outbox(outbox)).await;
+        let (connection, mut events, mut peer) = connected_with(settings().outbox(outbox)).await;
         let sender = sender(&connection).await;
         let mut sendings: Vec<_> =
             (0..8).map(|number| sender.send_text(number.to_string())).collect();
@@ -144,7 +137,7 @@ fn what_there_is_no_room_for_is_refused_and_told() {
 #[test]
 fn the_end_of_the_session_settles_each_by_what_the_socket_took_of_it() {
     virtual_time(4, async {
-        let (connection, mut events, mut peer) = session(settings()).await;
+        let (connection, mut events, mut peer) = connected_with(settings()).await;
         let sender = sender(&connection).await;
         let sendings: Vec<_> = (0..40).map(|_| sender.send_text("x".repeat(20_000))).collect();
         assert_eq!(peer.read().await.payload.len(), 20_000);
@@ -173,7 +166,7 @@ fn the_end_of_the_session_settles_each_by_what_the_socket_took_of_it() {
 #[test]
 fn what_the_session_did_not_come_to_fetch_is_not_for_the_next() {
     virtual_time(8, async {
-        let (connection, mut events, peer) = session(settings()).await;
+        let (connection, mut events, peer) = connected_with(settings()).await;
         let sender = sender(&connection).await;
         // The session's next step finds the end before it looks for messages.
         peer.reset();
@@ -195,7 +188,7 @@ fn what_the_session_did_not_come_to_fetch_is_not_for_the_next() {
 fn a_send_limit_lets_them_pass_one_by_one_beside_what_the_address_sends() {
     virtual_time(5, async {
         let limit = SendLimit::per(10, ms(1_000)).unwrap().burst(2);
-        let (connection, _events, mut peer) = session(settings().send_limit(limit)).await;
+        let (connection, _events, mut peer) = connected_with(settings().send_limit(limit)).await;
         let sender = sender(&connection).await;
         let began = Instant::now();
         let sendings: Vec<_> = (0..4).map(|number| sender.send_text(number.to_string())).collect();
@@ -283,7 +276,7 @@ fn a_sender_outlives_sessions_and_their_connection_and_keeps_neither() {
         assert_eq!(sender.send_text("2").refusal(), Some(Refusal::NotConnected));
         assert_eq!(peer.read().await, ClientFrame::text("1"));
 
-        let (connection, mut events, mut peer) = session(settings()).await;
+        let (connection, mut events, mut peer) = connected_with(settings()).await;
         let sender = connection.send(GetSender).await.unwrap();
         drop(connection);
         assert_eq!(peer.read().await.opcode, 8, "nobody has the address any more");

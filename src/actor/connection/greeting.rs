@@ -12,7 +12,7 @@ use crate::{
         Verdict,
     },
     message::Outgoing,
-    spec::{Greeting, GreetingSource, Kind, NewSession},
+    spec::{Greeting, GreetingSource, NewSession},
 };
 
 impl Connection {
@@ -26,7 +26,7 @@ impl Connection {
         let (epoch, limit, kind) = (session.epoch, self.settings.timeouts.provider, self.kind);
         let task = actix_rt::spawn(async move {
             let messages = ask(greeting, session, limit).await?;
-            if kind == Kind::Json && messages.iter().any(|message| !message.is_json) {
+            if !messages.iter().all(|message| kind.sends(message.is_json)) {
                 return Err(GreetingFailure::NotJson);
             }
             let payloads: VecDeque<_> =

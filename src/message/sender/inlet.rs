@@ -72,7 +72,7 @@ impl Inlet {
     }
 
     pub(super) fn send(&self, message: Payload<'_>, is_json: bool) -> Result<Place, Refusal> {
-        if self.kind == Kind::Json && !is_json {
+        if !self.kind.sends(is_json) {
             return Err(Refusal::NotJson);
         }
         let key = masking_key();

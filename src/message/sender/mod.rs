@@ -75,7 +75,7 @@ pub struct GetSender;
 pub struct Sender(Arc<Inlet>);
 
 impl Sender {
-    pub(crate) const fn into(inlet: Arc<Inlet>) -> Self {
+    pub(crate) const fn to(inlet: Arc<Inlet>) -> Self {
         Self(inlet)
     }
 

@@ -6,8 +6,9 @@ use std::{cell::Cell, fmt::Debug, time::Duration};
 
 use actix::Addr;
 use wsvisor::{
-    AccessPolicy, Backoff, Connection, ConnectionBuilder, ConnectionSpec, Settings, Supervisor,
-    testing::{Network, Recorder, Server},
+    AccessPolicy, Backoff, Connect, Connection, ConnectionBuilder, ConnectionSpec, Settings,
+    Supervisor,
+    testing::{Network, Peer, Recorder, Server, connected},
 };
 
 pub(crate) use world::World;
@@ -71,6 +72,16 @@ pub(crate) fn alone(builder: ConnectionBuilder) -> (Addr<Connection>, Recorder) 
         .start()
         .expect("the settings are valid");
     (connection, recorder)
+}
+
+/// A string connection whose session is up, what it tells from then on, and the server's end.
+pub(crate) async fn connected_with(settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
+    let server = listen();
+    let (connection, mut events) = alone(Connection::string("a").settings(settings));
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let peer = server.open().await;
+    events.expect(connected()).await;
+    (connection, events, peer)
 }
 
 /// A string connection that dials into the test's network, and what it tells.
