@@ -180,7 +180,7 @@ impl Connection {
         Ok(())
     }
 
-    fn unconfirmed(&self) -> usize {
+    pub(super) fn unconfirmed(&self) -> usize {
         self.links().map(|link| link.unconfirmed()).sum()
     }
 
@@ -200,6 +200,7 @@ impl Connection {
                 }
             })
         });
+        self.outbox.tell_senders(self.unconfirmed());
         self.admit_senders();
         if let Some(link) = &self.seat.link {
             // From its next step on, the session is woken by what is sent.
@@ -245,6 +246,8 @@ impl Handler<SendersRefused> for Connection {
 
     fn handle(&mut self, _: SendersRefused, ctx: &mut Context<Self>) {
         let count = self.outbox.take_refusals();
+        // What they were refused for may be over.
+        self.outbox.tell_senders(self.unconfirmed());
         self.tell_of_refusals(count, ctx);
     }
 }

@@ -233,6 +233,7 @@ impl Link {
             let inner = &mut *self.0.borrow_mut();
             let side = inner.side;
             inner.flight.pong(token, &mut |reply, fate| tell(reply, fate, side, None));
+            inner.outbox.tell_senders(inner.flight.unconfirmed());
         }
     }
 
@@ -372,6 +373,7 @@ impl Inner {
         for cut in expired {
             self.cut(cut);
         }
+        self.outbox.tell_senders(self.flight.unconfirmed());
     }
 
     /// Takes bytes out of the backlog, that the socket has no part of.

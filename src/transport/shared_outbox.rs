@@ -251,7 +251,7 @@ impl SharedOutbox {
     }
 
     /// Senders hear what their messages wait behind, beside others that are written and wait to be confirmed.
-    pub(super) fn tell_senders(&self, unconfirmed: usize) {
+    pub(crate) fn tell_senders(&self, unconfirmed: usize) {
         let inner = self.0.borrow();
         if let Some(inlet) = &inner.inlet {
             inlet.wait_behind(inner.outbox.len() + unconfirmed, inner.outbox.bytes());

@@ -9,7 +9,7 @@ use wsvisor::{
     Connect, Connection, ConnectionSpec, Delivery, Disconnect, GetSender, GetStatus, OutboxLimits,
     Refusal, Rotate, Rotation, SendError, SendLimit, SendString, Sender, Sending, StartConnection,
     Supervisor, TerminateConnection, Unconfirmed, Unwritten,
-    testing::{ClientFrame, Server, connected, disconnected, virtual_time},
+    testing::{ClientFrame, Server, connected, disconnected, frame, virtual_time},
 };
 
 use crate::support::{
@@ -131,6 +131,24 @@ fn what_there_is_no_room_for_is_refused_and_told() {
         let sizes = sizes.into_iter().filter(|sending| sending.refusal().is_none());
         assert_eq!(all_told(sizes).await, ["Written"; 2]);
         events.expect_all(["1 OutboxFull: 1 messages were refused"]).await;
+    });
+}
+
+#[test]
+fn what_is_to_be_confirmed_takes_room_until_it_is() {
+    virtual_time(10, async {
+        let outbox = OutboxLimits { messages: 1, bytes: 100 };
+        let (connection, _events, mut peer) = connected_with(settings().outbox(outbox)).await;
+        let first = actix_rt::spawn(connection.send(SendString::new("first").confirmed()));
+        assert_eq!(peer.read().await, ClientFrame::text("first"));
+        let ping = peer.read().await;
+        let sender = sender(&connection).await;
+        let full = Refusal::OutboxFull { messages: 1, bytes: 0 };
+        assert_eq!(sender.send_text("beside").refusal(), Some(full));
+        peer.write(frame(0x8A, &ping.payload)).await;
+        first.await.unwrap().unwrap().unwrap();
+        assert_eq!(told(sender.send_text("second")).await, "Written");
+        assert_eq!(peer.read().await, ClientFrame::text("second"));
     });
 }
 
