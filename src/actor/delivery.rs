@@ -12,10 +12,10 @@ use super::connection::Connection;
 use crate::{
     clock::now,
     error::{Delivery, Refusal, SendError},
-    lifecycle::{LifecycleEvent, Scope, Terms, Unplaced},
+    lifecycle::{LifecycleEvent, Scope, Side, Terms, Unplaced},
     message::{Inlet, Outcomes, SendBatch, Sender},
     protocol::OwnedPayload,
-    transport::{BatchReply, Reply, SharedOutbox},
+    transport::{BatchReply, Link, Reply, SharedOutbox},
 };
 
 /// The answer to a send: it puts the message into the outbox together with the sender's reply, so
@@ -180,7 +180,7 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn unconfirmed(&self) -> usize {
+    fn unconfirmed(&self) -> usize {
         self.links().map(|link| link.unconfirmed()).sum()
     }
 
@@ -200,7 +200,6 @@ impl Connection {
                 }
             })
         });
-        self.outbox.tell_senders(self.unconfirmed());
         self.admit_senders();
         if let Some(link) = &self.seat.link {
             // From its next step on, the session is woken by what is sent.
@@ -212,6 +211,15 @@ impl Connection {
     /// Senders may send while a session is up.
     pub(super) fn admit_senders(&self) {
         self.outbox.admit_senders(self.judge_scope(None).is_ok());
+        self.tell_senders();
+    }
+
+    /// What their messages wait behind.
+    pub(super) fn tell_senders(&self) {
+        let unconfirmed = |link: Option<&Rc<Link>>| link.map_or(0, |link| link.unconfirmed());
+        let beside = self.beside.as_ref().and_then(|beside| beside.seat.link.as_ref());
+        self.outbox.tell_senders(Side::Up, unconfirmed(self.seat.link.as_ref()));
+        self.outbox.tell_senders(Side::Beside, unconfirmed(beside));
     }
 
     fn tell_of_refusal(&mut self, ctx: &mut Context<Self>) {
@@ -247,7 +255,7 @@ impl Handler<SendersRefused> for Connection {
     fn handle(&mut self, _: SendersRefused, ctx: &mut Context<Self>) {
         let count = self.outbox.take_refusals();
         // What they were refused for may be over.
-        self.outbox.tell_senders(self.unconfirmed());
+        self.tell_senders();
         self.tell_of_refusals(count, ctx);
     }
 }

@@ -233,7 +233,7 @@ impl Link {
             let inner = &mut *self.0.borrow_mut();
             let side = inner.side;
             inner.flight.pong(token, &mut |reply, fate| tell(reply, fate, side, None));
-            inner.outbox.tell_senders(inner.flight.unconfirmed());
+            inner.outbox.tell_senders(inner.side, inner.flight.unconfirmed());
         }
     }
 
@@ -268,7 +268,7 @@ impl Link {
                 let is_full = out.len() >= budget;
                 (left, if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             });
-            inner.outbox.tell_senders(inner.flight.unconfirmed());
+            inner.outbox.tell_senders(inner.side, inner.flight.unconfirmed());
         }
         if inner.flight.wants_barrier() {
             // Unpredictable, so that only who read the ping can answer it.
@@ -364,7 +364,7 @@ impl Inner {
     fn handed_over(&mut self, len: usize) {
         let side = self.side;
         self.flight.handed_over(len, &mut |reply, fate| tell(reply, fate, side, None));
-        self.outbox.tell_senders(self.flight.unconfirmed());
+        self.outbox.tell_senders(self.side, self.flight.unconfirmed());
     }
 
     fn expire(&mut self, now: Instant) {
@@ -373,7 +373,7 @@ impl Inner {
         for cut in expired {
             self.cut(cut);
         }
-        self.outbox.tell_senders(self.flight.unconfirmed());
+        self.outbox.tell_senders(self.side, self.flight.unconfirmed());
     }
 
     /// Takes bytes out of the backlog, that the socket has no part of.

@@ -250,11 +250,13 @@ impl SharedOutbox {
         inner.drain(side, is_ready, &mut take)
     }
 
-    /// Senders hear what their messages wait behind, beside others that are written and wait to be confirmed.
-    pub(crate) fn tell_senders(&self, unconfirmed: usize) {
+    /// Senders hear what their messages wait behind, beside others of the session on this side that are written
+    /// and wait to be confirmed.
+    pub(crate) fn tell_senders(&self, side: Side, unconfirmed: usize) {
         let inner = self.0.borrow();
         if let Some(inlet) = &inner.inlet {
-            inlet.wait_behind(inner.outbox.len() + unconfirmed, inner.outbox.bytes());
+            inlet.wait_behind(inner.outbox.len(), inner.outbox.bytes());
+            inlet.wait_beside(side, unconfirmed);
         }
     }
 }

@@ -54,7 +54,7 @@ impl Connection {
         let now = now();
         self.links().for_each(|link| link.expire(now));
         self.outbox.expire(now);
-        self.outbox.tell_senders(self.unconfirmed());
+        self.tell_senders();
         self.fanout.borrow_mut().expire_requests(now);
         // One that drains may have waited for them.
         if let Some(link) = self.beside.as_ref().and_then(|beside| beside.seat.link.as_ref()) {

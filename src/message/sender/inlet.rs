@@ -14,7 +14,7 @@ use super::ledger::{Account, Ledger, Place};
 use crate::{
     entropy::masking_key,
     error::Refusal,
-    lifecycle::{OutboxLimits, Room},
+    lifecycle::{OutboxLimits, Room, Side},
     protocol::{Frames, Payload},
     spec::Kind,
 };
@@ -29,6 +29,8 @@ pub(crate) struct Inlet {
     has_news: AtomicBool,
     /// What waits in the outbox, as it was last seen: messages and bytes.
     ahead: (AtomicUsize, AtomicUsize),
+    /// What waits to be confirmed, of the session that is up and of the one beside it.
+    unconfirmed: [AtomicUsize; 2],
     /// Has the connection look at what was refused.
     tell_of_refusals: Box<dyn Fn() + Send + Sync>,
 }
@@ -67,6 +69,7 @@ impl Inlet {
             state: Mutex::new(state),
             has_news: AtomicBool::new(true),
             ahead: Default::default(),
+            unconfirmed: Default::default(),
             tell_of_refusals: Box::new(tell_of_refusals),
         })
     }
@@ -78,7 +81,8 @@ impl Inlet {
         let key = masking_key();
         let mut state = self.lock();
         let Some(ledger) = &state.ledger else { return Err(Refusal::NotConnected) };
-        let messages = state.frames.len() + self.ahead.0.load(Relaxed);
+        let unconfirmed: usize = self.unconfirmed.iter().map(|count| count.load(Relaxed)).sum();
+        let messages = state.frames.len() + self.ahead.0.load(Relaxed) + unconfirmed;
         let bytes = state.frames.payload_bytes() + self.ahead.1.load(Relaxed);
         if !Room::beside(&state.limits, messages, bytes).take(message.len()) {
             state.refused += 1;
@@ -128,6 +132,15 @@ impl Inlet {
     pub(crate) fn wait_behind(&self, messages: usize, bytes: usize) {
         self.ahead.0.store(messages, Relaxed);
         self.ahead.1.store(bytes, Relaxed);
+    }
+
+    /// So many messages of the session on this side are written and wait to be confirmed.
+    pub(crate) fn wait_beside(&self, side: Side, unconfirmed: usize) {
+        let [up, beside] = &self.unconfirmed;
+        match side {
+            Side::Up => up.store(unconfirmed, Relaxed),
+            Side::Beside => beside.store(unconfirmed, Relaxed),
+        }
     }
 
     /// A session takes messages.
