@@ -65,7 +65,7 @@ proptest! {
         prop_assert_eq!(written.port_or_known_default(), Some(url.port()));
         prop_assert_eq!(written.scheme(), url.scheme().as_str());
         // What is dialled, as the HTTP library reads it.
-        let dialled: awc::http::Uri = url.as_str().parse().unwrap();
+        let dialled: actix_web::http::Uri = url.as_str().parse().unwrap();
         prop_assert_eq!(dialled.host(), Some(&*host));
         prop_assert_eq!(dialled.port_u16().unwrap_or(url.scheme().default_port()), url.port());
         prop_assert_eq!(dialled.authority().map(AsRef::as_ref), Some(url.authority()));

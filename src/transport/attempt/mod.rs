@@ -8,7 +8,7 @@
 //! | a stream to the server | `stream`, `proxy` | addresses that the policy does not allow |
 //! | TLS | `stream`, `tls` | certificates that are not trusted |
 //! | whether the policy is as before | `standing` | what has been forbidden meanwhile |
-//! | the opening handshake | `handshake`, `upgrade` | answers other than a right 101 |
+//! | the opening handshake | `handshake`, `http` | answers other than a right 101 |
 //! | redirects, each of which begins with its turn again | `hop` | those that may not be followed |
 
 mod credentials;
