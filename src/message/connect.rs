@@ -9,7 +9,7 @@ use crate::{
     policy::AccessPolicy,
     protocol::InvalidHeader,
     spec::{
-        CheckedEndpoints, CredentialProvider, Credentials, Endpoints, Header, Headers,
+        CheckedEndpoints, CredentialProvider, Credentials, Endpoints, Familiar, Header, Headers,
         SharedCredentialProvider, check_subprotocols,
     },
 };
@@ -139,7 +139,21 @@ impl Connect {
 
     /// Checks everything that can be known without the network, in the documented order.
     pub(crate) fn check(&self, policy: &AccessPolicy) -> Result<CheckedConnect, ConnectError> {
-        let endpoints = self.endpoints.check(policy)?;
+        self.checked(self.endpoints.check(policy)?)
+    }
+
+    /// The same for one of many: where they lead to the same endpoints as the one before, they share what is kept of
+    /// them.
+    pub(crate) fn check_among(
+        &mut self,
+        familiar: &mut Familiar,
+        policy: &AccessPolicy,
+    ) -> Result<CheckedConnect, ConnectError> {
+        let endpoints = self.endpoints.check_among(familiar, policy)?;
+        self.checked(endpoints)
+    }
+
+    fn checked(&self, endpoints: CheckedEndpoints) -> Result<CheckedConnect, ConnectError> {
         let checked = self.wishes.as_deref().map(ConnectWishes::check).transpose();
         let wishes = checked.map_err(ConnectError::InvalidHeaders)?.map(Box::new);
         Ok(CheckedConnect { endpoints, wishes })

@@ -180,6 +180,11 @@ impl AccessPolicy {
         })
     }
 
+    /// Whether it allows this again, by the same rule.
+    pub(crate) fn allows_as_before(&self, allowed: &Allowed) -> bool {
+        self.judge(allowed.url()).is_ok_and(|rule| **rule == *allowed.rule())
+    }
+
     /// The rule that allows the URL.
     fn judge(&self, url: &CanonicalUrl) -> Result<&Arc<Rule>, Denied> {
         if let Some(rule) = self.matching(Effect::Deny, url) {

@@ -127,7 +127,7 @@ impl CanonicalUrl {
     /// it is the scheme's default.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.origin().split_once("://").map_or("", |(_, authority)| authority)
+        self.origin().get(self.scheme.as_str().len() + "://".len()..).unwrap_or_default()
     }
 
     /// The path, which begins with `/`, percent-encoded and without the query.

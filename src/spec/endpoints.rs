@@ -33,7 +33,7 @@ pub struct Endpoints(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Listed(Vec<String>),
+    Listed(Arc<[String]>),
     Provided(SharedEndpointProvider),
 }
 
@@ -75,11 +75,43 @@ impl Endpoints {
             Kind::Provided(provider) => Ok(CheckedEndpoints::Provided(provider.clone())),
         }
     }
+
+    /// As [`check`](Self::check), for one of many connections: where they lead to the same endpoints as the one
+    /// before, they share what is kept of them.
+    pub(crate) fn check_among(
+        &mut self,
+        familiar: &mut Familiar,
+        policy: &AccessPolicy,
+    ) -> Result<CheckedEndpoints, ConnectError> {
+        if let Kind::Listed(urls) = &mut self.0
+            && let Some(Known { urls: known, allowed }) = &familiar.0
+            && **urls == **known
+            && allowed.iter().all(|allowed| policy.allows_as_before(allowed))
+        {
+            *urls = Arc::clone(known);
+            return Ok(CheckedEndpoints::Listed(Arc::clone(allowed)));
+        }
+        let checked = self.check(policy)?;
+        if let (Kind::Listed(urls), CheckedEndpoints::Listed(allowed)) = (&self.0, &checked) {
+            let (urls, allowed) = (Arc::clone(urls), Arc::clone(allowed));
+            familiar.0 = Some(Known { urls, allowed });
+        }
+        Ok(checked)
+    }
+}
+
+/// The endpoints that were checked last. Most connections of a fleet lead to the same place.
+#[derive(Default)]
+pub(crate) struct Familiar(Option<Known>);
+
+struct Known {
+    urls: Arc<[String]>,
+    allowed: Arc<[Allowed]>,
 }
 
 impl From<String> for Endpoints {
     fn from(url: String) -> Self {
-        Self(Kind::Listed(vec![url]))
+        Self(Kind::Listed([url].into()))
     }
 }
 
@@ -169,3 +201,58 @@ impl CheckedEndpoints {
 /// A shared provider.
 #[derive(Clone)]
 pub(crate) struct SharedEndpointProvider(pub(crate) Arc<dyn EndpointProvider>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(rule: &str) -> AccessPolicy {
+        AccessPolicy::from_rules([rule]).unwrap()
+    }
+
+    /// The endpoints as the connection keeps them, and as its attempts do.
+    fn checked(
+        familiar: &mut Familiar,
+        policy: &AccessPolicy,
+        urls: &[&str],
+    ) -> Result<Known, ConnectError> {
+        let mut endpoints: Endpoints = urls.iter().copied().collect();
+        let checked = endpoints.check_among(familiar, policy)?;
+        match (endpoints.0, checked) {
+            (Kind::Listed(urls), CheckedEndpoints::Listed(allowed)) => Ok(Known { urls, allowed }),
+            _ => panic!("they are listed"),
+        }
+    }
+
+    #[test]
+    fn the_same_endpoints_are_kept_once() {
+        let (policy, familiar) = (policy("allow wss://*.example"), &mut Familiar::default());
+        let both = ["wss://a.example/?token=1", "wss://b.example"];
+        let first = checked(familiar, &policy, &both).unwrap();
+        let second = checked(familiar, &policy, &both).unwrap();
+        assert!(Arc::ptr_eq(&first.urls, &second.urls));
+        assert!(Arc::ptr_eq(&first.allowed, &second.allowed));
+        let other = checked(familiar, &policy, &both[..1]).unwrap();
+        assert!(!Arc::ptr_eq(&first.urls, &other.urls) && other.allowed.len() == 1);
+    }
+
+    #[test]
+    fn what_is_familiar_is_judged_by_the_policy_of_the_day() {
+        let familiar = &mut Familiar::default();
+        let url = ["wss://a.example"];
+        checked(familiar, &policy("allow wss://a.example"), &url).unwrap();
+        let refused = checked(familiar, &policy("allow wss://b.example"), &url).err().unwrap();
+        assert!(matches!(refused, ConnectError::UrlBlocked(_)), "{refused}");
+        let known = checked(familiar, &policy("allow wss://*.example"), &url).unwrap();
+        assert_eq!(known.allowed[0].rule().to_string(), "allow wss://*.example");
+    }
+
+    #[test]
+    fn what_is_refused_does_not_become_familiar() {
+        let (policy, familiar) = (policy("allow wss://a.example"), &mut Familiar::default());
+        for urls in [&["wss://b.example"][..], &[], &["wss://a.example", "http://a.example"]] {
+            assert!(checked(familiar, &policy, urls).is_err());
+            assert!(familiar.0.is_none(), "{urls:?}");
+        }
+    }
+}

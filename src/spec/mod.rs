@@ -21,7 +21,7 @@ pub use connection::ConnectionSpec;
 pub(crate) use connection::check_id;
 pub(crate) use correlator::SharedCorrelator;
 pub use correlator::{Correlator, JsonRpc};
-pub(crate) use endpoints::{CheckedEndpoints, SharedEndpointProvider};
+pub(crate) use endpoints::{CheckedEndpoints, Familiar, SharedEndpointProvider};
 pub use endpoints::{EndpointProvider, Endpoints};
 pub(crate) use greeting::GreetingSource;
 pub use greeting::{Greeting, NewSession};

@@ -9,7 +9,7 @@ use crate::{
     event::Subscription,
     lifecycle::{Intensity, Machine, Restraint, StableAfter, Supervised, Supervision},
     policy::AccessPolicy,
-    spec::{Proxies, SupervisorSpec},
+    spec::{Familiar, Proxies, SupervisorSpec},
     supervision::{AutoShutdown, CascadeOn, DialGate, HostBreaker, Strategy},
     transport::{Dialler, Gate, Resolver, SharedDialler, SharedResolver},
 };
@@ -199,6 +199,7 @@ pub(super) fn build(
     Supervisor {
         id,
         policy: builder.policy.unwrap_or_default(),
+        familiar: Familiar::default(),
         dialler: builder.dialler,
         resolver: builder.resolver,
         proxies: builder.proxies,

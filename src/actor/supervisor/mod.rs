@@ -40,7 +40,7 @@ use crate::{
         State, Supervised, Supervision,
     },
     policy::AccessPolicy,
-    spec::{ChildSpec, ConnectionSpec, Proxies, Settings},
+    spec::{ChildSpec, ConnectionSpec, Familiar, Proxies, Settings},
     supervision::{AutoShutdown, Operation, Refused, Strategy},
     transport::{Gate, SharedDialler, SharedResolver},
 };
@@ -69,6 +69,8 @@ use crate::{
 pub struct Supervisor {
     id: ConnectionId,
     policy: AccessPolicy,
+    /// Where the connection that was started last leads.
+    familiar: Familiar,
     dialler: Option<SharedDialler>,
     resolver: Option<SharedResolver>,
     proxies: Option<Proxies>,
@@ -113,7 +115,7 @@ impl Supervisor {
 
     fn start_connection(
         &mut self,
-        spec: ConnectionSpec,
+        mut spec: ConnectionSpec,
         ctx: &Context<Self>,
     ) -> Result<Addr<Connection>, StartError> {
         let id = spec.id.clone();
@@ -123,7 +125,7 @@ impl Supervisor {
             .map_err(|source| StartError::Spec { id: id.clone(), source })?;
         let first = spec
             .connect
-            .check(&self.policy)
+            .check_among(&mut self.familiar, &self.policy)
             .map_err(|source| StartError::Connect { id: id.clone(), source })?;
 
         let serial = self.children.take_serial();
