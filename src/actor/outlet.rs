@@ -80,7 +80,8 @@ impl<M: Letter> Outlet<M> {
 
     /// Whether the socket is not to be read until this subscriber has room. A dead one holds nobody.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.overflow() != Overflow::HoldBack || !M::connected(&self.to) {
+        if self.overflow() != Overflow::HoldBack || self.lane.has_room() || !M::connected(&self.to)
+        {
             return Poll::Ready(());
         }
         self.lane.poll_room(cx)

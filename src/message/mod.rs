@@ -43,7 +43,7 @@ pub(crate) use self::{
     connect::{CheckedAuth, CheckedConnect},
     liveness::Tempo,
     outcomes::Tally,
-    sender::{Account, Fetched, Inlet},
+    sender::{Account, Fetched, Inlet, keep_memory},
 };
 use crate::{
     error::ConnectError,

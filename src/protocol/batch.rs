@@ -3,7 +3,10 @@ use std::{fmt, iter::FusedIterator, slice};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::payload::{OwnedPayload, Payload, Segment};
+use super::{
+    OneOrMany,
+    payload::{OwnedPayload, Payload, Segment},
+};
 
 /// Received messages, in order, in two areas of memory: all texts in one string, all binaries in
 /// one buffer.
@@ -14,7 +17,7 @@ use super::payload::{OwnedPayload, Payload, Segment};
 pub struct Batch {
     pub(super) text: ByteString,
     pub(super) binary: Bytes,
-    pub(super) segments: Vec<Segment>,
+    pub(super) segments: OneOrMany<Segment>,
     pub(super) payload_bytes: usize,
 }
 
@@ -22,13 +25,13 @@ impl Batch {
     /// How many messages there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.segments.len()
+        self.segments.as_slice().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.as_slice().is_empty()
     }
 
     /// The sum of the messages' lengths in bytes.
@@ -58,13 +61,13 @@ impl Batch {
 
     /// The messages at the places for which `keep` says yes, over the same memory.
     pub(crate) fn subset(&self, mut keep: impl FnMut(usize) -> bool) -> Self {
-        let places = (0..).zip(&self.segments);
+        let places = (0..).zip(self.segments.as_slice());
         let segments: Vec<_> =
             places.filter(|(place, _)| keep(*place)).map(|(_, segment)| *segment).collect();
         let mut subset = Self {
             text: self.text.clone(),
             binary: self.binary.clone(),
-            segments,
+            segments: OneOrMany::Many(segments),
             payload_bytes: 0,
         };
         subset.payload_bytes = subset.iter().map(Payload::len).sum();

@@ -3,7 +3,7 @@ use std::{fmt, mem, ops::RangeInclusive};
 use bytestring::ByteString;
 
 use super::{
-    Batch, Payload,
+    Batch, OneOrMany, Payload,
     payload::{Kind, Segment},
 };
 
@@ -24,6 +24,9 @@ pub struct BatchBuilder {
 /// Which memory of texts is worth using again: around a read's worth. Under a flood it would else
 /// be asked of the system, and given back, with every batch.
 const RECYCLED: RangeInclusive<usize> = 16 * 1024..=128 * 1024;
+
+/// Places of messages that an empty builder may keep.
+const RETAINED: usize = 1_024;
 
 impl BatchBuilder {
     /// Appends a copy of a text message.
@@ -109,6 +112,9 @@ impl BatchBuilder {
 
     /// Makes room for `bytes` more bytes of text, to save growing step by step.
     pub fn reserve_text(&mut self, bytes: usize) {
+        if self.text.capacity() == 0 && bytes >= *RECYCLED.start() {
+            self.begin_text();
+        }
         self.text.reserve(bytes);
     }
 
@@ -125,7 +131,7 @@ impl BatchBuilder {
     /// Drops all messages.
     pub fn clear(&mut self) {
         // Most often there is nothing to drop, and what is expected next stays known.
-        if self.text.capacity() + self.binary.capacity() + self.segments.capacity() > 0 {
+        if !self.is_empty() || self.text.capacity() + self.binary.capacity() > 0 {
             self.freeze();
         }
     }
@@ -153,7 +159,10 @@ impl BatchBuilder {
         self.expected_len = self.segments.len();
         let mut text = mem::take(&mut self.text);
         let mut binary = mem::take(&mut self.binary);
-        let mut segments = mem::take(&mut self.segments);
+        let mut segments = OneOrMany::take(&mut self.segments);
+        if self.segments.capacity() > RETAINED {
+            self.segments = Vec::new();
+        }
         // A batch may wait long for its reader: it must not hold much more memory than its content
         // needs.
         if text.capacity() / 2 > text.len() {
@@ -162,7 +171,9 @@ impl BatchBuilder {
         if binary.capacity() / 2 > binary.len() {
             binary.shrink_to_fit();
         }
-        if segments.capacity() / 2 > segments.len() {
+        if let OneOrMany::Many(segments) = &mut segments
+            && segments.capacity() / 2 > segments.len()
+        {
             segments.shrink_to_fit();
         }
         let payload_bytes = mem::take(&mut self.payload_bytes);

@@ -7,7 +7,7 @@ use super::{
     assemble::{Delivered, Message},
     header::{FirstByte, RSV1, is_masked},
     unfinished::{ControlFrame, DataFrame, PartialHeader},
-    whole_frame::{WHOLE_BINARY, WHOLE_TEXT, split_whole_frame},
+    whole_frame::{WHOLE_BINARY, WHOLE_TEXT, payload_len, split_whole_frame},
 };
 
 /// Turns the bytes that a server sends into messages: a client's side of RFC 6455 §5, and of RFC 7692
@@ -195,10 +195,10 @@ impl Decoder {
         if !out.has_room_for(rest.len()) {
             return Ok(());
         }
-        // One reservation for all that may follow, instead of a growing area.
+        // One reservation for all that may follow, instead of a growing area. For one message it is exact.
         match rest.first() {
-            Some(&WHOLE_TEXT) if out.is_empty() => out.reserve_text(rest.len()),
-            Some(&WHOLE_BINARY) if out.is_empty() => out.reserve_binary(rest.len()),
+            Some(&WHOLE_TEXT) if out.is_empty() => out.reserve_text(payload_len(rest)),
+            Some(&WHOLE_BINARY) if out.is_empty() => out.reserve_binary(payload_len(rest)),
             _ => {}
         }
         let longest = self.limits.max_frame().min(self.limits.max_message());

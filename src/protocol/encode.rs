@@ -1,4 +1,6 @@
 #[cfg(feature = "deflate")]
+use super::OneOrMany;
+#[cfg(feature = "deflate")]
 use super::deflate::{Compressor, DeflateAgreement};
 use super::{CloseFrame, FrameHeader, Frames, OpCode, Payload, Taken, apply_mask};
 
@@ -44,16 +46,16 @@ impl MessageEncoder {
         if let Some(compressor) = &mut self.compressor {
             let mut key = key;
             let before = out.len();
-            let mut taken = Taken::default();
-            while taken.ends.len() < most
-                && (taken.ends.is_empty() || out.len() < budget)
+            let (mut ends, mut payload_bytes) = (Vec::new(), 0);
+            while ends.len() < most
+                && (ends.is_empty() || out.len() < budget)
                 && let Some(message) = frames.reopen()
             {
-                taken.payload_bytes += message.1.len();
+                payload_bytes += message.1.len();
                 encode_compressed(compressor, out, message, key());
-                taken.ends.push(out.len() - before);
+                ends.push(out.len() - before);
             }
-            return taken;
+            return Taken { ends: OneOrMany::Many(ends), payload_bytes };
         }
         let _ = key;
         frames.take(most, budget, out)

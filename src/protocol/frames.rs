@@ -2,7 +2,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
-    FrameHeader, OpCode, OwnedPayload, Payload, apply_mask,
+    FrameHeader, OneOrMany, OpCode, OwnedPayload, Payload, apply_mask,
     encode::{append_frame, opcode_of},
 };
 
@@ -22,10 +22,10 @@ pub(crate) struct Frames {
 }
 
 /// What was taken out.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Taken {
     /// Where each ends, from where the first begins.
-    pub(crate) ends: Vec<usize>,
+    pub(crate) ends: OneOrMany<usize>,
     pub(crate) payload_bytes: usize,
 }
 
@@ -73,23 +73,30 @@ impl Frames {
     /// one at least.
     ///
     /// An empty `out` is given the memory of all, where nothing was taken yet and they are not too many for
-    /// one write: then nothing is copied.
+    /// one write: then nothing is copied. A few bytes are, and leave their memory to be used again.
     pub(crate) fn take(&mut self, most: usize, budget: usize, out: &mut Vec<u8>) -> Taken {
-        if out.is_empty() && self.taken == 0 && most >= self.ends.len() && self.bytes.len() <= WHOLE
-        {
+        let is_worth_it = (COPIED..=WHOLE).contains(&self.bytes.len());
+        if out.is_empty() && self.taken == 0 && most >= self.ends.len() && is_worth_it {
             let Self { bytes, ends, payload_bytes, .. } = std::mem::take(self);
             *out = bytes;
-            return Taken { ends, payload_bytes };
+            return Taken { ends: OneOrMany::Many(ends), payload_bytes };
         }
         let (start, before) = (self.start(), out.len());
         let left = self.ends.get(self.taken..).unwrap_or_default();
         let fit = left.partition_point(|end| before + end - start < budget) + 1;
         let count = fit.min(most.max(1)).min(left.len());
-        let ends: Vec<_> = left.iter().take(count).map(|end| end - start).collect();
-        let payload_bytes = self.lens().take(count).sum();
+        let ends = match left {
+            [end, ..] if count == 1 => OneOrMany::One(end - start),
+            _ => OneOrMany::Many(left.iter().take(count).map(|end| end - start).collect()),
+        };
+        let is_all = count == left.len();
+        let payload_bytes = if is_all { self.payload_bytes } else { self.lens().take(count).sum() };
         self.taken += count;
         self.payload_bytes -= payload_bytes;
         out.extend_from_slice(self.bytes.get(start..self.start()).unwrap_or_default());
+        if is_all {
+            self.clear();
+        }
         Taken { ends, payload_bytes }
     }
 
@@ -142,6 +149,19 @@ impl Frames {
         copy
     }
 
+    /// Drops them all, and keeps the memory.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.taken = 0;
+        self.payload_bytes = 0;
+    }
+
+    /// Bytes of memory that it has, beside its own.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+
     /// Where the next message begins.
     fn start(&self) -> usize {
         self.end_of(self.taken)
@@ -186,6 +206,8 @@ const fn payload_len(frame: usize) -> usize {
 /// Bytes that are handed to the socket in one piece at most, so that one connection does not hold up its
 /// thread.
 const WHOLE: usize = 512 * 1024;
+/// Bytes from which on it is cheaper to give memory away than to copy what it holds.
+const COPIED: usize = 1_024;
 
 #[cfg(test)]
 #[path = "frames_tests.rs"]

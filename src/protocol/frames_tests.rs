@@ -73,7 +73,7 @@ proptest! {
             prop_assert!(count == 1 || before == 0 || without_last < before + budget);
             prop_assert_eq!(taken.payload_bytes, lens[done..done + count].iter().sum::<usize>());
             let mut end = 0;
-            for (len, told) in lens[done..].iter().zip(&taken.ends) {
+            for (len, told) in lens[done..].iter().zip(&*taken.ends) {
                 end += encoded_len(*len);
                 prop_assert_eq!(*told, end);
             }

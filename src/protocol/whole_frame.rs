@@ -29,9 +29,37 @@ pub(super) fn split_whole_frame(bytes: &[u8], longest: usize) -> Option<(u8, &[u
     Some((*first, payload, next))
 }
 
+/// The most bytes of payload that these frames have, of which the first is one of the above: exact where it is the
+/// only one.
+#[inline]
+pub(super) fn payload_len(frames: &[u8]) -> usize {
+    let header = if frames.get(1).is_some_and(|&second| second < 126) { 2 } else { 4 };
+    frames.len().saturating_sub(header)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{FrameHeader, OpCode};
+
+    #[test]
+    fn memory_for_one_message_is_exact() {
+        for len in [0, 1, 125, 126, 0xFFFF] {
+            let mut frame = Vec::new();
+            let header = FrameHeader {
+                fin: true,
+                rsv: 0,
+                opcode: OpCode::Text,
+                mask: None,
+                len: len as u64,
+            };
+            header.write(&mut frame);
+            frame.resize(frame.len() + len, b'x');
+            assert_eq!(payload_len(&frame), len);
+            let two = frame.repeat(2);
+            assert!(payload_len(&two) >= 2 * len, "{len}");
+        }
+    }
 
     #[test]
     fn the_fast_path_takes_what_is_whole_and_plain() {

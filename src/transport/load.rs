@@ -2,6 +2,7 @@ use super::reply::Reply;
 use crate::{
     entropy::masking_key,
     lifecycle::{Flight, Slot},
+    message::keep_memory,
     protocol::{Frames, MessageEncoder, OwnedPayload, Taken},
 };
 
@@ -41,7 +42,13 @@ pub(super) fn encode(
                 messages.encode_frames(out, frames, (most, budget), masking_key);
             let reply = waiting.take_front(ends.len(), payload_bytes);
             flight.encoded_run(ends, reply);
-            (waiting.count > 0).then_some(waiting)
+            if waiting.count > 0 {
+                return Some(waiting);
+            }
+            if let Load::Run(frames) = waiting.payload {
+                keep_memory(frames);
+            }
+            None
         }
     }
 }

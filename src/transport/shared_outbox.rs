@@ -304,7 +304,7 @@ impl Inner {
     fn accept(&mut self, fetched: Option<Fetched>) {
         if let Some(Fetched { frames, account }) = fetched {
             let (count, len) = (frames.len(), frames.payload_bytes());
-            let (load, reply) = (Load::Run(Box::new(frames)), Reply::Account(account));
+            let (load, reply) = (Load::Run(frames), Reply::Account(account));
             self.outbox.push_run(count, len, load, Some(reply), None);
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Vitals {
     /// Made at the first wait, and set again when it has gone off: what is heard in between does not
     /// touch it.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Nothing is to be done before the alarm goes off.
+    is_settled: bool,
 }
 
 impl Vitals {
@@ -45,7 +47,13 @@ impl Vitals {
         }
         let chance = with_entropy(|rng| rng.random());
         let pulse = Pulse::begin(liveness, now(), calendar(), chance);
-        Some(Box::new(Self { settings: Arc::clone(settings), pulse, vigil, alarm: None }))
+        Some(Box::new(Self {
+            settings: Arc::clone(settings),
+            pulse,
+            vigil,
+            alarm: None,
+            is_settled: false,
+        }))
     }
 
     fn plan(&self) -> &Liveness {
@@ -55,7 +63,7 @@ impl Vitals {
     /// Something came from the peer.
     pub(super) fn heard(&mut self) {
         if self.pulse.listens(self.plan()) {
-            self.pulse.heard(now());
+            self.is_settled &= !self.pulse.heard(now());
         }
     }
 
@@ -69,6 +77,7 @@ impl Vitals {
 
     /// The number of a ping to send now.
     pub(super) fn probe(&mut self) -> u32 {
+        self.is_settled = false;
         self.pulse.probe(&self.settings.liveness, now())
     }
 
@@ -81,6 +90,7 @@ impl Vitals {
     /// A subscriber holds the socket back, or no more.
     pub(super) fn hold(&mut self, held: bool) {
         if self.pulse.is_held() != held {
+            self.is_settled = false;
             self.pulse.hold(held, now());
             if let Some(vigil) = &self.vigil {
                 vigil.borrow_mut().hold(held, now());
@@ -93,6 +103,7 @@ impl Vitals {
     pub(super) fn wrote(&mut self, left: bool, some: bool) -> bool {
         let was_stalled = self.pulse.is_stalled();
         if left || was_stalled {
+            self.is_settled = false;
             self.pulse.wrote(left, some, now());
         }
         left && !was_stalled
@@ -101,6 +112,17 @@ impl Vitals {
     /// What is to be done now. To be asked after the socket was read, and until it is pending: then the
     /// task is woken when it is to be asked again.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+        // So it is in most turns: what is heard mostly puts off what is due.
+        if self.is_settled && self.alarm.as_ref().is_none_or(|alarm| !alarm.is_elapsed()) {
+            return Poll::Pending;
+        }
+        let order = self.poll_due(cx);
+        // What is expected of messages changes without being asked here.
+        self.is_settled = order.is_pending() && self.vigil.is_none();
+        order
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
         loop {
             let due = ready!(self.due());
             // The session is one task, which the alarm wakes: it is enough to poll it once.

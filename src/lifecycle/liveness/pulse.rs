@@ -87,12 +87,13 @@ impl Pulse {
         self.stalled.is_some()
     }
 
-    /// The peer sent something, whatever it is.
-    pub(crate) fn heard(&mut self, now: Instant) {
+    /// The peer sent something, whatever it is. Whether that may bring forward when
+    /// [`next`](Self::next) is to be asked: it was told that the peer is silent, and is watched again.
+    pub(crate) fn heard(&mut self, now: Instant) -> bool {
         self.asked = None;
         self.heard = self.mark(now);
-        self.silence_told = false;
         self.excused = false;
+        std::mem::take(&mut self.silence_told)
     }
 
     /// The peer answered a ping: how long the latest one took.

@@ -1,6 +1,7 @@
 use std::{collections::VecDeque, ops::Range, time::Instant};
 
 use super::{Divide, Fate, Loss, Scope, Slot, Terms, run::Run};
+use crate::protocol::OneOrMany;
 
 /// What a session has encoded, with its place in the stream of bytes, until its fate is known.
 ///
@@ -103,10 +104,13 @@ impl<P, R> Flight<P, R> {
     }
 
     /// Messages of a run were encoded one behind the other, and end so many bytes from here.
-    pub(crate) fn encoded_run(&mut self, ends: Vec<usize>, reply: Option<R>) {
+    pub(crate) fn encoded_run(&mut self, ends: OneOrMany<usize>, reply: Option<R>) {
         let (start, end) = self.advance(ends.last().copied().unwrap_or_default());
         if reply.is_some() {
-            let run = (ends.len() > 1).then(|| Box::new(Run::new(ends)));
+            let run = match ends {
+                OneOrMany::Many(ends) if ends.len() > 1 => Some(Box::new(Run::new(ends))),
+                _ => None,
+            };
             self.encoded.push_back(Encoded { start, end, reply, special: None, run });
         }
     }

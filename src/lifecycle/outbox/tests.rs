@@ -11,7 +11,7 @@ use super::{
     model::{Frame, Model, Place, Told},
     *,
 };
-use crate::lifecycle::Epoch;
+use crate::{lifecycle::Epoch, protocol::OneOrMany};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -233,7 +233,7 @@ proptest! {
                                 }
                                 left -= ends.len();
                                 let reply = slot.take_front(ends.len(), end - 6 * ends.len());
-                                flight.encoded_run(ends, reply);
+                                flight.encoded_run(OneOrMany::take(&mut ends), reply);
                                 if slot.count > 0 {
                                     outbox.put_back(slot);
                                 }

@@ -10,7 +10,10 @@ use std::{
     task::Waker,
 };
 
-use super::ledger::{Account, Ledger, Place};
+use super::{
+    ledger::{Account, Ledger, Place},
+    spare,
+};
 use crate::{
     entropy::masking_key,
     error::Refusal,
@@ -37,7 +40,8 @@ pub(crate) struct Inlet {
 
 struct State {
     limits: OutboxLimits,
-    frames: Frames,
+    /// Absent while there are none.
+    frames: Option<Box<Frames>>,
     /// Of the session that is up. Absent while none takes messages.
     ledger: Option<Arc<Ledger>>,
     /// The place in the ledger of the message that comes next.
@@ -50,7 +54,7 @@ struct State {
 
 /// What senders sent since the last time.
 pub(crate) struct Fetched {
-    pub(crate) frames: Frames,
+    pub(crate) frames: Box<Frames>,
     pub(crate) account: Account,
 }
 
@@ -62,8 +66,7 @@ impl Inlet {
         limits: OutboxLimits,
         tell_of_refusals: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let frames = Frames::default();
-        let state = State { limits, frames, ledger: None, next: 0, refused: 0, waker: None };
+        let state = State { limits, frames: None, ledger: None, next: 0, refused: 0, waker: None };
         Arc::new(Self {
             kind,
             state: Mutex::new(state),
@@ -82,8 +85,9 @@ impl Inlet {
         let mut state = self.lock();
         let Some(ledger) = &state.ledger else { return Err(Refusal::NotConnected) };
         let unconfirmed: usize = self.unconfirmed.iter().map(|count| count.load(Relaxed)).sum();
-        let messages = state.frames.len() + self.ahead.0.load(Relaxed) + unconfirmed;
-        let bytes = state.frames.payload_bytes() + self.ahead.1.load(Relaxed);
+        let (messages, bytes) = state.waiting();
+        let messages = messages + self.ahead.0.load(Relaxed) + unconfirmed;
+        let bytes = bytes + self.ahead.1.load(Relaxed);
         if !Room::beside(&state.limits, messages, bytes).take(message.len()) {
             state.refused += 1;
             if state.refused == 1 {
@@ -94,9 +98,9 @@ impl Inlet {
         }
         let place = Place::new(Arc::clone(ledger), state.next);
         state.next += 1;
-        let is_first = state.frames.is_empty();
+        let is_first = state.frames.is_none();
         let waker = if is_first { state.waker.take() } else { None };
-        state.frames.push(message, key);
+        state.frames.get_or_insert_with(spare::take).push(message, key);
         if is_first {
             self.has_news.store(true, Release);
         }
@@ -180,8 +184,7 @@ impl Inlet {
 
     /// Messages and bytes that wait to be fetched.
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.frames.len(), state.frames.payload_bytes())
+        self.lock().waiting()
     }
 
     /// How many were refused for want of room since the last time.
@@ -201,14 +204,15 @@ impl State {
         self.next = 0;
     }
 
+    fn waiting(&self) -> (usize, usize) {
+        self.frames.as_ref().map_or((0, 0), |frames| (frames.len(), frames.payload_bytes()))
+    }
+
     fn fetch(&mut self) -> Option<Fetched> {
-        let count = self.frames.len();
-        if count == 0 {
-            return None;
-        }
-        let ledger = Arc::clone(self.ledger.as_ref()?);
-        let account = Account::new(ledger, self.next - count..self.next);
-        Some(Fetched { frames: std::mem::take(&mut self.frames), account })
+        let ledger = self.ledger.as_ref()?;
+        let frames = self.frames.take()?;
+        let account = Account::new(Arc::clone(ledger), self.next - frames.len()..self.next);
+        Some(Fetched { frames, account })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod inlet;
 mod ledger;
+mod spare;
 
 use std::{
     fmt,
@@ -18,6 +19,7 @@ use self::ledger::Place;
 pub(crate) use self::{
     inlet::{Fetched, Inlet},
     ledger::Account,
+    spare::keep as keep_memory,
 };
 use crate::{
     error::{Delivery, Refusal, SendError},
