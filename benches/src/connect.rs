@@ -1,6 +1,5 @@
 //! Processor time on the client, and time on the clock, for each connection that is opened.
 
-use actix_rt::System;
 use anyhow::{Context as _, Result};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use crate::{
     process::{self, Server, raise_file_limit},
     report::{Report, Table, Target},
     rounds::{alternate, median_of},
+    runtime::in_task,
     servers::Service,
     task::Task,
     usage::{Cost, Usage},
@@ -63,15 +63,15 @@ impl Plan {
     pub(crate) fn measure(self) -> Result<Cost> {
         raise_file_limit()?;
         let server = Server::start(Service::Keep(Shape::Text(64)))?;
-        System::new()
-            .block_on(async {
-                with_peer!(
-                    self.who,
-                    P => self.with_peer::<P>(server.url()).await,
-                    wiring => self.with_wsvisor(wiring, server.url()).await
-                )
-            })
-            .with_context(|| self.who.to_string())
+        let url = server.url().to_owned();
+        in_task(async move {
+            with_peer!(
+                self.who,
+                P => self.with_peer::<P>(&url).await,
+                wiring => self.with_wsvisor(wiring, &url).await
+            )
+        })
+        .with_context(|| self.who.to_string())
     }
 
     async fn with_peer<P: Peer>(self, url: &str) -> Result<Cost> {

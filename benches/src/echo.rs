@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Context, Handler};
-use actix_rt::System;
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ use crate::{
     process::{self, Server, raise_file_limit},
     report::{Report, Table, Target},
     rounds::{alternate, median_of},
+    runtime::in_task,
     servers::Service,
     task::Task,
     usage::{Cost, Usage},
@@ -106,15 +106,15 @@ impl Plan {
         raise_file_limit()?;
         let server = Server::start(Service::Echo)?;
         let text = String::from_utf8(SHAPE.payload())?;
-        System::new()
-            .block_on(async {
-                with_peer!(
-                    self.who,
-                    P => self.with_peer::<P>(server.url(), text).await,
-                    wiring => self.with_wsvisor(wiring, server.url(), text).await
-                )
-            })
-            .with_context(|| self.who.to_string())
+        let url = server.url().to_owned();
+        in_task(async move {
+            with_peer!(
+                self.who,
+                P => self.with_peer::<P>(&url, text).await,
+                wiring => self.with_wsvisor(wiring, &url, text).await
+            )
+        })
+        .with_context(|| self.who.to_string())
     }
 
     async fn with_peer<P: Peer>(self, url: &str, text: String) -> Result<Sample> {

@@ -25,6 +25,7 @@ mod process;
 mod recovery;
 mod report;
 mod rounds;
+mod runtime;
 mod scale;
 mod servers;
 mod task;

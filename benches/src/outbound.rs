@@ -3,7 +3,6 @@
 use std::{collections::VecDeque, pin::pin};
 
 use actix::Addr;
-use actix_rt::System;
 use anyhow::{Context as _, Result};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use crate::{
     process::{self, Server},
     report::{Report, Table, Target},
     rounds::{alternate, median_of},
+    runtime::in_task,
     servers::Service,
     task::Task,
     usage::{Cost, Usage},
@@ -126,15 +126,15 @@ impl Plan {
     pub(crate) fn measure(self) -> Result<Cost> {
         let server = Server::start(Service::Sink)?;
         let text = String::from_utf8(Shape::Text(self.len).payload())?;
-        System::new()
-            .block_on(async {
-                with_peer!(
-                    self.who,
-                    P => self.send_with_peer::<P>(server.url(), &text).await,
-                    wiring => self.send_with_wsvisor(wiring, server.url(), &text).await
-                )
-            })
-            .with_context(|| self.who.to_string())
+        let url = server.url().to_owned();
+        in_task(async move {
+            with_peer!(
+                self.who,
+                P => self.send_with_peer::<P>(&url, &text).await,
+                wiring => self.send_with_wsvisor(wiring, &url, &text).await
+            )
+        })
+        .with_context(|| self.who.to_string())
     }
 
     async fn send_with_peer<P: Peer>(self, url: &str, text: &str) -> Result<Cost> {
