@@ -61,8 +61,8 @@ pub use secrecy::SecretString;
 pub use spec::{
     AttemptCause, ChildSpec, ConnectionSpec, Correlator, CredentialProvider, Credentials,
     EndpointProvider, Endpoints, Greeting, InvalidProxy, JsonRpc, Kind, NewSession, PlatformAuth,
-    ProviderRequest, Providing, Proxies, Proxy, Readiness, Scope, Settings, SupervisorSpec,
-    Timeouts, TokenSource,
+    ProviderRequest, Providing, Proxies, Proxy, Readiness, Replies, Scope, Settings,
+    SupervisorSpec, Timeouts, TokenSource,
 };
 pub use supervision::{
     AutoShutdown, CascadeOn, DialGate, Dynamic, HostBreaker, InvalidGate, Place, Strategy,

@@ -1,6 +1,9 @@
 //! Round trips: latency, and processor time on the client.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, Addr, Context, Handler};
 use anyhow::{Context as _, Result};
@@ -8,7 +11,7 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
-use wsvisor::{Connection, GetSender, ReceivedBatch, SendString, Sender, Subscribe};
+use wsvisor::{Connection, GetSender, ReceivedBatch, SendString, Sender, Settings, Subscribe};
 
 use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
@@ -42,6 +45,7 @@ pub(crate) struct Sample {
 
 const ADDRESS: Contender = Contender::Wsvisor(Wiring::Lifecycle);
 const SENDER: Contender = Contender::Wsvisor(Wiring::Sender);
+const REPLIES: Contender = Contender::Wsvisor(Wiring::Replies);
 const SHAPE: Shape = Shape::Text(64);
 
 /// Connections, and round trips altogether.
@@ -54,7 +58,7 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Report>> {
 fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
     let trips = (effort.of(total) / connections as u64).max(1);
     let title = format!("Echo: round trips of {SHAPE} on {connections} connection(s)");
-    let contenders = Contender::beside_peers(&[Wiring::Sender, Wiring::Lifecycle]);
+    let contenders = Contender::beside_peers(&[Wiring::Replies, Wiring::Sender, Wiring::Lifecycle]);
     // A single answer is read in the same way with and without awc's StreamHandler.
     let contenders = contenders.into_iter().filter(|who| *who != Contender::AwcStreamHandler);
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
@@ -84,10 +88,12 @@ fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
     }
     let names = match connections {
         1 => [
+            "round trip, 1 connection: wsvisor by reply_with / best peer, CPU",
             "round trip, 1 connection: wsvisor by Sender / best peer, CPU",
             "round trip, 1 connection: wsvisor by SendString / best peer, CPU",
         ],
         _ => [
+            "round trip, 1,000 connections: wsvisor by reply_with / best peer, CPU",
             "round trip, 1,000 connections: wsvisor by Sender / best peer, CPU",
             "round trip, 1,000 connections: wsvisor by SendString / best peer, CPU",
         ],
@@ -95,7 +101,7 @@ fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
     let of_best = |who| median_of(&taken, who, |sample| sample.cost.cpu()) / best_peer;
     let targets = names
         .into_iter()
-        .zip([SENDER, ADDRESS])
+        .zip([REPLIES, SENDER, ADDRESS])
         .map(|(name, who)| Target::new(name, of_best(who), 1.0))
         .collect();
     Ok(Report { table, lines, targets })
@@ -131,28 +137,20 @@ impl Plan {
     }
 
     async fn with_wsvisor(self, wiring: Wiring, url: &str, text: String) -> Result<Sample> {
-        let mut subject = Subject::start(wiring, Deaf)?;
-        let mut connections = Vec::with_capacity(self.connections);
-        for number in 0..self.connections {
-            connections.push(subject.connect(format!("echo-{number}"), url).await?);
+        if wiring == Wiring::Replies {
+            return self.with_replies(url, text).await;
         }
+        let mut subject = Subject::start(wiring, Deaf)?;
         let mut finished = Vec::with_capacity(self.connections);
         let mut echoers = Vec::with_capacity(self.connections);
-        for connection in connections {
-            let (finish, wait) = oneshot::channel();
+        for number in 0..self.connections {
+            let connection = subject.connect(format!("echo-{number}"), url).await?;
             let sends = match wiring {
                 Wiring::Sender => Way::Sender(connection.send(GetSender).await?),
                 _ => Way::Address(connection.clone()),
             };
-            let echoer = Echoer {
-                sends,
-                text: text.clone(),
-                left: self.trips,
-                sent: Instant::now(),
-                took: Vec::new(),
-                finish: Some(finish),
-            };
-            let echoer = echoer.start();
+            let (trips, wait) = Trips::new(self.trips);
+            let echoer = Echoer { sends, text: text.clone(), trips }.start();
             connection.send(Subscribe::new(echoer.clone().recipient::<ReceivedBatch>())).await?;
             finished.push(wait);
             echoers.push(echoer);
@@ -160,6 +158,33 @@ impl Plan {
         let start = Usage::now()?;
         for echoer in &echoers {
             echoer.do_send(Begin);
+        }
+        self.sample(start, try_join_all(finished).await?)
+    }
+
+    /// No actor hears of a message: the session replies.
+    async fn with_replies(self, url: &str, text: String) -> Result<Sample> {
+        let mut subject = Subject::start(Wiring::Replies, Deaf)?;
+        let mut finished = Vec::with_capacity(self.connections);
+        let mut waiting = Vec::with_capacity(self.connections);
+        for number in 0..self.connections {
+            let (trips, wait) = Trips::new(self.trips);
+            let trips = Arc::new(Mutex::new(trips));
+            let (theirs, reply) = (Arc::clone(&trips), text.clone());
+            subject.settings(Settings::default().reply_with(move |_, replies| {
+                if theirs.lock().is_ok_and(|mut trips| trips.back(1)) {
+                    replies.text(&reply);
+                }
+            }));
+            waiting.push((subject.connect(format!("echo-{number}"), url).await?, trips));
+            finished.push(wait);
+        }
+        let start = Usage::now()?;
+        for (connection, trips) in &waiting {
+            if let Ok(mut trips) = trips.lock() {
+                trips.begin();
+            }
+            connection.do_send(SendString::new(text.clone()));
         }
         self.sample(start, try_join_all(finished).await?)
     }
@@ -192,14 +217,44 @@ async fn round_trips<P: Peer>(
     Ok(took)
 }
 
-/// Answers each answer, as an actor would that talks to a server.
-struct Echoer {
-    sends: Way,
-    text: String,
+/// The round trips of one connection.
+struct Trips {
     left: u64,
     sent: Instant,
     took: Vec<Duration>,
     finish: Option<oneshot::Sender<Vec<Duration>>>,
+}
+
+impl Trips {
+    /// So many, and who waits for how long they took.
+    fn new(left: u64) -> (Self, oneshot::Receiver<Vec<Duration>>) {
+        let (finish, wait) = oneshot::channel();
+        (Self { left, sent: Instant::now(), took: Vec::new(), finish: Some(finish) }, wait)
+    }
+
+    /// A message is sent now.
+    fn begin(&mut self) {
+        self.sent = Instant::now();
+    }
+
+    /// So many came back. Whether there is to be one more: then it is sent now.
+    fn back(&mut self, messages: u64) -> bool {
+        self.took.push(self.sent.elapsed());
+        self.left = self.left.saturating_sub(messages);
+        if self.left > 0 {
+            self.begin();
+        } else if let Some(finish) = self.finish.take() {
+            let _ = finish.send(std::mem::take(&mut self.took));
+        }
+        self.left > 0
+    }
+}
+
+/// Answers each answer, as an actor would that talks to a server.
+struct Echoer {
+    sends: Way,
+    text: String,
+    trips: Trips,
 }
 
 enum Way {
@@ -212,8 +267,7 @@ enum Way {
 struct Begin;
 
 impl Echoer {
-    fn send(&mut self) {
-        self.sent = Instant::now();
+    fn send(&self) {
         match &self.sends {
             Way::Address(connection) => connection.do_send(SendString::new(self.text.clone())),
             Way::Sender(sender) => drop(sender.send_text(&self.text)),
@@ -229,6 +283,7 @@ impl Handler<Begin> for Echoer {
     type Result = ();
 
     fn handle(&mut self, _: Begin, _: &mut Context<Self>) {
+        self.trips.begin();
         self.send();
     }
 }
@@ -237,12 +292,8 @@ impl Handler<ReceivedBatch> for Echoer {
     type Result = ();
 
     fn handle(&mut self, batch: ReceivedBatch, _: &mut Context<Self>) {
-        self.took.push(self.sent.elapsed());
-        self.left = self.left.saturating_sub(batch.len() as u64);
-        if self.left > 0 {
+        if self.trips.back(batch.len() as u64) {
             self.send();
-        } else if let Some(finish) = self.finish.take() {
-            let _ = finish.send(std::mem::take(&mut self.took));
         }
     }
 }

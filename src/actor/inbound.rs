@@ -17,7 +17,7 @@ use super::{
 use crate::{
     lifecycle::{Epoch, LifecycleEvent, Side, Verdict},
     protocol::BatchBuilder,
-    spec::SharedPredicate,
+    spec::{Replies, SharedPredicate, SharedReplier},
     transport::{Inbound, Link},
 };
 
@@ -36,6 +36,8 @@ pub(super) struct Feedback {
     pub(super) ready: Option<ReadyWatch>,
     /// It is replaced by another when it is old.
     pub(super) rotates: bool,
+    /// What replies to messages at once.
+    pub(super) replier: Option<SharedReplier>,
 }
 
 /// Looks for the messages that say that the session is ready.
@@ -65,6 +67,18 @@ impl Feedback {
         }
         self.ready = None;
         Poll::Ready(())
+    }
+
+    fn reply(&self, messages: &BatchBuilder, frames: &mut Vec<u8>) {
+        if let Some(SharedReplier(reply)) = &self.replier {
+            let mut replies = Replies::behind(frames);
+            messages.iter().for_each(|message| reply(message, &mut replies));
+        }
+    }
+
+    /// Whether it is of no use any more.
+    const fn is_over(&self) -> bool {
+        self.ready.is_none() && !self.rotates && self.replier.is_none()
     }
 
     fn look(&mut self, epoch: Epoch, messages: &mut BatchBuilder) {
@@ -119,10 +133,13 @@ impl Inbound for EpochInbound {
         self.fanout.borrow().has_more()
     }
 
-    fn deliver(&mut self, messages: &mut BatchBuilder) {
+    fn deliver(&mut self, messages: &mut BatchBuilder, replies: Option<&mut Vec<u8>>) {
         if let Some(feedback) = &mut self.feedback {
+            if let Some(frames) = replies {
+                feedback.reply(messages, frames);
+            }
             feedback.look(self.epoch, messages);
-            if feedback.ready.is_none() && !feedback.rotates {
+            if feedback.is_over() {
                 self.feedback = None;
             }
         }

@@ -132,7 +132,10 @@ impl BatchBuilder {
     pub fn clear(&mut self) {
         // Most often there is nothing to drop, and what is expected next stays known.
         if !self.is_empty() || self.text.capacity() + self.binary.capacity() > 0 {
-            self.freeze();
+            self.expected_len = self.segments.len();
+            self.segments.clear();
+            self.let_go_of_segments();
+            (self.text, self.binary, self.payload_bytes) = (String::new(), Vec::new(), 0);
         }
     }
 
@@ -160,9 +163,7 @@ impl BatchBuilder {
         let mut text = mem::take(&mut self.text);
         let mut binary = mem::take(&mut self.binary);
         let mut segments = OneOrMany::take(&mut self.segments);
-        if self.segments.capacity() > RETAINED {
-            self.segments = Vec::new();
-        }
+        self.let_go_of_segments();
         // A batch may wait long for its reader: it must not hold much more memory than its content
         // needs.
         if text.capacity() / 2 > text.len() {
@@ -183,6 +184,13 @@ impl BatchBuilder {
             self.lent = text.clone();
         }
         Batch { text, binary: binary.into(), segments, payload_bytes }
+    }
+
+    /// Of places for messages, few are kept.
+    fn let_go_of_segments(&mut self) {
+        if self.segments.capacity() > RETAINED {
+            self.segments = Vec::new();
+        }
     }
 
     #[inline]

@@ -3,14 +3,16 @@ use std::{
     time::Duration,
 };
 
-use super::{Correlator, Greeting, Readiness, correlator::SharedCorrelator};
+use super::{
+    Correlator, Greeting, Readiness, Replies, correlator::SharedCorrelator, replies::SharedReplier,
+};
 #[cfg(feature = "deflate")]
 use crate::protocol::PerMessageDeflate;
 use crate::{
     error::InvalidSpec,
     event::History,
     lifecycle::{Liveness, OutboxLimits, Rotation, SendLimit},
-    protocol::Limits,
+    protocol::{Limits, Payload},
     spec::Proxies,
     transport::{Dialler, Resolver, SharedDialler, SharedResolver, Tls},
 };
@@ -53,6 +55,7 @@ pub struct Settings {
     pub(crate) rotation: Option<Rotation>,
     pub(crate) send_limit: Option<SendLimit>,
     pub(crate) correlator: Option<SharedCorrelator>,
+    pub(crate) replier: Option<SharedReplier>,
     pub(crate) tls: Option<Tls>,
     pub(crate) proxies: Option<Proxies>,
     pub(crate) dialler: Option<SharedDialler>,
@@ -218,6 +221,45 @@ impl Settings {
     #[must_use]
     pub fn correlator(mut self, correlator: impl Correlator) -> Self {
         self.correlator = Some(SharedCorrelator(Arc::new(correlator)));
+        self
+    }
+
+    /// Sets what is replied to messages at once, in the session's own turn: to a server that asks in messages of
+    /// its own whether its clients are alive, or wants each message acknowledged. Default: nothing.
+    ///
+    /// `reply` is asked about each message as it comes, before subscribers are told of it, which they are as
+    /// of any other. It runs in the session's task: a panic in it is one of the session. For a subscriber to
+    /// answer takes two turns of tasks more, and waits for its own turn; this waits for nobody, and is what a round
+    /// trip costs least with. While more than 64 KiB of replies wait for the socket, it is not read.
+    ///
+    /// ```
+    /// # use wsvisor::{testing::{Network, Recorder, Script, connected, virtual_time}, *};
+    /// # virtual_time(1, async {
+    /// # let network = Network::new();
+    /// # let server = network.listen("ws://bots.example.com").play([Script::new().accept().send_text("ping").expect_text("pong").expect_end()]);
+    /// # let policy = AccessPolicy::from_rules(["allow ws://bots.example.com"])?;
+    /// # let supervisor = Supervisor::builder().policy(policy).dialler(network).start()?;
+    /// let settings = Settings::default().reply_with(|message, replies| {
+    ///     if message.as_text() == Some("ping") {
+    ///         replies.text("pong");
+    ///     }
+    /// });
+    /// # let spec = ConnectionSpec::string("bot", server.url()).settings(settings);
+    /// # let mut recorder = Recorder::start();
+    /// # let bot = supervisor.send(StartConnection(spec.subscribe(recorder.lifecycle()).subscribe(recorder.messages()))).await??;
+    /// # recorder.expect(connected()).await;
+    /// # recorder.expect(testing::text("ping")).await;
+    /// # supervisor.send(Shutdown::gracefully()).await?;
+    /// # server.done().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn reply_with(
+        mut self,
+        reply: impl Fn(Payload<'_>, &mut Replies<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.replier = Some(SharedReplier(Arc::new(reply)));
         self
     }
 

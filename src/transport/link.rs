@@ -249,6 +249,12 @@ impl Link {
         self.0.borrow_mut().flight.encoded_other(out.len() - before);
     }
 
+    /// Appends frames that carry no message of the outbox.
+    pub(super) fn append_frames(&self, out: &mut Vec<u8>, frames: &[u8]) {
+        out.extend_from_slice(frames);
+        self.0.borrow_mut().flight.encoded_other(frames.len());
+    }
+
     /// Encodes messages behind what `out` holds, until it holds `budget` bytes, and the ping that
     /// confirms them.
     pub(super) fn encode_messages(

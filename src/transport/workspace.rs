@@ -4,7 +4,7 @@ use crate::protocol::BatchBuilder;
 
 /// Bytes that one read takes from a socket at most.
 const READ_SIZE: usize = 64 * 1024;
-/// A write buffer that grew past this for one large message is given back.
+/// A buffer of what is written that grew past this for large messages is given back.
 const KEPT_WRITE_CAPACITY: usize = 256 * 1024;
 
 /// The buffers that all sessions of a thread share, because only one of them runs at a time.
@@ -15,6 +15,8 @@ pub(super) struct Workspace {
     pub(super) read: Box<[u8]>,
     pub(super) batch: BatchBuilder,
     pub(super) write: Vec<u8>,
+    /// Frames of what is replied at once to the messages of a read.
+    pub(super) urgent: Vec<u8>,
 }
 
 thread_local! {
@@ -22,6 +24,7 @@ thread_local! {
         read: vec![0; READ_SIZE].into_boxed_slice(),
         batch: BatchBuilder::default(),
         write: Vec::new(),
+        urgent: Vec::new(),
     });
 }
 
@@ -32,16 +35,19 @@ impl Workspace {
         WORKSPACE.with_borrow_mut(|workspace| {
             workspace.batch.clear();
             workspace.write.clear();
+            workspace.urgent.clear();
             use_it(workspace)
         })
     }
 
     /// Empties the write buffer for the next step.
     pub(super) fn recycle_write(&mut self) {
-        if self.write.capacity() > KEPT_WRITE_CAPACITY {
-            self.write = Vec::new();
-        } else {
-            self.write.clear();
+        for buffer in [&mut self.write, &mut self.urgent] {
+            if buffer.capacity() > KEPT_WRITE_CAPACITY {
+                *buffer = Vec::new();
+            } else {
+                buffer.clear();
+            }
         }
     }
 }

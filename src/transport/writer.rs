@@ -12,15 +12,18 @@ use super::release::Release;
 use super::{dialler::BoxedStream, link::Link, vitals::ping_payload, workspace::Workspace};
 #[cfg(feature = "deflate")]
 use crate::protocol::DeflateAgreement;
-use crate::protocol::{CloseFrame, ControlPayload, MessageEncoder, OpCode};
+use crate::{
+    entropy::masking_key,
+    protocol::{CloseFrame, ControlPayload, MessageEncoder, OpCode, encode_frame},
+};
 
 /// The outgoing half of a session: everything that is due is masked and encoded into one buffer
 /// and handed to the socket with one call.
 #[derive(Default)]
 pub(super) struct Writer {
     pongs: Vec<ControlPayload>,
-    /// Messages that go before those that wait.
-    urgent: Vec<String>,
+    /// Frames of messages that go before those that wait.
+    urgent: Vec<u8>,
     /// The number of the ping that is due.
     ping: Option<u32>,
     unflushed: bool,
@@ -51,6 +54,8 @@ pub(super) enum Farewell {
 
 /// Bytes that are encoded before they are handed to the socket.
 const WRITE_SIZE: usize = 64 * 1024;
+/// Bytes of urgent messages that may wait while the socket is read.
+const MOST_URGENT: usize = 64 * 1024;
 /// Writes of one step, so that a flood of one session does not starve the others of its thread.
 const WRITES_PER_STEP: usize = 8;
 /// Pings that are answered one by one; of a flood, only the newest is (RFC 6455 §5.5.3).
@@ -89,8 +94,22 @@ impl Writer {
     }
 
     /// Sends a text message before any that waits.
-    pub(super) fn urgent(&mut self, text: String) {
-        self.urgent.push(text);
+    pub(super) fn urgent(&mut self, text: &str) {
+        encode_frame(&mut self.urgent, OpCode::Text, text.as_bytes(), masking_key());
+    }
+
+    /// Sends the messages of these frames before any that waits.
+    pub(super) fn take_urgent(&mut self, frames: &mut Vec<u8>) {
+        if self.urgent.is_empty() && !frames.is_empty() {
+            std::mem::swap(&mut self.urgent, frames);
+        } else {
+            self.urgent.append(frames);
+        }
+    }
+
+    /// Whether there are so many of them that nothing more is to be read that might be replied to.
+    pub(super) const fn is_full(&self) -> bool {
+        self.urgent.len() > MOST_URGENT
     }
 
     /// Whether bytes are left that the socket did not take, and whether it took any since this was
@@ -112,7 +131,7 @@ impl Writer {
             ready!(link.hand_over_backlog(|left| self.poll_write(io, left, cx)))?;
             let is_left = self.wants_to_write(link, &outlet)
                 && Workspace::with(|workspace| {
-                    self.encode(&mut workspace.write, link, &mut outlet);
+                    self.encode(workspace, link, &mut outlet);
                     let encoded = &mut workspace.write;
                     if encoded.is_empty() {
                         return Ok(false);
@@ -154,7 +173,8 @@ impl Writer {
         Poll::Ready(Ok(written))
     }
 
-    fn encode(&mut self, out: &mut Vec<u8>, link: &Link, outlet: &mut Outlet<'_>) {
+    fn encode(&mut self, workspace: &mut Workspace, link: &Link, outlet: &mut Outlet<'_>) {
+        let Workspace { write: out, urgent, .. } = workspace;
         for pong in self.pongs.drain(..) {
             link.encode_control(out, OpCode::Pong, pong.as_slice());
         }
@@ -164,8 +184,11 @@ impl Writer {
         if let Some(number) = self.ping.take() {
             link.encode_ping(out, &ping_payload(number));
         }
-        for text in std::mem::take(&mut self.urgent) {
-            link.encode_control(out, OpCode::Text, text.as_bytes());
+        if !self.urgent.is_empty() {
+            link.append_frames(out, &self.urgent);
+            self.urgent.clear();
+            // An idle session keeps no memory.
+            *urgent = std::mem::take(&mut self.urgent);
         }
         let farewell = match outlet {
             Outlet::Open => {

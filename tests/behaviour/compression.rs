@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::Addr;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use wsvisor::{
     Connect, Connection, ExitReason, GetSender, GetStatus, HandshakeError, Limits,
     PerMessageDeflate, SendBatch, SendBinary, SendString, Settings, WindowBits,
@@ -42,6 +42,19 @@ macro_rules! agreed {
         events.expect_all(["1 Connected"]).await;
         (connection, events, peer)
     }};
+}
+
+/// The reserved bits and the payload of the client's next frame, which is short.
+async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    soon("a frame", stream.read_exact(&mut head)).await.unwrap();
+    let mut rest = vec![0; usize::from(head[1] & 0x7F) + 4];
+    soon("a frame", stream.read_exact(&mut rest)).await.unwrap();
+    let bytes = [&head[..], &rest].concat();
+    let (header, used) = FrameHeader::parse(&bytes).unwrap().unwrap();
+    let mut payload = bytes[used..].to_vec();
+    apply_mask(&mut payload, header.mask.unwrap());
+    (header.rsv, payload)
 }
 
 #[actix::test]
@@ -175,28 +188,21 @@ async fn messages_go_compressed_as_agreed() {
     ] {
         let (connection, _events, peer) = agreed!(offer, answer);
         let mut stream = peer.into_stream();
-        let mut next = async || {
-            let mut head = [0; 2];
-            soon("a frame", stream.read_exact(&mut head)).await.unwrap();
-            let mut rest = vec![0; usize::from(head[1] & 0x7F) + 4];
-            soon("a frame", stream.read_exact(&mut rest)).await.unwrap();
-            let bytes = [&head[..], &rest].concat();
-            let (header, used) = FrameHeader::parse(&bytes).unwrap().unwrap();
-            let mut payload = bytes[used..].to_vec();
-            apply_mask(&mut payload, header.mask.unwrap());
-            (header.rsv, payload)
-        };
         connection.send(SendString::new(tick)).await.unwrap().unwrap();
-        let (rsv, first) = next().await;
+        let (rsv, first) = read_frame(&mut stream).await;
         connection.send(SendBinary::new(tick.as_bytes())).await.unwrap().unwrap();
-        let (_, second) = next().await;
+        let (_, second) = read_frame(&mut stream).await;
         assert_eq!(rsv == 0b100, is_compressed, "{answer}");
         assert_eq!(first != tick.as_bytes(), is_compressed, "{answer}");
         let lengths = (first.len(), second.len());
         assert_eq!(second.len() * 4 < first.len(), refers_back, "{answer}: {lengths:?}");
 
         connection.send(SendString::new(&tick[..49])).await.unwrap().unwrap();
-        assert_eq!(next().await, (0, tick.as_bytes()[..49].to_vec()), "below the threshold");
+        assert_eq!(
+            read_frame(&mut stream).await,
+            (0, tick.as_bytes()[..49].to_vec()),
+            "below the threshold"
+        );
 
         let hour = Duration::from_hours(1);
         for (terms, taken_back) in [
@@ -205,7 +211,11 @@ async fn messages_go_compressed_as_agreed() {
         ] {
             connection.send(taken_back).await.unwrap().unwrap();
             let plain = (0, tick.as_bytes().to_vec());
-            assert_eq!(next().await, plain, "{terms}: no later message may refer to it");
+            assert_eq!(
+                read_frame(&mut stream).await,
+                plain,
+                "{terms}: no later message may refer to it"
+            );
         }
 
         // However it is sent, what comes is the same to the bit, where nothing before is referred to.
@@ -213,15 +223,33 @@ async fn messages_go_compressed_as_agreed() {
         batch.push_text(tick);
         batch.push_text(&tick[..49]);
         assert_eq!(connection.send(batch).await.unwrap().delivered(), 2);
-        let of_batch = next().await;
-        assert_eq!(next().await, (0, tick.as_bytes()[..49].to_vec()), "{answer}");
+        let of_batch = read_frame(&mut stream).await;
+        assert_eq!(read_frame(&mut stream).await, (0, tick.as_bytes()[..49].to_vec()), "{answer}");
         let sender = connection.send(GetSender).await.unwrap();
         sender.send_text(tick).await.unwrap();
-        for (again, way) in [(of_batch, "SendBatch"), (next().await, "Sender")] {
+        for (again, way) in [(of_batch, "SendBatch"), (read_frame(&mut stream).await, "Sender")] {
             assert_eq!(again.0 == 0b100, is_compressed, "{answer}, by {way}");
             assert!(again.1.len() <= first.len(), "{answer}, by {way}: {:?}", again.1);
             assert_eq!(again.1 == first, !refers_back, "{answer}, by {way}: {:?}", again.1);
         }
         stream.shutdown().await.unwrap();
+    }
+}
+
+/// What is compressed next refers to what was compressed before, and not to them.
+#[actix::test]
+async fn replies_go_uncompressed() {
+    let settings = compressed(PerMessageDeflate::default().threshold(0))
+        .reply_with(|_, replies| replies.text("Hello"));
+    let (connection, mut events, server) = dial(settings).await;
+    let mut peer = server.accept().await;
+    peer.shake_hands_with("Sec-WebSocket-Extensions: permessage-deflate\r\n").await;
+    events.expect_all(["1 Connected"]).await;
+    let mut stream = peer.into_stream();
+    for sent in [&HELLO[..], &AGAIN] {
+        stream.write_all(&frame(0x81, "?")).await.unwrap();
+        assert_eq!(read_frame(&mut stream).await, (0, b"Hello".to_vec()));
+        connection.send(SendString::new("Hello")).await.unwrap().unwrap();
+        assert_eq!(read_frame(&mut stream).await, (0b100, sent.to_vec()));
     }
 }

@@ -27,6 +27,7 @@ mod one_by_one;
 mod proxies;
 mod readiness;
 mod redirects;
+mod replies;
 mod requests;
 mod rotation;
 mod secrets;

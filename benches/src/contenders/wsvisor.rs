@@ -1,13 +1,13 @@
 //! wsvisor: connections, and the one subscriber of all of them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter, Context, Handler};
 use anyhow::{Context as _, Result, bail};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wsvisor::{
     AccessPolicy, Connect, Connection, ConnectionSpec, DialGate, Lifecycle, LifecycleEvent,
-    Payload, Received, ReceivedBatch, StartConnection, Supervisor,
+    Payload, Received, ReceivedBatch, Settings, StartConnection, Supervisor,
 };
 
 use super::Show;
@@ -21,6 +21,8 @@ pub(crate) enum Wiring {
     SendBatches,
     /// The same, and it is sent messages by a `Sender`.
     Sender,
+    /// The same, and it replies to messages at once.
+    Replies,
     /// And its messages, one actor message for each.
     Each,
     /// And its messages, one actor message for all of one read.
@@ -40,6 +42,7 @@ pub(crate) struct Subject<S: Show> {
     subscriber: Addr<Subscriber<S>>,
     wiring: Wiring,
     json: bool,
+    settings: Option<Arc<Settings>>,
     events: UnboundedReceiver<LifecycleEvent>,
     /// Those that nobody else keeps.
     alone: Vec<Addr<Connection>>,
@@ -53,10 +56,11 @@ struct Subscriber<S> {
 }
 
 impl Wiring {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Lifecycle,
         Self::SendBatches,
         Self::Sender,
+        Self::Replies,
         Self::Each,
         Self::Batches,
         Self::BatchesAcross,
@@ -69,6 +73,7 @@ impl Wiring {
             Self::Lifecycle => "wsvisor",
             Self::SendBatches => "wsvisor SendBatch",
             Self::Sender => "wsvisor Sender",
+            Self::Replies => "wsvisor reply_with",
             Self::Each => "wsvisor Received",
             Self::Batches => "wsvisor ReceivedBatch",
             Self::BatchesAcross => "wsvisor across arbiters",
@@ -101,6 +106,7 @@ impl<S: Show> Subject<S> {
             subscriber,
             wiring,
             json: false,
+            settings: None,
             events,
             alone,
             _arbiter: arbiter,
@@ -111,6 +117,11 @@ impl<S: Show> Subject<S> {
     pub(crate) const fn json(mut self, json: bool) -> Self {
         self.json = json;
         self
+    }
+
+    /// Connections from here on have these settings.
+    pub(crate) fn settings(&mut self, settings: Settings) {
+        self.settings = Some(settings.into());
     }
 
     /// Starts a connection, and waits until it is connected.
@@ -151,8 +162,12 @@ impl<S: Show> Subject<S> {
             ConnectionSpec::string(id, url)
         };
         let spec = spec.subscribe(self.subscriber.clone().recipient::<Lifecycle>());
+        let spec = match &self.settings {
+            Some(settings) => spec.settings(Arc::clone(settings)),
+            None => spec,
+        };
         let spec = match self.wiring {
-            Wiring::Lifecycle | Wiring::SendBatches | Wiring::Sender => spec,
+            Wiring::Lifecycle | Wiring::SendBatches | Wiring::Sender | Wiring::Replies => spec,
             Wiring::Each => spec.subscribe(self.subscriber.clone().recipient::<Received>()),
             Wiring::Batches
             | Wiring::BatchesAcross

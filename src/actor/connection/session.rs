@@ -54,9 +54,10 @@ impl Connection {
         };
         let ready = judge.map(|by| ReadyWatch { by, link: Rc::clone(&link) });
         let rotates = self.settings.rotation.is_some();
-        let feedback = (rotates || ready.is_some()).then(|| {
+        let replier = self.settings.replier.clone();
+        let feedback = (rotates || ready.is_some() || replier.is_some()).then(|| {
             let connection = ctx.address().downgrade();
-            Box::new(Feedback { connection, ready, rotates })
+            Box::new(Feedback { connection, ready, rotates, replier })
         });
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), feedback };
         let task = actix_rt::spawn(Session::new(opened, &self.settings, vigil, link, inbound));

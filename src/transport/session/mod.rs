@@ -47,8 +47,9 @@ pub(crate) trait Inbound {
     /// is not read, so that TCP holds the peer back.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Takes all messages out of `batch`.
-    fn deliver(&mut self, batch: &mut BatchBuilder);
+    /// Takes all messages out of `batch`, and puts the frames of what is replied at once behind `replies`, where
+    /// anything may be.
+    fn deliver(&mut self, batch: &mut BatchBuilder, replies: Option<&mut Vec<u8>>);
 
     /// A ping was answered after so long.
     fn round_trip(&mut self, took: Duration);
@@ -154,7 +155,7 @@ impl<D: Inbound> Session<D> {
     /// Pending while there is nothing to read, or nobody who could take it.
     fn poll_one_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.delivers() {
-            let held = self.inbound.poll_ready(cx).is_pending();
+            let held = self.writer.is_full() || self.inbound.poll_ready(cx).is_pending();
             if let Some(vitals) = &mut self.vitals {
                 vitals.hold(held);
             }
@@ -165,14 +166,14 @@ impl<D: Inbound> Session<D> {
             }
         }
         if let Some(early) = self.early.take() {
-            Workspace::with(|workspace| self.ingest(&early, &mut workspace.batch));
+            Workspace::with(|Workspace { batch, urgent, .. }| self.ingest(&early, batch, urgent));
             return Poll::Ready(Ok(early.len()));
         }
-        let polled = Workspace::with(|workspace| {
-            let mut buffer = ReadBuf::new(&mut workspace.read);
+        let polled = Workspace::with(|Workspace { read, batch, urgent, .. }| {
+            let mut buffer = ReadBuf::new(read);
             Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
                 let read = buffer.filled();
-                self.ingest(read, &mut workspace.batch);
+                self.ingest(read, batch, urgent);
                 read.len()
             })
         });
@@ -182,8 +183,13 @@ impl<D: Inbound> Session<D> {
         polled
     }
 
-    /// Decodes `input` and delivers what it completes.
-    fn ingest(&mut self, input: &[u8], batch: &mut BatchBuilder) {
+    /// Decodes `input`, delivers what it completes and takes what is replied at once.
+    fn ingest(&mut self, input: &[u8], batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
+        self.decode(input, batch, urgent);
+        self.writer.take_urgent(urgent);
+    }
+
+    fn decode(&mut self, input: &[u8], batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
         if self.closing.as_ref().is_some_and(|closing| closing.exit.is_some()) {
             // The session is over; what still comes is read only so that the stream can end.
             return;
@@ -191,9 +197,9 @@ impl<D: Inbound> Session<D> {
         let mut at = 0;
         loop {
             match self.decoder.decode(input, &mut at, batch) {
-                Ok(Step::NeedMore) => return self.deliver(batch),
+                Ok(Step::NeedMore) => return self.deliver(batch, urgent),
                 Ok(Step::Flush) => {
-                    self.deliver(batch);
+                    self.deliver(batch, urgent);
                     // What a read inflates to may be a thousand times as long: the subscribers are
                     // asked before there is more of it.
                     let rest = input.get(at..).unwrap_or_default();
@@ -215,18 +221,18 @@ impl<D: Inbound> Session<D> {
                     }
                 }
                 Ok(Step::Close(frame)) => {
-                    self.deliver(batch);
+                    self.deliver(batch, urgent);
                     return self.peer_closed(frame);
                 }
                 Err(error) => {
-                    self.deliver(batch);
+                    self.deliver(batch, urgent);
                     return self.refuse(error);
                 }
             }
         }
     }
 
-    fn deliver(&mut self, batch: &mut BatchBuilder) {
+    fn deliver(&mut self, batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
         if batch.is_empty() {
             return;
         }
@@ -234,7 +240,9 @@ impl<D: Inbound> Session<D> {
             if let Some(vitals) = &self.vitals {
                 vitals.feed(batch);
             }
-            self.inbound.deliver(batch);
+            // RFC 6455 §5.5.1: nothing follows a close frame of ours.
+            let may_reply = self.closing.as_ref().is_none_or(|closing| closing.farewell.is_some());
+            self.inbound.deliver(batch, may_reply.then_some(urgent));
         } else {
             // After Disconnect nothing is delivered.
             batch.clear();
@@ -247,7 +255,7 @@ impl<D: Inbound> Session<D> {
             match ready!(vitals.poll(cx)) {
                 Order::Ping(number) => self.writer.ping(number),
                 Order::Probe => self.writer.ping(vitals.probe()),
-                Order::Send(text) => self.writer.urgent(text),
+                Order::Send(text) => self.writer.urgent(&text),
                 // Of one beside nobody has heard yet.
                 Order::Report(_) if self.link.is_beside() => {}
                 Order::Report(verdict) => self.inbound.suspect(verdict),
@@ -283,7 +291,12 @@ impl<D: Inbound> Session<D> {
             }
             Some(closing) => Outlet::Ending(&mut closing.farewell),
         };
+        let was_full = self.writer.is_full();
         let written = self.writer.poll(&mut self.io, &self.link, outlet, cx)?;
+        if was_full && !self.writer.is_full() {
+            // The socket was not read.
+            cx.waker().wake_by_ref();
+        }
         if let Some(vitals) = &mut self.vitals {
             let (left, some) = self.writer.progress(&self.link);
             if vitals.wrote(left, some) {
