@@ -10,8 +10,8 @@ use crate::{
 /// What a session replies at once to a message, in its own turn: the way of
 /// [`Settings::reply_with`](crate::Settings::reply_with).
 ///
-/// Replies go out before any message that waits, in the order in which they were made, and are not held back by
-/// the send limit, as a [`Heartbeat`](crate::Heartbeat) is not. They are sent as they are given, uncompressed. What
+/// Replies go out before any message that waits but the session's greeting, in the order in which they were made, and
+/// are not held back by the send limit, as a [`Heartbeat`](crate::Heartbeat) is not. They are sent as they are given, uncompressed. What
 /// becomes of them is not told: who has to know sends by the address or a [`Sender`](crate::Sender).
 pub struct Replies<'a>(&'a mut Vec<u8>);
 

@@ -249,15 +249,8 @@ impl Link {
         self.0.borrow_mut().flight.encoded_other(out.len() - before);
     }
 
-    /// Appends frames that carry no message of the outbox.
-    pub(super) fn append_frames(&self, out: &mut Vec<u8>, frames: &[u8]) {
-        out.extend_from_slice(frames);
-        self.0.borrow_mut().flight.encoded_other(frames.len());
-    }
-
-    /// Encodes messages behind what `out` holds, until it holds `budget` bytes, and the ping that
-    /// confirms them.
-    pub(super) fn encode_messages(
+    /// Encodes the greeting, as far as it is known and `out` holds less than `budget` bytes.
+    pub(super) fn encode_greeting(
         &self,
         out: &mut Vec<u8>,
         budget: usize,
@@ -266,6 +259,28 @@ impl Link {
         let inner = &mut *self.0.borrow_mut();
         inner.held_until = None;
         inner.encode_greeting(out, budget, messages);
+    }
+
+    /// Whether a greeting is still to be written, before any other message.
+    pub(super) fn awaits_greeting(&self) -> bool {
+        self.0.borrow().greeting.is_some()
+    }
+
+    /// Appends frames that carry no message of the outbox.
+    pub(super) fn append_frames(&self, out: &mut Vec<u8>, frames: &[u8]) {
+        out.extend_from_slice(frames);
+        self.0.borrow_mut().flight.encoded_other(frames.len());
+    }
+
+    /// Encodes messages behind what `out` holds and the greeting, until it holds `budget` bytes, and the ping
+    /// that confirms them.
+    pub(super) fn encode_messages(
+        &self,
+        out: &mut Vec<u8>,
+        budget: usize,
+        messages: &mut MessageEncoder,
+    ) {
+        let inner = &mut *self.0.borrow_mut();
         if out.len() < budget && inner.greeting.is_none() {
             let Inner { outbox, flight, side, is_ready, .. } = inner;
             flight.reserve(outbox.slot_count().min(budget / LEAST_FRAME));

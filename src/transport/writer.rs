@@ -184,7 +184,10 @@ impl Writer {
         if let Some(number) = self.ping.take() {
             link.encode_ping(out, &ping_payload(number));
         }
-        if !self.urgent.is_empty() {
+        if matches!(outlet, Outlet::Open | Outlet::Closing(Some(_), _)) {
+            link.encode_greeting(out, WRITE_SIZE, &mut self.messages);
+        }
+        if !self.urgent.is_empty() && !link.awaits_greeting() {
             link.append_frames(out, &self.urgent);
             self.urgent.clear();
             // An idle session keeps no memory.

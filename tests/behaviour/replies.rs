@@ -8,9 +8,9 @@ use std::sync::{
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use wsvisor::{
-    Connect, Connection, ConnectionSpec, Disconnect, ExitClass, GetStatus, LifecycleEvent,
-    MarkReady, Payload, Readiness, Replies, Rotate, Rotation, SendLimit, SendString, Settings,
-    StartConnection,
+    Connect, Connection, ConnectionSpec, Disconnect, ExitClass, GetStatus, Greeting,
+    LifecycleEvent, MarkReady, Payload, Readiness, Replies, Rotate, Rotation, SendLimit,
+    SendString, Settings, StartConnection,
     testing::{ClientFrame, connected, disconnected, virtual_time},
 };
 
@@ -71,6 +71,22 @@ fn replies_go_before_what_waits_and_past_the_send_limit() {
         assert_eq!(began.elapsed(), ms(0));
         assert_eq!(peer.read().await, ClientFrame::text("later"));
         assert_eq!(began.elapsed(), ms(1_000), "the limit counts none of them");
+    });
+}
+
+#[test]
+fn the_greeting_is_first() {
+    virtual_time(7, async {
+        let greeting = Greeting::asked(|_| async {
+            sleep(ms(500)).await;
+            Ok(vec![SendString::new("hello").into()])
+        });
+        let (_connection, _events, mut peer) = connected_with(echoing().greeting(greeting)).await;
+        let began = Instant::now();
+        peer.text("are you there?").await;
+        assert_eq!(peer.read().await, ClientFrame::text("hello"));
+        assert_eq!(peer.read().await, ClientFrame::text("are you there?"));
+        assert_eq!(began.elapsed(), ms(500));
     });
 }
 

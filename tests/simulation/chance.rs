@@ -53,6 +53,7 @@ impl Member {
             outbox_bytes: OutboxLimits::default().bytes,
             rotates: None,
             asks: false,
+            replies: false,
         }
     }
 
@@ -153,6 +154,16 @@ pub(crate) fn draw_greetings(seed: u64, members: &mut [Member]) {
     if rng.random_ratio(1, 3) {
         for member in members {
             member.manners.hesitates = Duration::from_millis(*pick(rng, &[0, 10, 700]));
+        }
+    }
+}
+
+/// In every fourth plan, half of the connections reply to what they hear.
+pub(crate) fn draw_replies(seed: u64, members: &mut [Member]) {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed.rotate_left(56));
+    if rng.random_ratio(1, 4) {
+        for member in members {
+            member.replies = rng.random();
         }
     }
 }

@@ -33,6 +33,7 @@
 //! | I19 | what a session has written is settled by its end | `fates.rs` |
 //! | I20 | a request has its own answer, once, when it comes | `send.rs`, `fates.rs` |
 //! | I21 | what is for one session is written in no other | `fates.rs` |
+//! | I22 | a server's messages are replied to in order, each once | `servers.rs` |
 
 #![allow(
     clippy::unwrap_used,

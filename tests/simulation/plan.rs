@@ -7,7 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use wsvisor::{CascadeOn, Kind, Overflow, RestartPolicy, StableAfter, Strategy};
 
 use crate::{
-    chance::{draw_greetings, draw_pressure, draw_requests, draw_rotations, draw_terms, strategy},
+    chance::{
+        draw_greetings, draw_pressure, draw_replies, draw_requests, draw_rotations, draw_terms,
+        strategy,
+    },
     terms::{Manners, Terms},
 };
 
@@ -54,6 +57,8 @@ pub(crate) struct Member {
     pub(crate) rotates: Option<Rotates>,
     /// It sends requests.
     pub(crate) asks: bool,
+    /// It replies to each of the server's messages at once.
+    pub(crate) replies: bool,
 }
 
 /// How the sessions of a connection are replaced.
@@ -162,6 +167,7 @@ impl Plan {
         draw_terms(seed, &mut members, &mut moves);
         draw_rotations(seed, &mut members, &mut moves, length);
         draw_greetings(seed, &mut members);
+        draw_replies(seed, &mut members);
         draw_requests(seed, &mut members, &mut moves, length);
         let pipes = draw_pressure(seed, &members, &mut moves, length);
         let (tree, brittle) = (rng.random_ratio(1, 3), rng.random_ratio(1, 3));

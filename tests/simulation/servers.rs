@@ -54,6 +54,11 @@ enum FromClient {
         c: usize,
         g: u64,
     },
+    /// To the message of this stream with this number.
+    Reply {
+        s: u64,
+        r: u64,
+    },
     Message {
         c: usize,
         m: u64,
@@ -165,8 +170,16 @@ async fn serve(peer: Peer, stream: u64, shared: Rc<Shared>) {
     shared.journal.note(format_args!("stream {stream}: {script}; {then:?}"));
     // A client may go at any time.
     let Ok(Some(peer)) = script.perform(peer).await else { return };
-    let mut session =
-        Session { peer, stream, sent: 0, heard: 0, due: BTreeMap::new(), turns: 0, shared };
+    let mut session = Session {
+        peer,
+        stream,
+        sent: 0,
+        replied: 0,
+        heard: 0,
+        due: BTreeMap::new(),
+        turns: 0,
+        shared,
+    };
     match then {
         Then::Leave => {}
         Then::Vanish => std::future::pending().await,
@@ -190,7 +203,9 @@ struct Session {
     peer: Peer,
     stream: u64,
     sent: u64,
-    /// Messages of the client.
+    /// Messages that were replied to.
+    replied: u64,
+    /// Messages of the client that are no replies.
     heard: u64,
     /// Requests that are to be answered, by the time and the turn.
     due: BTreeMap<(Instant, u64), Name>,
@@ -252,7 +267,7 @@ impl Session {
                 Heard::Close => {
                     return drop(self.peer.try_write(frame(0x88, received.payload)).await);
                 }
-                Heard::Pong => {}
+                Heard::Pong | Heard::Reply => {}
             }
         }
     }
@@ -301,22 +316,30 @@ impl Session {
 
     fn hear(&mut self, received: &ClientFrame) -> Heard {
         match received.opcode {
-            1 | 2 => {
-                if let Err(wrong) = self.check(&received.payload) {
-                    let stream = self.stream;
-                    self.shared.journal.violation(format_args!("on stream {stream}: {wrong}"));
-                }
+            1 | 2 => self.check(&received.payload).unwrap_or_else(|wrong| {
+                let stream = self.stream;
+                self.shared.journal.violation(format_args!("on stream {stream}: {wrong}"));
                 Heard::Message
-            }
+            }),
             8 => Heard::Close,
             9 => Heard::Ping,
             _ => Heard::Pong,
         }
     }
 
-    fn check(&mut self, payload: &[u8]) -> Result<(), String> {
+    fn check(&mut self, payload: &[u8]) -> Result<Heard, String> {
+        let message = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+        if let FromClient::Reply { s, r } = message {
+            let is_next = (s, r) == (self.stream, self.replied) && r < self.sent;
+            self.replied = r + 1;
+            return if is_next {
+                Ok(Heard::Reply)
+            } else {
+                Err(format!("the reply to {r} of stream {s} does not come next (I22)"))
+            };
+        }
         self.heard += 1;
-        match serde_json::from_slice(payload).map_err(|error| error.to_string())? {
+        match message {
             FromClient::Message { c, m, answers } => {
                 self.shared.fates.read((c, m));
                 for ms in answers.unwrap_or_default() {
@@ -328,9 +351,9 @@ impl Session {
             FromClient::Greeting { c, g } if self.heard != 1 => {
                 return Err(format!("c{c} greets in epoch {g} with its message {}", self.heard));
             }
-            FromClient::Greeting { .. } => {}
+            FromClient::Greeting { .. } | FromClient::Reply { .. } => {}
         }
-        Ok(())
+        Ok(Heard::Message)
     }
 
     async fn end(mut self) {
@@ -350,6 +373,7 @@ impl Session {
 
 enum Heard {
     Message,
+    Reply,
     Ping,
     Pong,
     Close,

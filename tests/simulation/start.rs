@@ -3,6 +3,7 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use actix::prelude::*;
+use serde_json::json;
 use wsvisor::{
     AccessPolicy, Backoff, Connection, ConnectionSpec, Kind, Liveness, MaxAge, OutboxLimits,
     Payload, Rotation, Settings, StartConnection, Subscription, Timeouts,
@@ -13,6 +14,7 @@ use crate::{
     life::Life,
     plan::{Home, Member, Rotates},
     send::answered_by,
+    tap::field,
     witness::{Choosy, Witness},
 };
 
@@ -127,6 +129,15 @@ impl Live {
             }
             None => settings,
         };
+        let settings = if self.member.replies {
+            settings.reply_with(|message, replies| {
+                if let Some((stream, number)) = message.as_text().and_then(numbered) {
+                    let _ = replies.json(&json!({"s": stream, "r": number}));
+                }
+            })
+        } else {
+            settings
+        };
         if self.member.asks {
             self.watch.hear_answers(&self.path());
         }
@@ -141,6 +152,11 @@ impl Live {
         self.watch.expect(&self.path(), self.member.manners);
         self.member.manners.applied_to(settings, self.number)
     }
+}
+
+/// Which message of which stream a server's is.
+fn numbered(text: &str) -> Option<(u64, u64)> {
+    Some((field(text, "s")?, field(text, "n")?))
 }
 
 pub(crate) fn path(home: Home, number: usize) -> String {

@@ -213,6 +213,10 @@ impl Counted {
         if let Some(epoch) = field(&message.text, "g") {
             self.tap.epoch = Some(epoch);
         }
+        if field(&message.text, "r").is_some() {
+            let what = format_args!("{path} replies before its greeting (I14)");
+            return self.journal.check(!manners.greets || self.tap.epoch.is_some(), what);
+        }
         if let Some((a_second, burst)) = manners.limit
             && !self.tap.choked
         {
