@@ -1,4 +1,4 @@
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, sync::Mutex, time::Duration};
 
 use actix::{Actor as _, Addr, AsyncContext as _};
 use actix_rt::System;
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 use wsvisor::{
     AccessPolicy, Connection, ConnectionSpec, DialGate, GetSender, Lifecycle, Limits, Received,
-    ReceivedBatch, RestartPolicy, SendBatch, SendString, StartConnection, Subscription, Supervisor,
+    ReceivedBatch, RestartPolicy, SendBatch, SendString, Settings, StartConnection, Subscription,
+    Supervisor,
     protocol::{BatchBuilder, Decoder, OpCode, Step, encode_frame},
     testing::virtual_time,
 };
@@ -30,6 +31,8 @@ pub(crate) enum Path {
     DeliverBatches,
     /// From a socket's read to a subscriber, one by one.
     DeliverEach,
+    /// A message that is alone in its read, and what the session replies at once.
+    Reply,
     /// From a `send` to the socket's write, and its outcome back.
     Send,
     /// The same, each once the one before was written.
@@ -59,11 +62,12 @@ const A_FLOOD: usize = 500;
 const CROWD: usize = 200;
 
 impl Path {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Decode,
         Self::Encode,
         Self::DeliverBatches,
         Self::DeliverEach,
+        Self::Reply,
         Self::Send,
         Self::SendOneByOne,
         Self::SendBatch,
@@ -81,6 +85,7 @@ impl Path {
             Self::Encode => "encode and mask",
             Self::DeliverBatches => "deliver by ReceivedBatch",
             Self::DeliverEach => "deliver by Received",
+            Self::Reply => "reply at once",
             Self::Send => "send",
             Self::SendOneByOne => "send one by one",
             Self::Actix => "actix alone",
@@ -108,6 +113,7 @@ impl Path {
             Self::Decode | Self::Encode => 200,
             Self::DeliverBatches | Self::SendBatch | Self::Sender => 100,
             Self::DeliverEach
+            | Self::Reply
             | Self::Send
             | Self::SendOneByOne
             | Self::SenderOneByOne
@@ -124,7 +130,8 @@ impl Path {
             | Self::DeliverBatches
             | Self::DeliverEach
             | Self::ActixTold => A_READ as f64,
-            Self::Send
+            Self::Reply
+            | Self::Send
             | Self::SendOneByOne
             | Self::SendBatch
             | Self::Sender
@@ -146,6 +153,7 @@ impl Path {
             })),
             Self::DeliverEach => System::new()
                 .block_on(deliver(times, |subscriber| subscriber.recipient::<Received>().into())),
+            Self::Reply => System::new().block_on(reply(times)),
             Self::Send => System::new().block_on(send(times)),
             Self::SendOneByOne => System::new().block_on(send_one_by_one(times)),
             Self::SendBatch => System::new().block_on(send_batches(times)),
@@ -201,6 +209,27 @@ async fn deliver(
     start(&supervisor, spec).await?;
     while !matches!(told.recv().await.context("nobody listens")?, Told::Messages) {}
     Ok(())
+}
+
+async fn reply(times: u32) -> Result<()> {
+    let (done, told) = oneshot::channel();
+    let left = Mutex::new((A_FLOOD * times as usize, Some(done)));
+    let text = String::from_utf8(SHAPE.payload())?;
+    let settings = Settings::default().reply_with(move |_, replies| {
+        replies.text(&text);
+        let Ok(mut left) = left.lock() else { return };
+        left.0 -= 1;
+        if left.0 == 0
+            && let Some(done) = left.1.take()
+        {
+            // Whoever waits for it is there.
+            let _ = done.send(());
+        }
+    });
+    let server = Canned::that_sends(SHAPE.frame(), u32::try_from(A_FLOOD)? * times);
+    let supervisor = supervisor(server)?;
+    start(&supervisor, ConnectionSpec::string("reply", URL).settings(settings)).await?;
+    told.await.context("the session ended")
 }
 
 async fn send(times: u32) -> Result<()> {
