@@ -10,7 +10,7 @@ use std::{
 use serde::de::IgnoredAny;
 
 use super::{
-    letter::Letter,
+    letter::{Content as _, Letter},
     outlet::{Outlet, Told},
     requests::InFlight,
 };
@@ -104,7 +104,7 @@ impl Fanout {
         at: Option<(Epoch, State)>,
     ) {
         if let Some(history) = &self.history {
-            let wanted = |moment: &Moment| Lifecycle::select(moment, wishes).is_some();
+            let wanted = |moment: &Moment| moment.select(wishes).is_some();
             for moment in history.moments(wishes.replay, wanted) {
                 outlet.tell_anyway(moment);
             }
@@ -123,7 +123,7 @@ impl Fanout {
         if let Some(history) = &self.history
             && let Some(wishes) = wishes
         {
-            for haul in history.hauls(wishes.replay, |haul| M::select(haul, wishes)) {
+            for haul in history.hauls(wishes.replay, |haul| haul.select(wishes)) {
                 outlet.tell_anyway(haul);
             }
         }
@@ -284,7 +284,7 @@ impl Left {
             Told::TooSlow => {
                 self.too_slow.push(outlet.id);
                 // A lifecycle subscriber is still to be told so.
-                M::TELLS_OF_ENDS
+                M::Content::TELLS_OF_ENDS
             }
             Told::Waits => {
                 if outlet.wants_pump() {

@@ -11,34 +11,36 @@ use crate::{
     lifecycle::{Epoch, LifecycleEvent},
 };
 
-/// What is told as a message of this type, and how.
-pub(super) trait Letter: Message<Result = ()> + Send + Sized + 'static {
-    /// What is told, before it is addressed.
-    type Content: Clone;
-
-    /// The way to a subscriber.
-    type To: From<Recipient<Self>>;
-
+/// What is told, before it is addressed.
+pub(super) trait Content: Clone {
     /// What becomes of what a subscriber has no room for, unless it chose.
     const OVERFLOW: Overflow;
 
     /// Whether a subscriber that is let go is told so itself.
     const TELLS_OF_ENDS: bool;
 
-    /// The events and bytes that a lane counts for it.
-    fn weight(content: &Self::Content) -> (usize, usize);
-
     /// Events that are lost with it.
-    fn events(content: &Self::Content) -> u64;
+    fn events(&self) -> u64;
 
     /// Its place in the order of all events.
-    fn place(content: &Self::Content) -> (Epoch, u64);
+    fn place(&self) -> (Epoch, u64);
 
     /// What is left of it for a subscriber with these wishes.
-    fn select(content: &Self::Content, wishes: &Wishes) -> Option<Self::Content>;
+    fn select(&self, wishes: &Wishes) -> Option<Self>;
 
     /// What tells of a loss by itself, where there is such a thing.
-    fn of_loss(lost: Lost) -> Option<Self::Content>;
+    fn of_loss(lost: Lost) -> Option<Self>;
+}
+
+/// How content is told as a message of this type.
+pub(super) trait Letter: Message<Result = ()> + Send + Sized + 'static {
+    type Content: Content;
+
+    /// The way to a subscriber.
+    type To: From<Recipient<Self>>;
+
+    /// The events and bytes that a lane counts for it.
+    fn weight(content: &Self::Content) -> (usize, usize);
 
     /// Whether the subscriber is alive.
     fn connected(to: &Self::To) -> bool;
@@ -58,34 +60,61 @@ pub(super) struct Lost {
     pub(super) place: (Epoch, u64),
 }
 
+impl Content for Moment {
+    const OVERFLOW: Overflow = Overflow::DropNewest;
+    const TELLS_OF_ENDS: bool = true;
+
+    fn events(&self) -> u64 {
+        1
+    }
+
+    fn place(&self) -> (Epoch, u64) {
+        (self.epoch, self.seq)
+    }
+
+    fn select(&self, wishes: &Wishes) -> Option<Self> {
+        let is_wanted =
+            wishes.kinds.as_ref().is_none_or(|kinds| kinds.contains(&self.event.kind()));
+        is_wanted.then(|| self.clone())
+    }
+
+    fn of_loss(lost: Lost) -> Option<Self> {
+        let Lost { events: dropped, place: (epoch, seq) } = lost;
+        Some(Self { epoch, seq, event: LifecycleEvent::Lagged { dropped } })
+    }
+}
+
+impl Content for Haul {
+    const OVERFLOW: Overflow = Overflow::HoldBack;
+    const TELLS_OF_ENDS: bool = false;
+
+    fn events(&self) -> u64 {
+        self.batch.len() as u64
+    }
+
+    fn place(&self) -> (Epoch, u64) {
+        (self.epoch, self.first_seq)
+    }
+
+    fn select(&self, wishes: &Wishes) -> Option<Self> {
+        if wishes.filter.is_any() {
+            return Some(self.clone());
+        }
+        self.pick(|_, message| wishes.filter.matches(message))
+    }
+
+    fn of_loss(_: Lost) -> Option<Self> {
+        // It is told with the next message.
+        None
+    }
+}
+
 impl Letter for Lifecycle {
     type Content = Moment;
     type To = Recipient<Self>;
 
-    const OVERFLOW: Overflow = Overflow::DropNewest;
-    const TELLS_OF_ENDS: bool = true;
-
     fn weight(_: &Moment) -> (usize, usize) {
         (1, 0)
-    }
-
-    fn events(_: &Moment) -> u64 {
-        1
-    }
-
-    fn place(moment: &Moment) -> (Epoch, u64) {
-        (moment.epoch, moment.seq)
-    }
-
-    fn select(moment: &Moment, wishes: &Wishes) -> Option<Moment> {
-        let is_wanted =
-            wishes.kinds.as_ref().is_none_or(|kinds| kinds.contains(&moment.event.kind()));
-        is_wanted.then(|| moment.clone())
-    }
-
-    fn of_loss(lost: Lost) -> Option<Moment> {
-        let Lost { events: dropped, place: (epoch, seq) } = lost;
-        Some(Moment { epoch, seq, event: LifecycleEvent::Lagged { dropped } })
     }
 
     fn connected(to: &Recipient<Self>) -> bool {
@@ -93,8 +122,8 @@ impl Letter for Lifecycle {
     }
 
     fn send(to: &mut Recipient<Self>, lane: &Arc<Lane>, moment: Moment, lost: Option<Lost>) {
-        for Moment { epoch, seq, event } in lost.and_then(Self::of_loss).into_iter().chain([moment])
-        {
+        let before = lost.and_then(Moment::of_loss);
+        for Moment { epoch, seq, event } in before.into_iter().chain([moment]) {
             to.do_send(Self { epoch, seq, event, lease: lane.lease(1, 0) });
         }
     }
@@ -104,28 +133,8 @@ impl Letter for Received {
     type Content = Haul;
     type To = OneByOne;
 
-    const OVERFLOW: Overflow = Overflow::HoldBack;
-    const TELLS_OF_ENDS: bool = false;
-
     fn weight(haul: &Haul) -> (usize, usize) {
         (haul.batch.len(), haul.batch.payload_bytes())
-    }
-
-    fn events(haul: &Haul) -> u64 {
-        haul.batch.len() as u64
-    }
-
-    fn place(haul: &Haul) -> (Epoch, u64) {
-        (haul.epoch, haul.first_seq)
-    }
-
-    fn select(haul: &Haul, wishes: &Wishes) -> Option<Haul> {
-        select(haul, wishes)
-    }
-
-    fn of_loss(_: Lost) -> Option<Haul> {
-        // It is told with the next message.
-        None
     }
 
     fn connected(to: &OneByOne) -> bool {
@@ -145,28 +154,8 @@ impl Letter for ReceivedBatch {
     type Content = Haul;
     type To = Recipient<Self>;
 
-    const OVERFLOW: Overflow = Overflow::HoldBack;
-    const TELLS_OF_ENDS: bool = false;
-
     fn weight(haul: &Haul) -> (usize, usize) {
         (1, haul.batch.payload_bytes())
-    }
-
-    fn events(haul: &Haul) -> u64 {
-        haul.batch.len() as u64
-    }
-
-    fn place(haul: &Haul) -> (Epoch, u64) {
-        (haul.epoch, haul.first_seq)
-    }
-
-    fn select(haul: &Haul, wishes: &Wishes) -> Option<Haul> {
-        select(haul, wishes)
-    }
-
-    fn of_loss(_: Lost) -> Option<Haul> {
-        // It is told with the next message.
-        None
     }
 
     fn connected(to: &Recipient<Self>) -> bool {
@@ -181,11 +170,4 @@ impl Letter for ReceivedBatch {
             .then(|| Box::new(Rare { places, lagged, overlap }));
         to.do_send(Self { epoch, first_seq, batch, lease, rare });
     }
-}
-
-fn select(haul: &Haul, wishes: &Wishes) -> Option<Haul> {
-    if wishes.filter.is_any() {
-        return Some(haul.clone());
-    }
-    haul.pick(|_, message| wishes.filter.matches(message))
 }

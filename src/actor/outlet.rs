@@ -9,7 +9,7 @@ use std::{
 
 use actix::Recipient;
 
-use super::letter::{Letter, Lost};
+use super::letter::{Content as _, Letter, Lost};
 use crate::{
     event::{Lane, MAX_BYTES, MAX_EVENTS, Overflow, Received, Wishes},
     lifecycle::{ConnectionId, SubscriptionId},
@@ -60,7 +60,8 @@ impl<M: Letter> Outlet<M> {
         let of = |wish: fn(&Wishes) -> Option<usize>| wishes.as_deref().and_then(wish);
         let events = of(|wishes| wishes.capacity).unwrap_or(MAX_EVENTS);
         let bytes = of(|wishes| wishes.capacity_bytes).unwrap_or(MAX_BYTES);
-        let overflow = wishes.as_deref().and_then(|wishes| wishes.overflow).unwrap_or(M::OVERFLOW);
+        let overflow =
+            wishes.as_deref().and_then(|wishes| wishes.overflow).unwrap_or(M::Content::OVERFLOW);
         let (mut in_lane, mut room) = ((events, bytes), (0, 0));
         if overflow == Overflow::DropOldest {
             room = ((events / 2).max(1), (bytes / 2).max(1));
@@ -75,7 +76,7 @@ impl<M: Letter> Outlet<M> {
     }
 
     fn overflow(&self) -> Overflow {
-        self.custom.as_ref().map_or(M::OVERFLOW, |custom| custom.overflow)
+        self.custom.as_ref().map_or(M::Content::OVERFLOW, |custom| custom.overflow)
     }
 
     /// Whether the socket is not to be read until this subscriber has room. A dead one holds nobody.
@@ -92,7 +93,7 @@ impl<M: Letter> Outlet<M> {
         let Some(custom) = &mut self.custom else {
             // The lane is the bound on what is in flight; the mailbox has none that can be relied on,
             // so it is not asked.
-            if M::OVERFLOW == Overflow::HoldBack || self.lane.has_room() {
+            if M::Content::OVERFLOW == Overflow::HoldBack || self.lane.has_room() {
                 M::send(
                     &mut self.to,
                     &self.lane,
@@ -103,14 +104,14 @@ impl<M: Letter> Outlet<M> {
             }
             return self.lose(content);
         };
-        let Some(content) = M::select(content, &custom.wishes) else { return Told::Fine };
+        let Some(content) = content.select(&custom.wishes) else { return Told::Fine };
         if custom.queue.is_empty() && self.lane.has_room() {
             M::send(&mut self.to, &self.lane, content, self.lost.take().map(|lost| *lost));
             return if M::connected(&self.to) { Told::Fine } else { Told::Dead };
         }
         match custom.overflow {
             // It may exceed the bound by what one read held.
-            Overflow::HoldBack if M::OVERFLOW == Overflow::HoldBack => {
+            Overflow::HoldBack if M::Content::OVERFLOW == Overflow::HoldBack => {
                 M::send(&mut self.to, &self.lane, content, None);
                 if M::connected(&self.to) { Told::Fine } else { Told::Dead }
             }
@@ -135,8 +136,8 @@ impl<M: Letter> Outlet<M> {
     }
 
     fn count_lost(&mut self, content: &M::Content) {
-        let events = M::events(content) + self.lost.as_ref().map_or(0, |lost| lost.events);
-        self.lost = Some(Box::new(Lost { events, place: M::place(content) }));
+        let events = content.events() + self.lost.as_ref().map_or(0, |lost| lost.events);
+        self.lost = Some(Box::new(Lost { events, place: content.place() }));
     }
 
     fn queue(&mut self, content: M::Content) -> Told {
@@ -165,7 +166,7 @@ impl<M: Letter> Outlet<M> {
     /// Whether somebody is to wait for room in its lane, and nobody does yet.
     pub(super) fn wants_pump(&mut self) -> bool {
         let has_more = self.custom.as_ref().is_some_and(|custom| !custom.queue.is_empty())
-            || self.lost.as_ref().is_some_and(|lost| M::of_loss(**lost).is_some());
+            || self.lost.as_ref().is_some_and(|lost| M::Content::of_loss(**lost).is_some());
         has_more && !std::mem::replace(&mut self.is_pumped, true)
     }
 
@@ -182,7 +183,9 @@ impl<M: Letter> Outlet<M> {
                 Some(Poll::Pending) => return Poll::Pending,
                 Some(Poll::Ready(content)) => content,
                 None => {
-                    let Some(loss) = self.lost.as_ref().and_then(|lost| M::of_loss(**lost)) else {
+                    let Some(loss) =
+                        self.lost.as_ref().and_then(|lost| M::Content::of_loss(**lost))
+                    else {
                         break;
                     };
                     ready!(self.lane.poll_room(cx));
