@@ -29,8 +29,9 @@ impl Default for Tcp {
 }
 
 impl Tcp {
-    /// Sets after how long a silence the system asks whether the peer is there, and then every 15 s
-    /// for four times; `None` never does. Default 60 s.
+    /// Sets after how long a silence the system asks whether the peer is there, and then every 15 s. It gives the
+    /// connection up after four such probes in vain, or where [`user_timeout`](Self::user_timeout) holds, with the first
+    /// that is due after that time (tcp(7)). `None` never asks. Default 60 s.
     #[must_use]
     pub fn keep_alive(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.keep_alive = after.into();
@@ -51,27 +52,33 @@ impl Tcp {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         if let Some(after) = self.keep_alive {
-            socket.set_tcp_keepalive(&probes(after))?;
+            socket.set_tcp_keepalive(&self.probes(after))?;
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
         socket.set_tcp_user_timeout(self.user_timeout)?;
         Ok(stream)
     }
-}
 
-fn probes(after: Duration) -> TcpKeepalive {
-    let probes = TcpKeepalive::new().with_time(after);
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "macos",
-        target_os = "ios",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "windows"
-    ))]
-    let probes = probes.with_interval(PROBE_INTERVAL).with_retries(PROBES);
-    probes
+    fn probes(self, after: Duration) -> TcpKeepalive {
+        let probes = TcpKeepalive::new().with_time(after);
+        #[cfg(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "macos",
+            target_os = "ios",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "windows"
+        ))]
+        let probes = {
+            let probes = probes.with_interval(PROBE_INTERVAL);
+            // Their number means nothing where there is a user timeout, and to set it is a call of the system.
+            let is_linux = cfg!(any(target_os = "linux", target_os = "android"));
+            let is_counted = !is_linux || self.user_timeout.is_none();
+            if is_counted { probes.with_retries(PROBES) } else { probes }
+        };
+        probes
+    }
 }
 
 impl Dialler for Tcp {
