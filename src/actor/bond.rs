@@ -16,6 +16,12 @@ pub(super) struct Bond {
     pub(super) stops_at_rest: bool,
 }
 
+/// Nothing was reported.
+const UNKNOWN: (State, Epoch) = (State::Idle, Epoch::NONE);
+
+/// Where a supervisor takes a child to be that it has just started: that need not be reported.
+pub(super) const STARTED: (State, Epoch) = (State::Connecting, Epoch::NONE.next());
+
 #[derive(Default)]
 struct Rare {
     /// To be told with the next report.
@@ -25,14 +31,16 @@ struct Rare {
 }
 
 impl Bond {
-    /// The actor comes back as its machine has it.
+    /// The actor is new, or comes back as its machine has it.
     pub(super) fn to(superior: Option<Superior>, machine: &Machine) -> Self {
+        let is_started = superior.is_some() && machine.epoch() == Epoch::NONE;
+        let reported = if is_started { STARTED } else { UNKNOWN };
         Self {
             stops_at_rest: superior.is_some()
                 && machine.restart_policy() == Some(RestartPolicy::Temporary),
             superior,
-            reported_state: State::Idle,
-            reported_epoch: Epoch::NONE,
+            reported_state: reported.0,
+            reported_epoch: reported.1,
             rare: None,
         }
     }
@@ -87,7 +95,7 @@ impl Bond {
     /// There is a new supervisor, which is to be told everything. What to do then.
     pub(super) fn adopted(&mut self, adopt: Adopt, machine: &mut Machine) -> Option<Input> {
         machine.restrain(adopt.restraint);
-        (self.reported_state, self.reported_epoch) = (State::Idle, Epoch::NONE);
+        (self.reported_state, self.reported_epoch) = UNKNOWN;
         if adopt.starts_again {
             return Some(Input::Release { everything: true });
         }

@@ -7,7 +7,7 @@ use actix::{Addr, Arbiter, ArbiterHandle};
 
 use super::{Supervisor, subordinate::Subordinate};
 use crate::{
-    actor::{connection::Connection, superior::Report},
+    actor::{bond::STARTED, connection::Connection, superior::Report},
     error::ChildError,
     lifecycle::{ConnectionId, Epoch, RestartPolicy, State, Supervision},
     message::{Connect, ConnectionInfo, Counts, SupervisorInfo, WhichConnections},
@@ -127,7 +127,7 @@ impl Children {
         serial: u64,
     ) {
         let (restart, significant) = (supervision.restart, supervision.significant);
-        let (state, epoch) = (State::Connecting, Epoch::NONE);
+        let (state, epoch) = STARTED;
         let child = Child { id: id.clone(), post, restart, significant, state, epoch };
         self.counts.add(&child);
         self.by_serial.insert(serial, child);
