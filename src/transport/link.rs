@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
+    greeting::Greeting,
     load::{self, LEAST_FRAME, Load},
     reply::{Reply, tell},
     shared_outbox::SharedOutbox,
@@ -49,14 +50,6 @@ struct Inner {
     waker: Option<Waker>,
 }
 
-/// The messages that come first.
-#[derive(Default)]
-struct Greeting {
-    /// Absent until they are known.
-    messages: Option<VecDeque<OwnedPayload>>,
-    written: Option<oneshot::Sender<()>>,
-}
-
 impl Link {
     pub(crate) fn new(outbox: Rc<SharedOutbox>, side: Side) -> Rc<Self> {
         Rc::new(Self(RefCell::new(Inner {
@@ -82,10 +75,9 @@ impl Link {
     /// The greeting is this. What is returned comes when all of it is encoded, and fails with the
     /// session.
     pub(crate) fn greet(&self, messages: VecDeque<OwnedPayload>) -> oneshot::Receiver<()> {
-        let (written, told) = oneshot::channel();
+        let (greeting, told) = Greeting::of(messages);
         let inner = &mut *self.0.borrow_mut();
-        inner.greeting =
-            Some(Box::new(Greeting { messages: Some(messages), written: Some(written) }));
+        inner.greeting = Some(Box::new(greeting));
         inner.wake();
         told
     }
@@ -93,8 +85,7 @@ impl Link {
     /// Messages of the greeting that are still to be written.
     pub(crate) fn greeting_left(&self) -> usize {
         let inner = self.0.borrow();
-        let greeting = inner.greeting.as_ref().and_then(|greeting| greeting.messages.as_ref());
-        greeting.map_or(0, VecDeque::len)
+        inner.greeting.as_ref().map_or(0, |greeting| greeting.left())
     }
 
     /// Asks the session to end for a reason of ours: nothing more is written but the close frame.
@@ -212,7 +203,7 @@ impl Link {
     pub(super) fn has_due(&self) -> bool {
         let inner = self.0.borrow();
         match &inner.greeting {
-            Some(greeting) => greeting.messages.is_some(),
+            Some(greeting) => greeting.is_known(),
             None => inner.outbox.has_due(inner.side, inner.is_ready),
         }
     }
@@ -258,7 +249,12 @@ impl Link {
     ) {
         let inner = &mut *self.0.borrow_mut();
         inner.held_until = None;
-        inner.encode_greeting(out, budget, messages);
+        let Some(greeting) = &mut inner.greeting else { return };
+        match greeting.encode((out, budget), messages, &inner.outbox, &mut inner.flight) {
+            Ok(true) => inner.greeting = None,
+            Ok(false) => {}
+            Err(due) => inner.held_until = Some(due),
+        }
     }
 
     /// Whether a greeting is still to be written, before any other message.
@@ -347,30 +343,6 @@ impl Inner {
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
-        }
-    }
-
-    fn encode_greeting(&mut self, out: &mut Vec<u8>, budget: usize, encoder: &mut MessageEncoder) {
-        let Some(greeting) = &mut self.greeting else { return };
-        let Some(messages) = &mut greeting.messages else { return };
-        while out.len() < budget
-            && let Some(message) = messages.front()
-        {
-            if let Err(due) = self.outbox.pass() {
-                self.held_until = Some(due);
-                return;
-            }
-            let before = out.len();
-            encoder.encode(out, message.as_payload(), masking_key());
-            self.flight.encoded_other(out.len() - before);
-            messages.pop_front();
-        }
-        if messages.is_empty() {
-            if let Some(written) = greeting.written.take() {
-                // The actor may have ended.
-                let _ = written.send(());
-            }
-            self.greeting = None;
         }
     }
 

@@ -7,6 +7,7 @@ mod attempt;
 mod connect;
 mod dialler;
 mod gate;
+mod greeting;
 mod http;
 mod link;
 mod load;
