@@ -11,7 +11,7 @@ use crate::{
     spec::Settings,
 };
 
-use super::attempt::Standing;
+use super::standing::Standing;
 
 /// Makes the byte streams that connections run over: TCP unless you give another.
 ///

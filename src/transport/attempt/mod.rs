@@ -17,18 +17,14 @@ mod handshake;
 mod hop;
 mod provider;
 mod route;
-mod standing;
 mod stream;
 
 use std::{future::Future, rc::Rc, time::Duration};
 
 use futures_util::TryFutureExt as _;
 
+pub(crate) use self::route::{Memory, Occasion, Opened, Route};
 use self::{handshake::Answered, hop::Hop};
-pub(crate) use self::{
-    route::{Memory, Occasion, Opened, Route},
-    standing::Standing,
-};
 use crate::{
     lifecycle::{DialError, DialPhase, ExitReason},
     protocol::HandshakeError,

@@ -6,7 +6,6 @@ use std::{
 
 use bytes::Bytes;
 
-use super::Standing;
 #[cfg(feature = "deflate")]
 use crate::protocol::DeflateAgreement;
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
     protocol::Subprotocol,
     spec::{AttemptCause, CheckedEndpoints, Headers, ProviderRequest, Settings},
     supervision::Place,
-    transport::{BoxedStream, gate::Gate},
+    transport::{BoxedStream, gate::Gate, standing::Standing},
 };
 
 /// All that the attempts of a connection need to know, and what they remember. What was asked for

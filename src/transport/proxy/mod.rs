@@ -7,8 +7,8 @@ use tokio_socks::TargetAddr;
 
 use super::{
     Tls,
-    attempt::Standing,
     dialler::{BoxedStream, Dialler as _, Target},
+    standing::Standing,
     tcp::Tcp,
 };
 use crate::{

@@ -35,7 +35,7 @@ impl Standing {
         self.policy.replace(policy);
     }
 
-    pub(in crate::transport) fn policy(&self) -> Ref<'_, AccessPolicy> {
+    pub(super) fn policy(&self) -> Ref<'_, AccessPolicy> {
         self.policy.borrow()
     }
 
@@ -68,7 +68,7 @@ impl Standing {
     }
 
     /// There is a stream to this address.
-    pub(in crate::transport) fn reached(&self, address: IpAddr) {
+    pub(super) fn reached(&self, address: IpAddr) {
         self.address.set(Some(address));
     }
 }
