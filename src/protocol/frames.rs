@@ -22,7 +22,7 @@ pub(crate) struct Frames {
 }
 
 /// What was taken out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Taken {
     /// Where each ends, from where the first begins.
     pub(crate) ends: OneOrMany<usize>,

@@ -1,7 +1,7 @@
 use std::ops::Deref;
 
 /// Values in order, of which there is mostly one: that takes no memory of its own.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
@@ -14,12 +14,6 @@ impl<T> OneOrMany<T> {
             Self::One(one) => std::slice::from_ref(one),
             Self::Many(many) => many.as_slice(),
         }
-    }
-}
-
-impl<T> Default for OneOrMany<T> {
-    fn default() -> Self {
-        Self::Many(Vec::new())
     }
 }
 
@@ -58,6 +52,5 @@ mod tests {
             assert!(taken.iter().copied().eq(0..count) && values.is_empty(), "{taken:?}");
             assert_eq!(values.capacity(), if count == 1 { capacity } else { 0 }, "{taken:?}");
         }
-        assert!(OneOrMany::<u8>::default().is_empty());
     }
 }
