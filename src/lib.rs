@@ -22,7 +22,7 @@ pub mod fuzzing {
     pub use crate::lifecycle::run_machine;
 }
 
-pub use actor::{Connection, ConnectionBuilder, Supervisor, SupervisorBuilder};
+pub use actor::{Connection, ConnectionBuilder, ConnectionContext, Supervisor, SupervisorBuilder};
 pub use error::{
     ChildError, ConnectError, Delivery, InvalidSpec, Refusal, SendError, StartError, Unconfirmed,
     Unwritten, UpdateError,

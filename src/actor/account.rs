@@ -8,7 +8,8 @@ use crate::{
 };
 
 impl Connection {
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&mut self) -> Status {
+        self.machine.settle(now());
         let fanout = self.fanout.borrow();
         let next_attempt_in = match self.machine.state() {
             State::BackingOff => {
@@ -34,7 +35,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn explain(&self) -> Explanation {
+    pub(super) fn explain(&mut self) -> Explanation {
         let allowed = self.route.as_ref().and_then(|route| route.endpoint());
         let (host_is_down, waiting_for_host) = match (&self.bond.superior, &allowed) {
             (Some(superior), Some(allowed)) => superior.gate.look(allowed.url().origin()),

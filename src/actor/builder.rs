@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use actix::{Actor as _, Addr, ArbiterHandle};
+use actix::{Addr, ArbiterHandle};
 
 use super::{connection::Connection, superior::Superior};
 use crate::{
@@ -75,7 +75,7 @@ impl ConnectionBuilder {
     pub fn start(self) -> Result<Addr<Connection>, InvalidSpec> {
         check_id(&self.id)?;
         self.settings.check()?;
-        Ok(Connection::new(self, Machine::new(None), None).start())
+        Ok(Connection::new(self, Machine::new(None), None).start_here())
     }
 
     /// Starts the actor for a supervisor, on this arbiter, with the attempt to make as soon as it runs.
@@ -86,7 +86,7 @@ impl ConnectionBuilder {
         first: CheckedConnect,
     ) -> Addr<Connection> {
         let machine = Machine::new(Some(supervised));
-        Connection::new(self, machine, Some(superior)).with_route(first).start()
+        Connection::new(self, machine, Some(superior)).with_route(first).start_here()
     }
 
     /// The same on another arbiter.
@@ -97,7 +97,7 @@ impl ConnectionBuilder {
         superior: Superior,
         first: CheckedConnect,
     ) -> Addr<Connection> {
-        Connection::start_in_arbiter(arbiter, move |_| {
+        Connection::start_on(arbiter, move || {
             let machine = Machine::new(Some(supervised));
             Connection::new(self, machine, Some(superior)).with_route(first)
         })

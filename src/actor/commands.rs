@@ -1,9 +1,9 @@
 //! What the connection's actor does with each command.
 
-use actix::{Context, Handler, MessageResult};
+use actix::{Handler, MessageResult};
 
 use super::{
-    connection::Connection,
+    connection::{Connection, ConnectionContext},
     delivery::{Enqueue, EnqueueBatch},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 impl Handler<Connect> for Connection {
     type Result = Result<Connecting, ConnectError>;
 
-    fn handle(&mut self, connect: Connect, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, connect: Connect, ctx: &mut ConnectionContext) -> Self::Result {
         self.connect(&connect, ctx).map(|epoch| Connecting { epoch })
     }
 }
@@ -28,7 +28,7 @@ impl Handler<Connect> for Connection {
 impl Handler<Reconnect> for Connection {
     type Result = Result<(), ConnectError>;
 
-    fn handle(&mut self, _: Reconnect, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: Reconnect, ctx: &mut ConnectionContext) -> Self::Result {
         self.reconnect(ctx)
     }
 }
@@ -36,7 +36,11 @@ impl Handler<Reconnect> for Connection {
 impl Handler<SetPolicy> for Connection {
     type Result = Result<PolicySet, SetPolicyError>;
 
-    fn handle(&mut self, SetPolicy(policy): SetPolicy, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        SetPolicy(policy): SetPolicy,
+        ctx: &mut ConnectionContext,
+    ) -> Self::Result {
         if self.bond.superior.is_some() {
             return Err(SetPolicyError::Supervised);
         }
@@ -47,7 +51,7 @@ impl Handler<SetPolicy> for Connection {
 impl Handler<Disconnect> for Connection {
     type Result = ();
 
-    fn handle(&mut self, disconnect: Disconnect, ctx: &mut Context<Self>) {
+    fn handle(&mut self, disconnect: Disconnect, ctx: &mut ConnectionContext) {
         self.disconnect(disconnect.0, ctx);
     }
 }
@@ -55,7 +59,7 @@ impl Handler<Disconnect> for Connection {
 impl Handler<MarkReady> for Connection {
     type Result = ();
 
-    fn handle(&mut self, _: MarkReady, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: MarkReady, ctx: &mut ConnectionContext) {
         self.mark_ready(ctx);
     }
 }
@@ -63,7 +67,7 @@ impl Handler<MarkReady> for Connection {
 impl Handler<GetStatus> for Connection {
     type Result = MessageResult<GetStatus>;
 
-    fn handle(&mut self, _: GetStatus, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: GetStatus, _: &mut ConnectionContext) -> Self::Result {
         MessageResult(self.status())
     }
 }
@@ -74,7 +78,7 @@ impl Handler<Subscribe> for Connection {
     fn handle(
         &mut self,
         Subscribe(subscription): Subscribe,
-        _: &mut Context<Self>,
+        _: &mut ConnectionContext,
     ) -> Self::Result {
         let id: SubscriptionId = subscription.id();
         let now = (self.machine.epoch(), self.machine.state());
@@ -86,7 +90,7 @@ impl Handler<Subscribe> for Connection {
 impl Handler<Unsubscribe> for Connection {
     type Result = ();
 
-    fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut Context<Self>) {
+    fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut ConnectionContext) {
         self.fanout.borrow_mut().unsubscribe(id);
     }
 }
@@ -94,39 +98,39 @@ impl Handler<Unsubscribe> for Connection {
 impl Handler<SendJson> for Connection {
     type Result = Enqueue;
 
-    fn handle(&mut self, send: SendJson, ctx: &mut Context<Self>) -> Enqueue {
-        self.enqueue(OwnedPayload::Text(send.text), send.terms, ctx)
+    fn handle(&mut self, send: SendJson, _: &mut ConnectionContext) -> Enqueue {
+        self.enqueue(OwnedPayload::Text(send.text), send.terms)
     }
 }
 
 impl Handler<SendString> for Connection {
     type Result = Enqueue;
 
-    fn handle(&mut self, send: SendString, ctx: &mut Context<Self>) -> Enqueue {
-        self.enqueue_as_is(OwnedPayload::Text(send.text), send.terms, ctx)
+    fn handle(&mut self, send: SendString, _: &mut ConnectionContext) -> Enqueue {
+        self.enqueue_as_is(OwnedPayload::Text(send.text), send.terms)
     }
 }
 
 impl Handler<SendBinary> for Connection {
     type Result = Enqueue;
 
-    fn handle(&mut self, send: SendBinary, ctx: &mut Context<Self>) -> Enqueue {
-        self.enqueue_as_is(OwnedPayload::Binary(send.bytes), send.terms, ctx)
+    fn handle(&mut self, send: SendBinary, _: &mut ConnectionContext) -> Enqueue {
+        self.enqueue_as_is(OwnedPayload::Binary(send.bytes), send.terms)
     }
 }
 
 impl Handler<SendBatch> for Connection {
     type Result = EnqueueBatch;
 
-    fn handle(&mut self, batch: SendBatch, ctx: &mut Context<Self>) -> EnqueueBatch {
-        self.enqueue_batch(batch, ctx)
+    fn handle(&mut self, batch: SendBatch, _: &mut ConnectionContext) -> EnqueueBatch {
+        self.enqueue_batch(batch)
     }
 }
 
 impl Handler<GetSender> for Connection {
     type Result = MessageResult<GetSender>;
 
-    fn handle(&mut self, _: GetSender, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: GetSender, ctx: &mut ConnectionContext) -> Self::Result {
         MessageResult(self.sender(ctx))
     }
 }
@@ -134,7 +138,7 @@ impl Handler<GetSender> for Connection {
 impl Handler<Explain> for Connection {
     type Result = MessageResult<Explain>;
 
-    fn handle(&mut self, _: Explain, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: Explain, _: &mut ConnectionContext) -> Self::Result {
         MessageResult(self.explain())
     }
 }

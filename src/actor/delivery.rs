@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, AsyncContext as _, Context, Handler, Message, dev::MessageResponse};
+use actix::{Actor, Handler, Message, dev::MessageResponse};
 use tokio::sync::oneshot;
 
-use super::connection::Connection;
+use super::connection::{Connection, ConnectionContext};
 use crate::{
     clock::now,
     error::{Delivery, Refusal, SendError},
@@ -34,10 +34,9 @@ impl Connection {
         &mut self,
         payload: OwnedPayload,
         terms: Option<Box<Terms>>,
-        ctx: &mut Context<Self>,
     ) -> Enqueue {
         if self.kind.sends(false) {
-            self.enqueue(payload, terms, ctx)
+            self.enqueue(payload, terms)
         } else {
             Enqueue(Err(Refusal::NotJson))
         }
@@ -47,9 +46,8 @@ impl Connection {
         &mut self,
         payload: OwnedPayload,
         mut terms: Option<Box<Terms>>,
-        ctx: &mut Context<Self>,
     ) -> Enqueue {
-        Enqueue(self.admit(payload.len(), terms.as_deref_mut(), ctx).map(|()| Accepted {
+        Enqueue(self.admit(payload.len(), terms.as_deref_mut()).map(|()| Accepted {
             outbox: Rc::clone(&self.outbox),
             payload,
             terms,
@@ -57,11 +55,7 @@ impl Connection {
     }
 
     /// Takes the messages of a batch until one is refused, and all behind it with it.
-    pub(super) fn enqueue_batch(
-        &mut self,
-        mut batch: SendBatch,
-        ctx: &mut Context<Self>,
-    ) -> EnqueueBatch {
+    pub(super) fn enqueue_batch(&mut self, mut batch: SendBatch) -> EnqueueBatch {
         let count = batch.len();
         let reply = BatchReply::of(count);
         let terms = batch.terms.take();
@@ -71,10 +65,8 @@ impl Connection {
             (0, Some(refusal))
         } else {
             match terms {
-                Some(terms) if !terms.end_when_encoded() => {
-                    self.enqueue_each(batch, terms, &reply, ctx)
-                }
-                terms => self.enqueue_run(batch, terms, &reply, ctx),
+                Some(terms) if !terms.end_when_encoded() => self.enqueue_each(batch, terms, &reply),
+                terms => self.enqueue_run(batch, terms, &reply),
             }
         };
         if let Some(refusal) = refusal {
@@ -89,7 +81,6 @@ impl Connection {
         batch: SendBatch,
         terms: Option<Box<Terms>>,
         reply: &Rc<BatchReply>,
-        ctx: &mut Context<Self>,
     ) -> (usize, Option<Refusal>) {
         let unconfirmed = self.unconfirmed();
         let (mut room, mut len) = (self.outbox.room(unconfirmed), 0);
@@ -100,7 +91,7 @@ impl Connection {
             let reply = Reply::Batch(Rc::clone(reply), 0..accepted);
             self.outbox.push_run(accepted, len, batch.into_frames(accepted), reply, terms);
         }
-        (accepted, is_cut.then(|| self.refuse_for_want_of_room(unconfirmed, ctx)))
+        (accepted, is_cut.then(|| self.refuse_for_want_of_room(unconfirmed)))
     }
 
     /// Takes the messages of a batch one by one, as each has a way of its own by these terms. How many,
@@ -110,15 +101,14 @@ impl Connection {
         batch: SendBatch,
         mut terms: Box<Terms>,
         reply: &Rc<BatchReply>,
-        ctx: &mut Context<Self>,
     ) -> (usize, Option<Refusal>) {
         let unconfirmed = self.unconfirmed();
         let (count, mut room) = (batch.len(), self.outbox.room(unconfirmed));
         for (index, payload) in batch.into_payloads().enumerate() {
             if !room.take(payload.len()) {
-                return (index, Some(self.refuse_for_want_of_room(unconfirmed, ctx)));
+                return (index, Some(self.refuse_for_want_of_room(unconfirmed)));
             }
-            if let Err(refusal) = self.judge_deadline(&mut terms, ctx) {
+            if let Err(refusal) = self.judge_deadline(&mut terms) {
                 return (index, Some(refusal));
             }
             if index == 0 {
@@ -131,20 +121,15 @@ impl Connection {
     }
 
     /// Whether a message of `len` bytes is accepted. If it is, it must come into the outbox next.
-    pub(super) fn admit(
-        &mut self,
-        len: usize,
-        terms: Option<&mut Terms>,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn admit(&mut self, len: usize, terms: Option<&mut Terms>) -> Result<(), Refusal> {
         self.judge_scope(terms.as_deref())?;
         let key = terms.as_ref().and_then(|terms| terms.key.clone());
         let unconfirmed = self.unconfirmed();
         if !self.outbox.has_room(unconfirmed, len, key.as_deref()) {
-            return Err(self.refuse_for_want_of_room(unconfirmed, ctx));
+            return Err(self.refuse_for_want_of_room(unconfirmed));
         }
         if let Some(terms) = terms {
-            self.judge_deadline(terms, ctx)?;
+            self.judge_deadline(terms)?;
             if let Some(key) = key {
                 self.links().for_each(|link| link.replace(&key));
             }
@@ -159,11 +144,7 @@ impl Connection {
     }
 
     /// Whether a message that is accepted now may be written before its deadline.
-    fn judge_deadline(
-        &mut self,
-        terms: &mut Terms,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Refusal> {
+    fn judge_deadline(&mut self, terms: &mut Terms) -> Result<(), Refusal> {
         let now = now();
         terms.accept(now);
         let Some(deadline) = terms.deadline() else { return Ok(()) };
@@ -176,7 +157,7 @@ impl Connection {
         if wait.is_none_or(|wait| wait >= left) {
             return Err(Refusal::TooSlow { would_wait: wait.unwrap_or(Duration::MAX) });
         }
-        self.wake_at(deadline, ctx);
+        self.wake_at(deadline);
         Ok(())
     }
 
@@ -184,16 +165,16 @@ impl Connection {
         self.links().map(|link| link.unconfirmed()).sum()
     }
 
-    fn refuse_for_want_of_room(&mut self, unconfirmed: usize, ctx: &mut Context<Self>) -> Refusal {
-        self.tell_of_refusal(ctx);
+    fn refuse_for_want_of_room(&mut self, unconfirmed: usize) -> Refusal {
+        self.tell_of_refusal();
         let (messages, bytes) = self.outbox.queued();
         Refusal::OutboxFull { messages: messages + unconfirmed, bytes }
     }
 
     /// Where messages may be put in beside the mailbox.
-    pub(super) fn sender(&self, ctx: &Context<Self>) -> Sender {
+    pub(super) fn sender(&self, ctx: &ConnectionContext) -> Sender {
         let inlet = self.outbox.inlet(|limits| {
-            let connection = ctx.address().downgrade();
+            let connection = ctx.weak_address();
             Inlet::new(self.kind, limits, move || {
                 if let Some(connection) = connection.upgrade() {
                     connection.do_send(SendersRefused);
@@ -201,10 +182,6 @@ impl Connection {
             })
         });
         self.admit_senders();
-        if let Some(link) = &self.seat.link {
-            // From its next step on, the session is woken by what is sent.
-            link.nudge();
-        }
         Sender::to(inlet)
     }
 
@@ -222,14 +199,14 @@ impl Connection {
         self.outbox.tell_senders(Side::Beside, unconfirmed(beside));
     }
 
-    fn tell_of_refusal(&mut self, ctx: &mut Context<Self>) {
-        self.tell_of_refusals(1, ctx);
+    fn tell_of_refusal(&mut self) {
+        self.tell_of_refusals(1);
     }
 
-    fn tell_of_refusals(&mut self, count: u64, ctx: &mut Context<Self>) {
+    fn tell_of_refusals(&mut self, count: u64) {
         self.overflow.get_or_insert_default().refused(count);
         if let Some(due) = self.tell_overflow() {
-            self.wake_at(due, ctx);
+            self.wake_at(due);
         }
     }
 
@@ -252,11 +229,11 @@ struct SendersRefused;
 impl Handler<SendersRefused> for Connection {
     type Result = ();
 
-    fn handle(&mut self, _: SendersRefused, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: SendersRefused, _: &mut ConnectionContext) {
         let count = self.outbox.take_refusals();
         // What they were refused for may be over.
         self.tell_senders();
-        self.tell_of_refusals(count, ctx);
+        self.tell_of_refusals(count);
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use actix::{Context, Handler};
+use actix::Handler;
 use rand::RngExt as _;
 
-use super::{clock::now, connection::Connection};
+use super::{
+    clock::now,
+    connection::{Connection, ConnectionContext},
+};
 use crate::{
     entropy::with_entropy,
     lifecycle::{Side, State, Vigil},
@@ -38,26 +41,19 @@ impl Connection {
             self.vigil.clone_from(successor);
         }
     }
-
-    /// Tells the vigil, and then the session's task, which has to wait differently.
-    fn change(&self, vigil: &SharedVigil, change: impl FnOnce(&mut Vigil) -> bool) -> bool {
-        let changed = vigil.as_ref().is_some_and(|vigil| change(&mut vigil.borrow_mut()));
-        self.links().for_each(|link| link.nudge());
-        changed
-    }
 }
 
 impl Handler<SetWatchdog> for Connection {
     type Result = bool;
 
-    fn handle(&mut self, SetWatchdog { name, on }: SetWatchdog, _: &mut Context<Self>) -> bool {
+    fn handle(&mut self, SetWatchdog { name, on }: SetWatchdog, _: &mut ConnectionContext) -> bool {
         let beside = self.beside.as_ref().map(|beside| &beside.seat);
         let up =
             [Some(&self.seat), beside].into_iter().flatten().filter(|seat| seat.link.is_some());
         let vigils = up.map(|seat| &seat.vigil).chain([&self.vigil]);
         let mut is_known = false;
         for vigil in vigils {
-            is_known |= self.change(vigil, |vigil| vigil.turn(&name, on, now()));
+            is_known |= change(vigil, |vigil| vigil.turn(&name, on, now()));
         }
         is_known
     }
@@ -66,14 +62,14 @@ impl Handler<SetWatchdog> for Connection {
 impl Handler<SetHeartbeat> for Connection {
     type Result = bool;
 
-    fn handle(&mut self, SetHeartbeat(tempo): SetHeartbeat, _: &mut Context<Self>) -> bool {
+    fn handle(&mut self, SetHeartbeat(tempo): SetHeartbeat, _: &mut ConnectionContext) -> bool {
         let newest = match (&self.beside, self.open_successor()) {
             (Some(successor), Some(_)) => &successor.seat.vigil,
             _ => &self.seat.vigil,
         };
         self.seat.link.is_some()
             && self.machine.state() == State::Connected
-            && self.change(newest, |vigil| match tempo {
+            && change(newest, |vigil| match tempo {
                 Tempo::Every(interval) => {
                     let chance = with_entropy(|rng| rng.random());
                     vigil.set_heartbeat(Some(interval), now(), chance)
@@ -82,6 +78,10 @@ impl Handler<SetHeartbeat> for Connection {
                 Tempo::Now => vigil.beat_now(now()),
             })
     }
+}
+
+fn change(vigil: &SharedVigil, change: impl FnOnce(&mut Vigil) -> bool) -> bool {
+    vigil.as_ref().is_some_and(|vigil| change(&mut vigil.borrow_mut()))
 }
 
 fn is_same(one: &SharedVigil, other: &SharedVigil) -> bool {

@@ -22,5 +22,5 @@ mod supervisor;
 use crate::clock;
 
 pub use builder::ConnectionBuilder;
-pub use connection::Connection;
+pub use connection::{Connection, ConnectionContext};
 pub use supervisor::{Supervisor, SupervisorBuilder};

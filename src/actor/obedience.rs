@@ -1,10 +1,10 @@
 //! What the connection's actor does with each order of its supervisor.
 
-use actix::{Actor, ActorContext as _, Context, Handler, Message, dev::MessageResponse};
+use actix::{Actor, ActorContext as _, Handler, Message, dev::MessageResponse};
 use tokio::sync::oneshot;
 
 use super::{
-    connection::Connection,
+    connection::{Connection, ConnectionContext},
     superior::{Adopt, Cut, Discard, Enforce, Hold, Release, Retire, Terminate, Update, Wane},
 };
 use crate::protocol::{CloseCode, CloseFrame};
@@ -12,7 +12,7 @@ use crate::protocol::{CloseCode, CloseFrame};
 impl Handler<Terminate> for Connection {
     type Result = AtRest;
 
-    fn handle(&mut self, _: Terminate, ctx: &mut Context<Self>) -> AtRest {
+    fn handle(&mut self, _: Terminate, ctx: &mut ConnectionContext) -> AtRest {
         self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY), ctx);
         AtRest(self.rest())
     }
@@ -21,7 +21,7 @@ impl Handler<Terminate> for Connection {
 impl Handler<Retire> for Connection {
     type Result = AtRest;
 
-    fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) -> AtRest {
+    fn handle(&mut self, _: Retire, ctx: &mut ConnectionContext) -> AtRest {
         // Until it is at rest it accepts no `Connect`, and then it is no more.
         self.bond.stops_at_rest = true;
         self.disconnect(CloseFrame::bare(CloseCode::GOING_AWAY), ctx);
@@ -35,7 +35,7 @@ impl Handler<Retire> for Connection {
 impl Handler<Hold> for Connection {
     type Result = AtRest;
 
-    fn handle(&mut self, Hold(due): Hold, ctx: &mut Context<Self>) -> AtRest {
+    fn handle(&mut self, Hold(due): Hold, ctx: &mut ConnectionContext) -> AtRest {
         self.hold(due, ctx);
         AtRest(self.rest())
     }
@@ -44,7 +44,7 @@ impl Handler<Hold> for Connection {
 impl Handler<Release> for Connection {
     type Result = ();
 
-    fn handle(&mut self, _: Release, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: Release, ctx: &mut ConnectionContext) {
         self.release(ctx);
     }
 }
@@ -52,7 +52,7 @@ impl Handler<Release> for Connection {
 impl Handler<Adopt> for Connection {
     type Result = ();
 
-    fn handle(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
+    fn handle(&mut self, adopt: Adopt, ctx: &mut ConnectionContext) {
         self.adopted(adopt, ctx);
     }
 }
@@ -60,7 +60,7 @@ impl Handler<Adopt> for Connection {
 impl Handler<Wane> for Connection {
     type Result = ();
 
-    fn handle(&mut self, _: Wane, ctx: &mut Context<Self>) {
+    fn handle(&mut self, _: Wane, ctx: &mut ConnectionContext) {
         self.wane(ctx);
     }
 }
@@ -68,7 +68,7 @@ impl Handler<Wane> for Connection {
 impl Handler<Cut> for Connection {
     type Result = ();
 
-    fn handle(&mut self, _: Cut, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Cut, _: &mut ConnectionContext) {
         self.cut();
     }
 }
@@ -76,7 +76,7 @@ impl Handler<Cut> for Connection {
 impl Handler<Update> for Connection {
     type Result = ();
 
-    fn handle(&mut self, update: Update, _: &mut Context<Self>) {
+    fn handle(&mut self, update: Update, _: &mut ConnectionContext) {
         self.update(update);
     }
 }
@@ -84,7 +84,7 @@ impl Handler<Update> for Connection {
 impl Handler<Enforce> for Connection {
     type Result = bool;
 
-    fn handle(&mut self, Enforce(policy): Enforce, ctx: &mut Context<Self>) -> bool {
+    fn handle(&mut self, Enforce(policy): Enforce, ctx: &mut ConnectionContext) -> bool {
         self.enforce(policy, ctx).is_ok()
     }
 }
@@ -92,7 +92,7 @@ impl Handler<Enforce> for Connection {
 impl Handler<Discard> for Connection {
     type Result = bool;
 
-    fn handle(&mut self, _: Discard, ctx: &mut Context<Self>) -> bool {
+    fn handle(&mut self, _: Discard, ctx: &mut ConnectionContext) -> bool {
         if self.is_at_rest() {
             ctx.stop();
         }

@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Context, Handler, dev::MessageResponse};
+use actix::{Handler, dev::MessageResponse};
 use tokio::sync::oneshot;
 
-use super::{connection::Connection, fanout::Fanout};
+use super::{
+    connection::{Connection, ConnectionContext},
+    fanout::Fanout,
+};
 use crate::{
     clock::now,
     error::Refusal,
@@ -130,13 +133,13 @@ impl Fanout {
 impl Handler<Request> for Connection {
     type Result = Pose;
 
-    fn handle(&mut self, request: Request, ctx: &mut Context<Self>) -> Pose {
-        Pose(self.pose(request, ctx))
+    fn handle(&mut self, request: Request, _: &mut ConnectionContext) -> Pose {
+        Pose(self.pose(request))
     }
 }
 
 impl Connection {
-    fn pose(&mut self, request: Request, ctx: &mut Context<Self>) -> Result<Posed, Refusal> {
+    fn pose(&mut self, request: Request) -> Result<Posed, Refusal> {
         let Request { payload, is_json, key, timeout, terms } = request;
         if !self.kind.sends(is_json) {
             return Err(Refusal::NotJson);
@@ -158,7 +161,7 @@ impl Connection {
         terms.expiry = Expiry::At(deadline);
         // The answer says more.
         terms.confirmed = false;
-        self.admit(payload.len(), Some(&mut terms), ctx)?;
+        self.admit(payload.len(), Some(&mut terms))?;
         Ok(Posed {
             outbox: Rc::clone(&self.outbox),
             fanout: Rc::clone(&self.fanout),
@@ -190,7 +193,7 @@ struct Posed {
 }
 
 impl MessageResponse<Connection, Request> for Pose {
-    fn handle(self, _: &mut Context<Connection>, asker: Option<Asker>) {
+    fn handle(self, _: &mut ConnectionContext, asker: Option<Asker>) {
         let posed = match (self.0, asker) {
             (Ok(posed), Some(asker)) => (posed, asker),
             // Nobody waits for an answer: it is a message like any other.

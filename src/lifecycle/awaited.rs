@@ -16,6 +16,11 @@ impl Awaited {
         !self.greeting && !self.mark
     }
 
+    /// Whether the greeting is still to be written.
+    pub(crate) const fn greeting(self) -> bool {
+        self.greeting
+    }
+
     /// The greeting is written. Whether the session is ready by that.
     pub(crate) const fn greeted(&mut self) -> bool {
         let before = self.is_over();

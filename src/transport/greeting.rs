@@ -1,7 +1,5 @@
 use std::{collections::VecDeque, time::Instant};
 
-use tokio::sync::oneshot;
-
 use super::{load::Load, reply::Reply, shared_outbox::SharedOutbox};
 use crate::{
     entropy::masking_key,
@@ -14,14 +12,11 @@ use crate::{
 pub(super) struct Greeting {
     /// Absent until they are known.
     messages: Option<VecDeque<OwnedPayload>>,
-    written: Option<oneshot::Sender<()>>,
 }
 
 impl Greeting {
-    /// What is returned comes when all of it is encoded, and fails with the session.
-    pub(super) fn of(messages: VecDeque<OwnedPayload>) -> (Self, oneshot::Receiver<()>) {
-        let (written, told) = oneshot::channel();
-        (Self { messages: Some(messages), written: Some(written) }, told)
+    pub(super) const fn of(messages: VecDeque<OwnedPayload>) -> Self {
+        Self { messages: Some(messages) }
     }
 
     pub(super) const fn is_known(&self) -> bool {
@@ -52,11 +47,6 @@ impl Greeting {
             flight.encoded_other(out.len() - before);
             messages.pop_front();
         }
-        let is_over = messages.is_empty();
-        if is_over && let Some(written) = self.written.take() {
-            // The actor may have ended.
-            let _ = written.send(());
-        }
-        Ok(is_over)
+        Ok(messages.is_empty())
     }
 }

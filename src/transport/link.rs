@@ -8,8 +8,6 @@ use std::{
     time::Instant,
 };
 
-use tokio::sync::oneshot;
-
 use super::{
     greeting::Greeting,
     load::{self, LEAST_FRAME, Load},
@@ -23,10 +21,10 @@ use crate::{
     protocol::{CloseFrame, MessageEncoder, OpCode, OwnedPayload, encode_frame},
 };
 
-/// What the connection's actor and the session's task of one epoch share. Both run on the same
-/// thread.
+/// What the connection's actor and the session of one epoch share. They have their turns one after the other, the
+/// session last, so that it sees what the actor changed and is not woken for it.
 ///
-/// The actor owns it, so that the fate of every message is known even if the task panics.
+/// The actor owns it, so that the fate of every message is known even if the session panics.
 pub(crate) struct Link(RefCell<Inner>);
 
 struct Inner {
@@ -47,7 +45,6 @@ struct Inner {
     close: Option<Box<CloseFrame>>,
     /// Why the session is to end, beside a close frame. Boxed because it is rare.
     end: Option<Box<ExitReason>>,
-    waker: Option<Waker>,
 }
 
 impl Link {
@@ -63,7 +60,6 @@ impl Link {
             held_until: None,
             end: None,
             close: None,
-            waker: None,
         })))
     }
 
@@ -72,14 +68,14 @@ impl Link {
         self.0.borrow_mut().greeting = Some(Box::default());
     }
 
-    /// The greeting is this. What is returned comes when all of it is encoded, and fails with the
-    /// session.
-    pub(crate) fn greet(&self, messages: VecDeque<OwnedPayload>) -> oneshot::Receiver<()> {
-        let (greeting, told) = Greeting::of(messages);
-        let inner = &mut *self.0.borrow_mut();
-        inner.greeting = Some(Box::new(greeting));
-        inner.wake();
-        told
+    /// The greeting is this.
+    pub(crate) fn greet(&self, messages: VecDeque<OwnedPayload>) {
+        self.0.borrow_mut().greeting = Some(Box::new(Greeting::of(messages)));
+    }
+
+    /// Whether all of the greeting is encoded, or there is none.
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.0.borrow().greeting.is_none()
     }
 
     /// Messages of the greeting that are still to be written.
@@ -90,9 +86,7 @@ impl Link {
 
     /// Asks the session to end for a reason of ours: nothing more is written but the close frame.
     pub(crate) fn request_end(&self, reason: ExitReason) {
-        let inner = &mut *self.0.borrow_mut();
-        inner.end = Some(Box::new(reason));
-        inner.wake();
+        self.0.borrow_mut().end = Some(Box::new(reason));
     }
 
     pub(super) fn take_end(&self) -> Option<ExitReason> {
@@ -116,33 +110,22 @@ impl Link {
 
     /// What waits for readiness may be written from now on.
     pub(crate) fn open_gate(&self) {
-        let inner = &mut *self.0.borrow_mut();
-        inner.is_ready = true;
-        inner.wake();
+        self.0.borrow_mut().is_ready = true;
     }
 
     /// Asks the session to write what is queued and then to begin the closing handshake.
     pub(crate) fn request_close(&self, frame: CloseFrame) {
-        let inner = &mut *self.0.borrow_mut();
-        inner.close = Some(Box::new(frame));
-        inner.wake();
+        self.0.borrow_mut().close = Some(Box::new(frame));
     }
 
     /// This session is up from now on, or is beside the one that is.
     pub(crate) fn change_sides(&self, side: Side) {
-        let inner = &mut *self.0.borrow_mut();
-        inner.side = side;
-        inner.wake();
+        self.0.borrow_mut().side = side;
     }
 
     /// Whether the session is beside the one that is up.
     pub(crate) fn is_beside(&self) -> bool {
         self.0.borrow().side == Side::Beside
-    }
-
-    /// Lets the session look at what has changed.
-    pub(crate) fn nudge(&self) {
-        self.0.borrow_mut().wake();
     }
 
     /// Whether the peer is still to confirm a message, or to be sent one that is encoded.
@@ -184,15 +167,6 @@ impl Link {
         let unbegun = inner.flight.end(&mut |reply, fate| tell(reply, fate, side, Some(exit)));
         inner.outbox.take_back(unbegun);
         inner.outbox.end_session(side, inner.is_ready, exit);
-    }
-
-    pub(super) fn register(&self, waker: &Waker) {
-        let inner = &mut *self.0.borrow_mut();
-        inner.outbox.register(inner.side, waker);
-        match &mut inner.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
     }
 
     pub(super) fn take_close(&self) -> Option<CloseFrame> {
@@ -257,11 +231,6 @@ impl Link {
         }
     }
 
-    /// Whether a greeting is still to be written, before any other message.
-    pub(super) fn awaits_greeting(&self) -> bool {
-        self.0.borrow().greeting.is_some()
-    }
-
     /// Appends frames that carry no message of the outbox.
     pub(super) fn append_frames(&self, out: &mut Vec<u8>, frames: &[u8]) {
         out.extend_from_slice(frames);
@@ -269,18 +238,18 @@ impl Link {
     }
 
     /// Encodes messages behind what `out` holds and the greeting, until it holds `budget` bytes, and the ping
-    /// that confirms them.
+    /// that confirms them. `waker` is woken when there is more from another thread.
     pub(super) fn encode_messages(
         &self,
-        out: &mut Vec<u8>,
-        budget: usize,
+        (out, budget): (&mut Vec<u8>, usize),
         messages: &mut MessageEncoder,
+        waker: &Waker,
     ) {
         let inner = &mut *self.0.borrow_mut();
         if out.len() < budget && inner.greeting.is_none() {
             let Inner { outbox, flight, side, is_ready, .. } = inner;
             flight.reserve(outbox.slot_count().min(budget / LEAST_FRAME));
-            inner.held_until = outbox.drain(*side, *is_ready, |waiting, most| {
+            inner.held_until = outbox.drain(*side, *is_ready, waker, |waiting, most| {
                 let left = load::encode(waiting, most, (out, budget), messages, flight);
                 let is_full = out.len() >= budget;
                 (left, if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -340,12 +309,6 @@ impl Link {
 }
 
 impl Inner {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
     fn encode_ping(&mut self, out: &mut Vec<u8>, payload: &[u8]) {
         let before = out.len();
         encode_frame(out, OpCode::Ping, payload, masking_key());

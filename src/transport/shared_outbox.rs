@@ -27,10 +27,6 @@ pub(crate) struct SharedOutbox(RefCell<Inner>);
 struct Inner {
     limits: OutboxLimits,
     outbox: Outbox<Load, Reply>,
-    /// Of the session that takes messages out.
-    waker: Option<Waker>,
-    /// Of the session beside. Boxed because it is rare.
-    beside: Option<Box<Waker>>,
     /// Boxed because most connections have none.
     throttle: Option<Box<Throttle>>,
     /// What senders put in. Absent until somebody asks for one.
@@ -41,14 +37,7 @@ impl SharedOutbox {
     pub(crate) fn new(limits: OutboxLimits, limit: Option<SendLimit>) -> Rc<Self> {
         let outbox = Outbox::default();
         let throttle = limit.map(|limit| Box::new(Throttle::new(limit)));
-        Rc::new(Self(RefCell::new(Inner {
-            limits,
-            outbox,
-            waker: None,
-            beside: None,
-            throttle,
-            inlet: None,
-        })))
+        Rc::new(Self(RefCell::new(Inner { limits, outbox, throttle, inlet: None })))
     }
 
     /// Other limits hold from now on. What waits stays.
@@ -100,8 +89,8 @@ impl SharedOutbox {
         terms: Option<Box<Terms>>,
     ) {
         let inner = &mut *self.0.borrow_mut();
+        inner.fetch_before();
         inner.outbox.push(payload.len(), Load::One(payload), reply, terms, &mut told);
-        inner.wake();
     }
 
     /// Takes `count` messages of `len` bytes together, that have room, as a run.
@@ -114,8 +103,8 @@ impl SharedOutbox {
         terms: Option<Box<Terms>>,
     ) {
         let inner = &mut *self.0.borrow_mut();
+        inner.fetch_before();
         inner.outbox.push_run(count, len, Load::Run(Box::new(frames)), Some(reply), terms);
-        inner.wake();
     }
 
     /// Messages and bytes that wait to be written.
@@ -165,9 +154,6 @@ impl SharedOutbox {
         }
         let tell = &mut |reply, fate| tell(reply, fate, side, Some(exit));
         inner.outbox.end_session(side, was_ready, tell);
-        if side == Side::Beside {
-            inner.beside = None;
-        }
     }
 
     /// From now on, messages for the session of this epoch are for the one beside.
@@ -182,9 +168,6 @@ impl SharedOutbox {
         let fetched = inner.inlet.as_ref().and_then(|inlet| inlet.turn_over());
         inner.accept(fetched);
         inner.outbox.hand_over(old);
-        // Each session registers anew when its link wakes it.
-        inner.waker = None;
-        inner.beside = None;
     }
 
     /// The connection ended: everything that is left is told so.
@@ -192,20 +175,6 @@ impl SharedOutbox {
         let inner = &mut *self.0.borrow_mut();
         inner.close_inlet();
         inner.outbox.end(&mut told);
-    }
-
-    pub(super) fn register(&self, side: Side, waker: &Waker) {
-        let inner = &mut *self.0.borrow_mut();
-        match side {
-            Side::Up => match &mut inner.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            },
-            Side::Beside => match &mut inner.beside {
-                Some(known) => known.as_mut().clone_from(waker),
-                none => *none = Some(Box::new(waker.clone())),
-            },
-        }
     }
 
     pub(super) fn take_back(&self, unbegun: Vec<Waiting>) {
@@ -233,16 +202,18 @@ impl SharedOutbox {
 
     /// Gives messages that this session may write now to `take`, for as long as it says and the send limit
     /// lets them pass. Of a run, it takes so many at most as it is told, and one at least; what it leaves
-    /// it gives back. Returns when the next one may pass, where the limit holds it back.
+    /// it gives back. Returns when the next one may pass, where the limit holds it back. `waker` is woken when
+    /// senders have sent more.
     pub(super) fn drain(
         &self,
         side: Side,
         is_ready: bool,
+        waker: &Waker,
         mut take: impl FnMut(Waiting, usize) -> (Option<Waiting>, ControlFlow<()>),
     ) -> Option<Instant> {
         let inner = &mut *self.0.borrow_mut();
         if side == Side::Up {
-            inner.fetch();
+            inner.fetch(waker);
         }
         if inner.outbox.next_deadline().is_some() {
             inner.outbox.expire(now(), &mut told);
@@ -289,11 +260,17 @@ impl Inner {
     }
 
     /// Takes over what senders sent.
-    fn fetch(&mut self) {
+    fn fetch(&mut self, waker: &Waker) {
         if let Some(inlet) = &self.inlet {
-            let fetched = inlet.fetch(self.waker.as_ref());
+            let fetched = inlet.fetch(waker);
             self.accept(fetched);
         }
+    }
+
+    /// What senders sent before a message that comes by the address goes before it.
+    fn fetch_before(&mut self) {
+        let fetched = self.inlet.as_ref().and_then(|inlet| inlet.fetch_before());
+        self.accept(fetched);
     }
 
     fn close_inlet(&mut self) {
@@ -306,15 +283,6 @@ impl Inner {
             let (count, len) = (frames.len(), frames.payload_bytes());
             let (load, reply) = (Load::Run(frames), Reply::Account(account));
             self.outbox.push_run(count, len, load, Some(reply), None);
-        }
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-        if let Some(waker) = self.beside.take() {
-            waker.wake();
         }
     }
 }

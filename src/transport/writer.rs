@@ -1,7 +1,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Instant,
 };
 
@@ -131,7 +131,7 @@ impl Writer {
             ready!(link.hand_over_backlog(|left| self.poll_write(io, left, cx)))?;
             let is_left = self.wants_to_write(link, &outlet)
                 && Workspace::with(|workspace| {
-                    self.encode(workspace, link, &mut outlet);
+                    self.encode(workspace, link, &mut outlet, cx.waker());
                     let encoded = &mut workspace.write;
                     if encoded.is_empty() {
                         return Ok(false);
@@ -173,7 +173,13 @@ impl Writer {
         Poll::Ready(Ok(written))
     }
 
-    fn encode(&mut self, workspace: &mut Workspace, link: &Link, outlet: &mut Outlet<'_>) {
+    fn encode(
+        &mut self,
+        workspace: &mut Workspace,
+        link: &Link,
+        outlet: &mut Outlet<'_>,
+        waker: &Waker,
+    ) {
         let Workspace { write: out, urgent, .. } = workspace;
         for pong in self.pongs.drain(..) {
             link.encode_control(out, OpCode::Pong, pong.as_slice());
@@ -187,7 +193,7 @@ impl Writer {
         if matches!(outlet, Outlet::Open | Outlet::Closing(Some(_), _)) {
             link.encode_greeting(out, WRITE_SIZE, &mut self.messages);
         }
-        if !self.urgent.is_empty() && !link.awaits_greeting() {
+        if !self.urgent.is_empty() && link.is_greeted() {
             link.append_frames(out, &self.urgent);
             self.urgent.clear();
             // An idle session keeps no memory.
@@ -195,13 +201,13 @@ impl Writer {
         }
         let farewell = match outlet {
             Outlet::Open => {
-                link.encode_messages(out, WRITE_SIZE, &mut self.messages);
+                link.encode_messages((out, WRITE_SIZE), &mut self.messages, waker);
                 None
             }
             // RFC 6455 §5.5.1: no data frame follows a close frame.
             Outlet::Closing(None, _) => None,
             Outlet::Closing(farewell, flush_until) => {
-                link.encode_messages(out, WRITE_SIZE, &mut self.messages);
+                link.encode_messages((out, WRITE_SIZE), &mut self.messages, waker);
                 let is_held = link.held_until().is_some_and(|due| due >= *flush_until);
                 if link.has_due() && !is_held { None } else { farewell.take() }
             }

@@ -52,12 +52,8 @@ fn what_is_sent_is_written_at_once_and_in_order() {
                 sender.clone().send_json(&json!({"é": round})).unwrap(),
                 sender.send_text(""),
             ];
-            assert_eq!(
-                connection.send(GetStatus).await.unwrap().queued,
-                (0, 0),
-                "they are written"
-            );
             assert_eq!(all_told(sendings).await, ["Written"; 4]);
+            assert_eq!(connection.send(GetStatus).await.unwrap().queued, (0, 0));
             assert_eq!(peer.read().await, ClientFrame::text(round));
             let binary = peer.read().await;
             assert_eq!((binary.opcode, &*binary.payload), (2, &[1, 2, 3][..]));

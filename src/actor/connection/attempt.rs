@@ -2,17 +2,12 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context};
-
-use super::{
-    Connection,
-    watch::{Watch, crash_or_cancel},
-};
+use super::{Connection, ConnectionContext, work::Owned};
 use crate::{
     lifecycle::{Epoch, ExitReason, Input, Side, State, Urgency},
     message::CheckedConnect,
     supervision::Heed,
-    transport::{Memory, Occasion, Route, Standing, dial},
+    transport::{Memory, Occasion, Opened, Route, Standing, dial},
 };
 
 impl Connection {
@@ -47,47 +42,34 @@ impl Connection {
         })
     }
 
-    pub(super) fn dial(&mut self, epoch: Epoch, urgency: Urgency, ctx: &mut Context<Self>) {
+    pub(super) fn dial(&mut self, epoch: Epoch, urgency: Urgency) {
+        tracing::debug!(connection = %self.id, %epoch, "Dials");
         // The machine dials only after an accepted `Connect`, which set the route.
         let Some(route) = self.route.clone() else { return };
         let heed = match urgency {
             Urgency::Patient => Heed::Host,
             Urgency::Now => Heed::GateOnly,
         };
-        self.seat.task = Some(self.attempt(epoch, route, heed, ctx));
+        self.seat.attempt = Some(self.attempt(route, heed));
     }
 
-    /// Starts an attempt, whose end is told to what there is of its epoch then.
     pub(super) fn attempt(
         &self,
-        epoch: Epoch,
         route: Rc<Route>,
         heed: Heed,
-        ctx: &mut Context<Self>,
-    ) -> tokio::task::AbortHandle {
+    ) -> Owned<Result<Opened, ExitReason>> {
         let occasion = Occasion {
             endpoint: self.machine.endpoint(),
             last_failure: self.last_exit.as_deref().map(|(reason, _)| reason.clone()),
         };
-        let task = actix_rt::spawn(dial(route, occasion, heed));
-        let handle = task.abort_handle();
-        ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
-            let Some(seat) = connection.seat_of(epoch) else { return };
-            seat.task = None;
-            match ended {
-                Ok(Ok(opened)) => connection.opened(epoch, opened, ctx),
-                Ok(Err(reason)) => connection.attempt_failed(epoch, reason, ctx),
-                Err(error) => connection.attempt_failed(epoch, crash_or_cancel(error), ctx),
-            }
-        }));
-        handle
+        Owned::spawn(dial(route, occasion, heed))
     }
 
     pub(super) fn attempt_failed(
         &mut self,
         epoch: Epoch,
         reason: ExitReason,
-        ctx: &mut Context<Self>,
+        ctx: &mut ConnectionContext,
     ) {
         let side = self.side_of(epoch);
         // An attempt that failed while it was being cancelled was cancelled.
@@ -103,7 +85,7 @@ impl Connection {
         side: Side,
         epoch: Epoch,
         reason: ExitReason,
-        ctx: &mut Context<Self>,
+        ctx: &mut ConnectionContext,
     ) {
         let _ = self.step(Input::Exited { epoch, reason }, ctx);
         if side == Side::Beside {

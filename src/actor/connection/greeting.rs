@@ -1,77 +1,64 @@
 //! How a session becomes ready: its greeting, and the mark that it waits for.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context, Handler, Message};
-use tokio::task::JoinError;
+use actix::{Handler, Message};
 
-use super::{Connection, watch::Watch};
+use super::{Connection, ConnectionContext, work::Owned};
 use crate::{
-    lifecycle::{
-        Epoch, ExitReason, GreetingFailure, Input, LifecycleEvent, ProviderFailure, Side, State,
-        Verdict,
-    },
+    lifecycle::{Epoch, ExitReason, GreetingFailure, Input, LifecycleEvent, Side, State, Verdict},
     message::Outgoing,
-    spec::{Greeting, GreetingSource, NewSession},
+    protocol::OwnedPayload,
+    spec::{Greeting, GreetingSource, Kind, NewSession},
 };
 
 impl Connection {
     /// Greets the session that was just opened, where a greeting is asked for.
-    pub(super) fn greet(&mut self, session: NewSession, ctx: &mut Context<Self>) {
-        let Some(greeting) = self.settings.greeting.clone() else { return };
-        let Some(link) = self.seat_of(session.epoch).and_then(|seat| seat.link.clone()) else {
-            return;
-        };
-        link.await_greeting();
+    pub(super) fn greet(&mut self, session: NewSession) {
+        let Some(Greeting(source)) = self.settings.greeting.clone() else { return };
         let (epoch, limit, kind) = (session.epoch, self.settings.timeouts.provider, self.kind);
-        let task = actix_rt::spawn(async move {
-            let messages = ask(greeting, session, limit).await?;
-            if !messages.iter().all(|message| kind.sends(message.is_json)) {
-                return Err(GreetingFailure::NotJson);
-            }
-            let payloads: VecDeque<_> =
-                messages.into_iter().map(|message| message.payload).collect();
-            // It fails with its session, whose end is told by itself.
-            let _ = link.greet(payloads).await;
-            Ok(())
-        });
-        if let Some(seat) = self.seat_of(epoch) {
-            seat.greeter = Some(task.abort_handle());
+        let Some(seat) = self.seat_of(epoch) else { return };
+        if let Some(link) = &seat.link {
+            link.await_greeting();
         }
-        ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
-            connection.greeted(epoch, ended, ctx);
-        }));
+        match source {
+            GreetingSource::List(messages) => {
+                self.greet_with(epoch, payloads(messages.to_vec(), kind));
+            }
+            GreetingSource::Asked(provider) => {
+                seat.greeter = Some(Owned::spawn(async move {
+                    match tokio::time::timeout(limit, provider(session)).await {
+                        Ok(Ok(messages)) => payloads(messages, kind),
+                        Ok(Err(error)) => Err(GreetingFailure::Provider(error.into())),
+                        Err(_) => Err(GreetingFailure::TimedOut { limit }),
+                    }
+                }));
+            }
+        }
     }
 
-    fn greeted(
+    /// The greeting of the session of this epoch is this, or there is none.
+    pub(super) fn greet_with(
         &mut self,
         epoch: Epoch,
-        ended: Result<Result<(), GreetingFailure>, JoinError>,
-        ctx: &mut Context<Self>,
+        greeting: Result<VecDeque<OwnedPayload>, GreetingFailure>,
     ) {
-        if self.machine.state() != State::Connected {
-            return;
-        }
-        let Some(seat) = self.seat_of(epoch) else { return };
-        seat.greeter = None;
-        let failure = match ended {
-            Ok(Ok(())) => {
-                if seat.awaited.greeted() {
-                    self.became_ready(epoch, ctx);
-                }
-                return;
-            }
-            Ok(Err(failure)) => failure,
-            Err(error) if error.is_panic() => GreetingFailure::Provider(ProviderFailure::Panicked),
-            // It was stopped with its session.
-            Err(_) => return,
-        };
-        if let Some(link) = &seat.link {
-            link.request_end(ExitReason::Greeting(failure));
+        let Some(link) = self.seat_of(epoch).and_then(|seat| seat.link.as_ref()) else { return };
+        match greeting {
+            Ok(messages) => link.greet(messages),
+            Err(failure) => link.request_end(ExitReason::Greeting(failure)),
         }
     }
 
-    pub(in crate::actor) fn mark_ready(&mut self, ctx: &mut Context<Self>) {
+    /// All of the greeting is written.
+    pub(super) fn greeted(&mut self, epoch: Epoch, ctx: &mut ConnectionContext) {
+        let is_ready = self.seat_of(epoch).is_some_and(|seat| seat.awaited.greeted());
+        if is_ready && self.machine.state() == State::Connected {
+            self.became_ready(epoch, ctx);
+        }
+    }
+
+    pub(in crate::actor) fn mark_ready(&mut self, ctx: &mut ConnectionContext) {
         let _ = self.step(Input::MarkReady, ctx);
         let epoch = self.open_successor().unwrap_or_else(|| self.machine.epoch());
         let is_up = self.machine.state() == State::Connected;
@@ -86,7 +73,7 @@ impl Connection {
             && self.seat.link.as_ref().is_some_and(|link| link.is_ready())
     }
 
-    fn became_ready(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+    fn became_ready(&mut self, epoch: Epoch, ctx: &mut ConnectionContext) {
         if self.side_of(epoch) == Side::Beside {
             let _ = self.step(Input::SuccessorReady(epoch), ctx);
         } else if let Some(link) = &self.seat.link {
@@ -94,24 +81,19 @@ impl Connection {
         }
         if epoch == self.machine.epoch() {
             self.emit(epoch, &LifecycleEvent::Ready);
-            self.arm_timer(ctx);
+            self.arm_timer();
         }
     }
 }
 
-async fn ask(
-    Greeting(source): Greeting,
-    session: NewSession,
-    limit: Duration,
-) -> Result<Vec<Outgoing>, GreetingFailure> {
-    let asked = match source {
-        GreetingSource::List(messages) => return Ok(messages.to_vec()),
-        GreetingSource::Asked(provider) => provider(session),
-    };
-    match tokio::time::timeout(limit, asked).await {
-        Ok(answer) => answer.map_err(|error| GreetingFailure::Provider(error.into())),
-        Err(_) => Err(GreetingFailure::TimedOut { limit }),
+fn payloads(
+    messages: Vec<Outgoing>,
+    kind: Kind,
+) -> Result<VecDeque<OwnedPayload>, GreetingFailure> {
+    if !messages.iter().all(|message| kind.sends(message.is_json)) {
+        return Err(GreetingFailure::NotJson);
     }
+    Ok(messages.into_iter().map(|message| message.payload).collect())
 }
 
 /// A message of the session of this epoch says that it is ready.
@@ -122,7 +104,7 @@ pub(in crate::actor) struct FoundReady(pub(in crate::actor) Epoch);
 impl Handler<FoundReady> for Connection {
     type Result = ();
 
-    fn handle(&mut self, FoundReady(epoch): FoundReady, ctx: &mut Context<Self>) {
+    fn handle(&mut self, FoundReady(epoch): FoundReady, ctx: &mut ConnectionContext) {
         let newest = self.open_successor().unwrap_or_else(|| self.machine.epoch());
         if epoch == newest {
             self.mark_ready(ctx);
@@ -138,7 +120,7 @@ pub(in crate::actor) struct NotToldReady(pub(in crate::actor) Epoch, pub(in crat
 impl Handler<NotToldReady> for Connection {
     type Result = ();
 
-    fn handle(&mut self, NotToldReady(epoch, verdict): NotToldReady, _: &mut Context<Self>) {
+    fn handle(&mut self, NotToldReady(epoch, verdict): NotToldReady, _: &mut ConnectionContext) {
         tracing::warn!(connection = %self.id, %epoch, "{verdict}");
         // A successor is not known yet. It fails by itself where it does not become ready.
         if epoch == self.machine.epoch() && self.machine.state() == State::Connected {

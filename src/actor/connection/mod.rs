@@ -1,5 +1,8 @@
 mod attempt;
+mod context;
 mod greeting;
+mod hosted;
+mod life;
 mod orders;
 mod policy;
 mod report;
@@ -7,16 +10,20 @@ mod rotation;
 mod seat;
 mod session;
 mod timer;
-mod watch;
+mod work;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use actix::{Actor, Context, SpawnHandle};
+use actix::Actor;
 
-use self::seat::{Beside, Seat};
+pub use self::context::ConnectionContext;
 pub(super) use self::{
     greeting::{FoundReady, NotToldReady},
     rotation::Outgrown,
+};
+use self::{
+    seat::{Beside, Seat},
+    timer::Timer,
 };
 use super::{
     bond::Bond,
@@ -72,7 +79,7 @@ pub struct Connection {
     pub(super) outbox: Rc<SharedOutbox>,
     /// What it refused because it was full. Boxed because it is rare.
     pub(super) overflow: Option<Box<Overflow>>,
-    timer: Option<(Instant, SpawnHandle)>,
+    timer: Option<Timer>,
     pub(super) last_exit: Option<Box<(ExitReason, ExitClass)>>,
     pub(super) bond: Bond,
 }
@@ -112,7 +119,7 @@ impl Connection {
     pub(super) fn connect(
         &mut self,
         connect: &Connect,
-        ctx: &mut Context<Self>,
+        ctx: &mut ConnectionContext,
     ) -> Result<Epoch, ConnectError> {
         self.machine.can_connect().map_err(refused)?;
         self.set_route(connect.check(&self.policy)?);
@@ -120,12 +127,12 @@ impl Connection {
         Ok(self.machine.epoch())
     }
 
-    pub(super) fn reconnect(&mut self, ctx: &mut Context<Self>) -> Result<(), ConnectError> {
+    pub(super) fn reconnect(&mut self, ctx: &mut ConnectionContext) -> Result<(), ConnectError> {
         self.judge_reconnect()?;
         self.step(Input::Reconnect, ctx).map_err(refused)
     }
 
-    pub(super) fn disconnect(&mut self, frame: CloseFrame, ctx: &mut Context<Self>) {
+    pub(super) fn disconnect(&mut self, frame: CloseFrame, ctx: &mut ConnectionContext) {
         // The machine refuses no Disconnect.
         let _ = self.step(Input::Disconnect(frame), ctx);
     }
@@ -135,12 +142,12 @@ impl Connection {
     }
 
     /// Asks the state machine, and does what it says.
-    fn step(&mut self, input: Input, ctx: &mut Context<Self>) -> Result<(), Busy> {
+    fn step(&mut self, input: Input, ctx: &mut ConnectionContext) -> Result<(), Busy> {
         let actions = with_entropy(|rng| self.machine.step(input, now(), calendar(), rng))?;
         for action in actions {
             match action {
-                Action::Dial(epoch, urgency) => self.dial(epoch, urgency, ctx),
-                Action::DialBeside(epoch) => self.dial_beside(epoch, ctx),
+                Action::Dial(epoch, urgency) => self.dial(epoch, urgency),
+                Action::DialBeside(epoch) => self.dial_beside(epoch),
                 Action::HandOver { old } => self.hand_over(old),
                 Action::TakeOver => self.take_over(),
                 Action::EndBeside(reason) => self.end_beside(reason),
@@ -161,7 +168,7 @@ impl Connection {
             }
         }
         self.admit_senders();
-        self.arm_timer(ctx);
+        self.arm_timer();
         self.report(ctx);
         Ok(())
     }
@@ -187,16 +194,15 @@ impl Connection {
     }
 
     /// Nobody has this connection's address any more.
-    fn abandon(&mut self, ctx: &mut Context<Self>) {
+    fn abandon(&mut self, ctx: &mut ConnectionContext) {
         self.disconnect(CloseFrame::normal(), ctx);
     }
 }
 
 impl Actor for Connection {
-    type Context = Context<Self>;
+    type Context = ConnectionContext;
 
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(MAILBOX);
+    fn started(&mut self, ctx: &mut ConnectionContext) {
         Fanout::resume(&self.fanout);
         let (state, epoch) = (self.machine.state(), self.machine.epoch());
         let input = match state {
@@ -212,7 +218,7 @@ impl Actor for Connection {
         let _ = self.step(input, ctx);
     }
 
-    fn stopped(&mut self, _: &mut Context<Self>) {
+    fn stopped(&mut self, _: &mut ConnectionContext) {
         self.cut();
     }
 }
@@ -224,7 +230,3 @@ const fn refused(busy: Busy) -> ConnectError {
         Busy::Waning => ConnectError::Failed("its supervisor has ended or is ending; restart that"),
     }
 }
-
-/// Commands that its mailbox takes before a sender has to wait. actix's default is 16, and a sender that
-/// waits costs more than one whose command is taken; what was accepted is bounded by the outbox.
-const MAILBOX: usize = 1_024;

@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use actix::Context;
-
-use super::Connection;
+use super::{Connection, ConnectionContext};
 use crate::{
     actor::{
         expectations::vigil,
@@ -15,25 +13,25 @@ use crate::{
 
 impl Connection {
     /// Drops the socket, if there is one. Its end is told as any other.
-    pub(in crate::actor) fn cut(&self) {
+    pub(in crate::actor) fn cut(&mut self) {
         self.seat.abort();
-        if let Some(beside) = &self.beside {
+        if let Some(beside) = &mut self.beside {
             beside.seat.abort();
         }
     }
 
     /// Another connection of the group failed.
-    pub(in crate::actor) fn hold(&mut self, due: Instant, ctx: &mut Context<Self>) {
+    pub(in crate::actor) fn hold(&mut self, due: Instant, ctx: &mut ConnectionContext) {
         let _ = self.step(Input::Hold(due), ctx);
     }
 
     /// The group starts again.
-    pub(in crate::actor) fn release(&mut self, ctx: &mut Context<Self>) {
+    pub(in crate::actor) fn release(&mut self, ctx: &mut ConnectionContext) {
         let _ = self.step(Input::Release { everything: false }, ctx);
     }
 
     /// There are new limits, or a new supervisor altogether, which is told how things are.
-    pub(in crate::actor) fn adopted(&mut self, adopt: Adopt, ctx: &mut Context<Self>) {
+    pub(in crate::actor) fn adopted(&mut self, adopt: Adopt, ctx: &mut ConnectionContext) {
         if let Some(input) = self.bond.adopted(adopt, &mut self.machine) {
             let _ = self.step(input, ctx);
         }
@@ -41,7 +39,7 @@ impl Connection {
     }
 
     /// The supervisor is ending: nothing follows from the next end, and what is not connected ends.
-    pub(in crate::actor) fn wane(&mut self, ctx: &mut Context<Self>) {
+    pub(in crate::actor) fn wane(&mut self, ctx: &mut ConnectionContext) {
         let _ = self.step(Input::Wane, ctx);
     }
 

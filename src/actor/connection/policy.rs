@@ -1,8 +1,6 @@
 //! The access policy of a connection, which may change while it lives.
 
-use actix::Context;
-
-use super::Connection;
+use super::{Connection, ConnectionContext};
 use crate::{
     error::ConnectError,
     lifecycle::{Input, State},
@@ -14,7 +12,7 @@ impl Connection {
     pub(in crate::actor) fn enforce(
         &mut self,
         policy: AccessPolicy,
-        ctx: &mut Context<Self>,
+        ctx: &mut ConnectionContext,
     ) -> Result<(), PolicyDenied> {
         self.policy = policy;
         let Some(route) = &self.route else { return Ok(()) };

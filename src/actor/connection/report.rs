@@ -2,10 +2,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use actix::{ActorContext as _, Context};
+use actix::ActorContext as _;
 use tokio::sync::oneshot;
 
-use super::Connection;
+use super::{Connection, ConnectionContext};
 use crate::{
     lifecycle::{ExitClass, ExitReason},
     protocol::CloseCode,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Connection {
-    pub(super) fn report(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn report(&mut self, ctx: &mut ConnectionContext) {
         if self.is_at_rest() {
             self.outbox.end();
         }

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use actix::{Context, Handler, Message};
+use actix::{Handler, Message};
 
-use super::{Beside, Connection, Seat};
+use super::{Beside, Connection, ConnectionContext, Seat};
 use crate::{
     lifecycle::{Epoch, ExitReason, Input, RotateError, Side, Verdict},
     message::{Rotate, Rotating},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Connection {
-    fn rotate(&mut self, ctx: &mut Context<Self>) -> Result<Rotating, RotateError> {
+    fn rotate(&mut self, ctx: &mut ConnectionContext) -> Result<Rotating, RotateError> {
         let rotation = self.settings.rotation.ok_or(RotateError::NotEnabled)?;
         self.machine.can_rotate()?;
         if !self.is_ready() {
@@ -26,7 +26,7 @@ impl Connection {
     }
 
     /// The session is as old as it may become.
-    fn outgrown(&mut self, verdict: Verdict, ctx: &mut Context<Self>) {
+    fn outgrown(&mut self, verdict: Verdict, ctx: &mut ConnectionContext) {
         match self.settings.rotation {
             Some(rotation) if self.is_ready() => {
                 let _ = self.step(Input::Rotate { ready_within: rotation.ready_within }, ctx);
@@ -61,12 +61,12 @@ impl Connection {
         beside.seat.link.as_ref().map(|_| successor)
     }
 
-    pub(super) fn dial_beside(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+    pub(super) fn dial_beside(&mut self, epoch: Epoch) {
         let Some(route) = &self.route else { return };
         let route = Rc::new(route.of_successor(self.policy.clone()));
         self.outbox.set_aside(epoch);
-        let task = Some(self.attempt(epoch, Rc::clone(&route), Heed::Host, ctx));
-        let seat = Seat { task, ..Seat::default() };
+        let attempt = Some(self.attempt(Rc::clone(&route), Heed::Host));
+        let seat = Seat { attempt, ..Seat::default() };
         self.beside = Some(Box::new(Beside { epoch, seat, route }));
     }
 
@@ -114,7 +114,7 @@ impl Connection {
 
     /// Nothing more is to come of what is beside.
     pub(super) fn drop_beside(&mut self, reason: &ExitReason) {
-        let Some(beside) = &self.beside else { return };
+        let Some(beside) = &mut self.beside else { return };
         beside.seat.abort();
         match &beside.seat.link {
             Some(link) => link.settle(reason),
@@ -135,7 +135,7 @@ impl Connection {
 impl Handler<Rotate> for Connection {
     type Result = Result<Rotating, RotateError>;
 
-    fn handle(&mut self, _: Rotate, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: Rotate, ctx: &mut ConnectionContext) -> Self::Result {
         self.rotate(ctx)
     }
 }
@@ -148,7 +148,7 @@ pub(in crate::actor) struct Outgrown(pub(in crate::actor) Epoch, pub(in crate::a
 impl Handler<Outgrown> for Connection {
     type Result = ();
 
-    fn handle(&mut self, Outgrown(epoch, verdict): Outgrown, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Outgrown(epoch, verdict): Outgrown, ctx: &mut ConnectionContext) {
         if epoch == self.machine.epoch() {
             self.outgrown(verdict, ctx);
         }

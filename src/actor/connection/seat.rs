@@ -1,24 +1,34 @@
-use std::rc::Rc;
-
-use crate::{
-    actor::expectations::SharedVigil,
-    lifecycle::{Awaited, Epoch},
-    transport::{Link, Route},
+use std::{
+    collections::VecDeque,
+    rc::Rc,
+    task::{Context, Poll},
 };
 
-/// What the actor has of one attempt or session.
+use super::{
+    hosted::Hosted,
+    work::{Happening, Owned, crash_or_cancel},
+};
+use crate::{
+    actor::expectations::SharedVigil,
+    lifecycle::{Awaited, Epoch, ExitReason, GreetingFailure, ProviderFailure},
+    protocol::OwnedPayload,
+    transport::{Link, Opened, Route},
+};
+
+/// What the actor has of one attempt, and of the session that comes of it.
 #[derive(Default)]
 pub(in crate::actor) struct Seat {
-    /// Of the attempt or the session.
-    pub(super) task: Option<tokio::task::AbortHandle>,
+    /// A task of its own, as it is large and short.
+    pub(super) attempt: Option<Owned<Result<Opened, ExitReason>>>,
+    pub(super) session: Option<Hosted>,
     /// Present while a session is up or closing.
     pub(in crate::actor) link: Option<Rc<Link>>,
     /// What the session still waits for until it is ready.
     pub(super) awaited: Awaited,
     /// What watches over the session.
     pub(in crate::actor) vigil: SharedVigil,
-    /// Of the greeting, while it is not written.
-    pub(super) greeter: Option<tokio::task::AbortHandle>,
+    /// Asks for the greeting. A task of its own, as what it runs is the user's.
+    pub(super) greeter: Option<Owned<Result<VecDeque<OwnedPayload>, GreetingFailure>>>,
 }
 
 /// What is beside the session that is up, in a rotation: its successor, or the session before it, which
@@ -30,17 +40,47 @@ pub(in crate::actor) struct Beside {
 }
 
 impl Seat {
-    /// Drops the socket, or what is to become one.
-    pub(super) fn abort(&self) {
-        for task in [&self.task, &self.greeter].into_iter().flatten() {
-            task.abort();
-        }
+    pub(super) const fn is_taken(&self) -> bool {
+        self.attempt.is_some() || self.session.is_some()
     }
 
-    /// The session has ended, and with it whoever greets it.
-    pub(super) fn stop_greeting(&mut self) {
-        if let Some(greeter) = self.greeter.take() {
-            greeter.abort();
+    /// Drops the socket, or what is to become one.
+    pub(super) fn abort(&mut self) {
+        if let Some(attempt) = &self.attempt {
+            attempt.abort();
         }
+        if let Some(session) = &mut self.session {
+            session.cut();
+        }
+        self.greeter = None;
+    }
+
+    /// Lets what there is go on. What has ended is here no more.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Happening> {
+        if let Some(attempt) = &mut self.attempt
+            && let Poll::Ready(ended) = attempt.poll(cx)
+        {
+            self.attempt = None;
+            let ended = ended.unwrap_or_else(|error| Err(crash_or_cancel(error)));
+            return Poll::Ready(Happening::Dialled(ended));
+        }
+        if let Some(greeter) = &mut self.greeter
+            && let Poll::Ready(ended) = greeter.poll(cx)
+        {
+            self.greeter = None;
+            let panicked = GreetingFailure::Provider(ProviderFailure::Panicked);
+            return Poll::Ready(Happening::GreetingCame(ended.unwrap_or(Err(panicked))));
+        }
+        if let Some(session) = &mut self.session
+            && let Poll::Ready(reason) = session.poll(cx)
+        {
+            self.session = None;
+            self.greeter = None;
+            return Poll::Ready(Happening::Ended(reason));
+        }
+        if self.awaited.greeting() && self.link.as_ref().is_some_and(|link| link.is_greeted()) {
+            return Poll::Ready(Happening::Greeted);
+        }
+        Poll::Pending
     }
 }

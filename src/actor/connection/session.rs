@@ -1,13 +1,8 @@
-//! A session: a task that owns the socket, and what follows from its end.
+//! A session: what owns the socket, and what follows from its end.
 
 use std::{rc::Rc, sync::Arc};
 
-use actix::{ActorFutureExt as _, AsyncContext as _, Context};
-
-use super::{
-    Connection,
-    watch::{Watch, crash_or_cancel},
-};
+use super::{Connection, ConnectionContext, hosted::Hosted};
 use crate::{
     actor::{
         inbound::{EpochInbound, Feedback, Judge, ReadyWatch},
@@ -19,7 +14,7 @@ use crate::{
 };
 
 impl Connection {
-    pub(super) fn opened(&mut self, epoch: Epoch, opened: Opened, ctx: &mut Context<Self>) {
+    pub(super) fn opened(&mut self, epoch: Epoch, opened: Opened, ctx: &mut ConnectionContext) {
         let side = self.side_of(epoch);
         if side == Side::Up && self.machine.state() != State::Connecting {
             drop(opened);
@@ -36,12 +31,12 @@ impl Connection {
         seat.awaited = awaited;
         seat.vigil.clone_from(&vigil);
         seat.link = Some(Rc::clone(&link));
-        // Subscribers hear of the session before its task can deliver a message of it.
+        // Subscribers hear of the session before it can deliver a message.
         let subprotocol = opened.subprotocol.clone();
         let session =
             NewSession { connection: self.id.clone(), epoch, subprotocol: subprotocol.clone() };
         let _ = self.step(Input::Opened { epoch, subprotocol }, ctx);
-        self.greet(session, ctx);
+        self.greet(session);
 
         let judge = match &self.settings.readiness.0 {
             ReadyBy::Connect | ReadyBy::Mark => None,
@@ -56,33 +51,30 @@ impl Connection {
         let rotates = self.settings.rotation.is_some();
         let replier = self.settings.replier.clone();
         let feedback = (rotates || ready.is_some() || replier.is_some()).then(|| {
-            let connection = ctx.address().downgrade();
+            let connection = ctx.weak_address();
             Box::new(Feedback { connection, ready, rotates, replier })
         });
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), feedback };
-        let task = actix_rt::spawn(Session::new(opened, &self.settings, vigil, link, inbound));
+        let session = Session::new(opened, &self.settings, vigil, link, inbound);
         if let Some(seat) = self.seat_of(epoch) {
-            seat.task = Some(task.abort_handle());
+            seat.session = Some(Hosted::new(session));
         }
-        ctx.spawn(Watch(task).map(move |ended, connection: &mut Self, ctx| {
-            let Some(seat) = connection.seat_of(epoch) else { return };
-            seat.task = None;
-            seat.stop_greeting();
-            let link = seat.link.take();
-            let reason = ended.unwrap_or_else(|error| match crash_or_cancel(error) {
-                // It was cut.
-                ExitReason::Cancelled => ExitReason::CloseUnanswered,
-                crash => crash,
-            });
-            if let Some(link) = link {
-                link.settle(&reason);
-            }
-            let side = connection.side_of(epoch);
-            connection.fanout.borrow_mut().lose_requests(side, &reason);
-            connection.exited(side, epoch, reason, ctx);
-        }));
         if side == Side::Beside && awaited.is_over() {
             let _ = self.step(Input::SuccessorReady(epoch), ctx);
         }
+    }
+
+    pub(super) fn session_ended(
+        &mut self,
+        epoch: Epoch,
+        reason: ExitReason,
+        ctx: &mut ConnectionContext,
+    ) {
+        if let Some(link) = self.seat_of(epoch).and_then(|seat| seat.link.take()) {
+            link.settle(&reason);
+        }
+        let side = self.side_of(epoch);
+        self.fanout.borrow_mut().lose_requests(side, &reason);
+        self.exited(side, epoch, reason, ctx);
     }
 }

@@ -1,65 +1,64 @@
-use std::{rc::Rc, time::Instant};
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Instant,
+};
 
-use actix::{AsyncContext as _, Context};
+use tokio::time::{Sleep, sleep_until};
 
 use super::Connection;
-use crate::{clock::now, lifecycle::Input, transport::Link};
+use crate::{clock::now, transport::Link};
+
+/// The one timer of a connection. It goes on as the connection has its turn.
+pub(super) type Timer = Pin<Box<Sleep>>;
 
 impl Connection {
     /// One timer at most, for when the machine wants to be asked again or a message expires.
-    pub(super) fn arm_timer(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn arm_timer(&mut self) {
         let links = self.links().filter_map(|link| link.next_deadline()).min();
         let overflow = self.tell_overflow();
         let requests = self.fanout.borrow().next_request_deadline();
         let dues = [self.machine.due(), links, self.outbox.next_deadline(), requests, overflow];
-        let due = dues.into_iter().flatten().min();
-        if self.timer.map(|(at, _)| at) == due {
-            return;
-        }
-        if let Some((_, timer)) = self.timer.take() {
-            ctx.cancel_future(timer);
-        }
-        if let Some(due) = due {
-            self.set_timer(due, ctx);
+        match dues.into_iter().flatten().min() {
+            Some(due) => self.set_timer(due),
+            None => self.timer = None,
         }
     }
 
     /// A message expires then.
-    pub(in crate::actor) fn wake_at(&mut self, due: Instant, ctx: &mut Context<Self>) {
-        if let Some((at, timer)) = self.timer {
-            if at <= due {
-                return;
-            }
-            ctx.cancel_future(timer);
+    pub(in crate::actor) fn wake_at(&mut self, due: Instant) {
+        if self.timer.as_ref().is_none_or(|timer| timer.deadline() > due.into()) {
+            self.set_timer(due);
         }
-        self.set_timer(due, ctx);
     }
 
-    fn set_timer(&mut self, due: Instant, ctx: &mut Context<Self>) {
-        let wait = due.saturating_duration_since(now());
-        let timer = ctx.run_later(wait, |connection, ctx| {
-            connection.timer = None;
-            connection.expire();
-            if ctx.connected() {
-                let _ = connection.step(Input::Tick, ctx);
-            } else {
-                connection.abandon(ctx);
-            }
-        });
-        self.timer = Some((due, timer));
+    fn set_timer(&mut self, due: Instant) {
+        let due = due.into();
+        match &mut self.timer {
+            Some(timer) if timer.deadline() == due => {}
+            Some(timer) => timer.as_mut().reset(due),
+            none => *none = Some(Box::pin(sleep_until(due))),
+        }
+    }
+
+    /// Ready when it has gone off.
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        let gone_off = timer.as_mut().poll(cx);
+        if gone_off.is_ready() {
+            self.timer = None;
+        }
+        gone_off
     }
 
     /// Tells messages whose deadline has come, those first that were accepted first.
-    fn expire(&self) {
+    pub(super) fn expire(&self) {
         let now = now();
         self.links().for_each(|link| link.expire(now));
         self.outbox.expire(now);
         self.tell_senders();
         self.fanout.borrow_mut().expire_requests(now);
-        // One that drains may have waited for them.
-        if let Some(link) = self.beside.as_ref().and_then(|beside| beside.seat.link.as_ref()) {
-            link.nudge();
-        }
     }
 
     /// Of the session that is up, and of the one beside it.

@@ -208,7 +208,7 @@ impl Supervisor {
         }
         tracing::warn!(connection = %id, "its arbiter has stopped; it goes on elsewhere");
         let superior = self.superior_of(serial, ctx);
-        let address = Connection::start_in_arbiter(&self.arbiter(serial), move |_| {
+        let address = Connection::start_on(&self.arbiter(serial), move || {
             Connection::revive(remains, superior)
         });
         // It may have changed meanwhile.

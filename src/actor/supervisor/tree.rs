@@ -92,6 +92,7 @@ impl Handler<GiveAccount> for Supervisor {
     type Result = MessageResult<GiveAccount>;
 
     fn handle(&mut self, _: GiveAccount, _: &mut Context<Self>) -> Self::Result {
+        self.machine.settle(now());
         let state = self.machine.state();
         let (last_exit, last_class) = self.last_exit.clone().unzip();
         let due = self.machine.next_attempt();

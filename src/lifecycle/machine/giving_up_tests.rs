@@ -71,7 +71,7 @@ fn a_stable_session_renews_the_retry_budget() {
         assert_eq!(rig.exited(lost()).last().unwrap(), "Backoff 1");
         rig.wait_until_due();
         rig.opened();
-        rig.wait_until_due();
+        rig.pass(Duration::from_secs(30));
         assert!(rig.machine.is_stable());
         assert_eq!(rig.exited(lost()).last().unwrap(), "Backoff 0");
         rig.wait_until_due();

@@ -128,6 +128,7 @@ impl Machine {
         wall: SystemTime,
         rng: &mut dyn Rng,
     ) -> Result<Actions, Busy> {
+        self.settle(now);
         let mut actions = match input {
             Input::Connect => {
                 self.can_connect()?;
@@ -177,6 +178,18 @@ impl Machine {
         Action::Dial(self.epoch, urgency)
     }
 
+    /// A session that has been up for long enough is stable. Nothing else follows from that, so it wants no
+    /// timer: it is found as the machine is asked.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        if let Phase::Connected { stability } = &mut self.phase
+            && let Stability::Pending(Some(due)) = *stability
+            && due <= now
+        {
+            *stability = Stability::Stable;
+            self.start_anew();
+        }
+    }
+
     /// What failed before counts no more.
     const fn start_anew(&mut self) {
         self.attempt = 0;
@@ -205,17 +218,9 @@ impl Machine {
         if self.due().is_none_or(|due| now < due) {
             return vec![];
         }
-        match &mut self.phase {
+        match self.phase {
             Phase::BackingOff { .. } => vec![self.dial(Urgency::Patient)],
-            Phase::Connected { stability } => {
-                if let Stability::Pending(Some(due)) = *stability
-                    && due <= now
-                {
-                    *stability = Stability::Stable;
-                    self.start_anew();
-                }
-                self.tick_beside(now)
-            }
+            Phase::Connected { .. } => self.tick_beside(now),
             _ => vec![],
         }
     }

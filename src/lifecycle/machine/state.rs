@@ -32,7 +32,8 @@ impl Machine {
         self.attempt
     }
 
-    /// Whether the session that is up counts as stable.
+    /// Whether the session that is up counts as stable, as of when the machine was asked to
+    /// [`settle`](Self::settle) last.
     pub(crate) const fn is_stable(&self) -> bool {
         matches!(self.phase, Phase::Connected { stability: Stability::Stable })
     }
@@ -93,13 +94,7 @@ impl Machine {
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.phase {
             Phase::BackingOff { due, held: false } => Some(due),
-            Phase::Connected { stability } => {
-                let stable_at = match stability {
-                    Stability::Pending(due) => due,
-                    Stability::Stable => None,
-                };
-                [stable_at, self.succession_due()].into_iter().flatten().min()
-            }
+            Phase::Connected { .. } => self.succession_due(),
             _ => None,
         }
     }

@@ -117,19 +117,22 @@ impl Inlet {
     }
 
     /// What was sent since the last time. `waker` is woken when there is more.
-    pub(crate) fn fetch(&self, waker: Option<&Waker>) -> Option<Fetched> {
+    pub(crate) fn fetch(&self, waker: &Waker) -> Option<Fetched> {
         if !self.has_news() {
             return None;
         }
         let mut state = self.lock();
         self.has_news.store(false, Relaxed);
-        if let Some(waker) = waker {
-            match &mut state.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
+        match &mut state.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
         }
         state.fetch()
+    }
+
+    /// What was sent before a message that comes another way. It is told as news to the session all the same.
+    pub(crate) fn fetch_before(&self) -> Option<Fetched> {
+        if self.has_news() { self.lock().fetch() } else { None }
     }
 
     /// So many messages with so many bytes wait before those that are to come.

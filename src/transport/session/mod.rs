@@ -335,7 +335,6 @@ impl<D: Inbound + Unpin> Future for Session<D> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let session = self.get_mut();
-        session.link.register(cx.waker());
         session.inbound.begin_turn();
         if let Some(frame) = session.link.take_close() {
             if session.link.is_beside() {

@@ -183,8 +183,8 @@ impl Handler<ReceivedBatch> for Flooded {
 /// The same, measured in what the thread does for the flood meanwhile, which no other process
 /// disturbs. A flooded connection reads once in its turn, and then every other that has something has its
 /// own. So while the server's answer is read, told to the subscriber and by him to who waits, each of the
-/// four flooded connections has read three times at most; over a round trip, with the command and the
-/// write before, five times.
+/// four flooded connections has read three times at most, and what it read the time before may be heard
+/// in between; over a round trip, with the command and its write before, five times.
 #[test]
 fn fault_36_a_neighbour_waits_for_a_few_reads_of_each_flooded_connection() {
     const FLOODED: usize = 4;
@@ -234,7 +234,7 @@ fn fault_36_a_neighbour_waits_for_a_few_reads_of_each_flooded_connection() {
         let turns = |bytes: Vec<usize>| bytes.into_iter().max().unwrap().div_ceil(FLOODED * READ);
         assert!(round_trips.iter().all(|&bytes| bytes > 0), "nothing floods");
         let (deliveries, round_trips) = (turns(deliveries), turns(round_trips));
-        assert!(deliveries <= 3, "{deliveries} reads of each before an answer was delivered");
+        assert!(deliveries <= 4, "{deliveries} reads of each before an answer was delivered");
         assert!(round_trips <= 5, "{round_trips} reads of each in a round trip");
     });
 }
