@@ -26,7 +26,7 @@ use crate::{
 
 /// Who hears of one connection, and the one order of all that it tells.
 ///
-/// The connection's actor and its session's task both speak through it, so that a sequence number
+/// The connection's actor and its session both speak through it, so that a sequence number
 /// is a place in that order whoever took it.
 pub(super) struct Fanout {
     pub(super) connection: ConnectionId,

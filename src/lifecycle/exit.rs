@@ -86,8 +86,8 @@ pub enum ExitReason {
     /// The session could not be greeted, and was closed.
     #[error("the session could not be greeted: {0}")]
     Greeting(#[source] GreetingFailure),
-    /// The session's task panicked.
-    #[error("the session's task panicked: {0}")]
+    /// The session, or its attempt, panicked.
+    #[error("the session or its attempt panicked: {0}")]
     Crashed(Arc<str>),
     /// The arbiter stopped on which the connection ran, and its thread with it.
     #[error("the arbiter that the connection ran on has stopped")]

@@ -185,7 +185,12 @@ fn each_end_of_an_attempt_has_a_row_and_a_sentence() {
             "cannot connect: proxy http://proxy:1: it could not connect to the server",
         ),
         (ExitReason::PolicyDenied(denial), "the access policy", 1006, why.as_str()),
-        (ExitReason::Crashed("boom".into()), "a crash", 1006, "the session's task panicked: boom"),
+        (
+            ExitReason::Crashed("boom".into()),
+            "a crash",
+            1006,
+            "the session or its attempt panicked: boom",
+        ),
         (ExitReason::SupervisorPanicked, "a crash", 1006, "the supervisor's own code panicked"),
     ]);
 }

@@ -62,7 +62,7 @@ impl Readiness {
     }
 
     /// With the first message that `is_it` says so of, or by `MarkReady`. It is asked of each message
-    /// until then, in the session's task: a panic in it is one of the session. The message is
+    /// until then, in the session's turn: a panic in it is one of the session. The message is
     /// delivered as any other.
     #[must_use]
     pub fn on_message(is_it: impl Fn(Payload<'_>) -> bool + Send + Sync + 'static) -> Self {

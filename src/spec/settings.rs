@@ -228,7 +228,7 @@ impl Settings {
     /// its own whether its clients are alive, or wants each message acknowledged. Default: nothing.
     ///
     /// `reply` is asked about each message as it comes, before subscribers are told of it, which they are as
-    /// of any other. It runs in the session's task: a panic in it is one of the session. For a subscriber to
+    /// of any other. It runs in the session's turn: a panic in it is one of the session. For a subscriber to
     /// answer takes two turns of tasks more, and waits for its own turn; this waits for nobody, and is what a round
     /// trip costs least with. While more than 64 KiB of replies wait for the socket, it is not read.
     ///

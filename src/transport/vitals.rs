@@ -125,7 +125,7 @@ impl Vitals {
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
         loop {
             let due = ready!(self.due());
-            // The session is one task, which the alarm wakes: it is enough to poll it once.
+            // The session stays in one task, which the alarm wakes: it is enough to poll it once.
             if let Some(alarm) = &self.alarm
                 && !alarm.is_elapsed()
                 && alarm.deadline() <= due

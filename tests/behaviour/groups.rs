@@ -163,7 +163,10 @@ fn by_default_a_group_fails_by_a_crash_and_not_by_a_lost_session() {
         group.failed(1).await;
         panics.store(true, Ordering::Relaxed);
         // Its next attempt crashes.
-        group.events.expect("2 ConnectionError: the session's task panicked: told to panic").await;
+        group
+            .events
+            .expect("2 ConnectionError: the session or its attempt panicked: told to panic")
+            .await;
         group.events.expect("2 BackoffScheduled: retry 2 in 3s").await;
         group.closed(2).await;
         group.closed(0).await;

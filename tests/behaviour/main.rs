@@ -24,6 +24,7 @@ mod groups;
 mod liveness;
 mod masking;
 mod one_by_one;
+mod own_commands;
 mod proxies;
 mod readiness;
 mod redirects;

@@ -76,6 +76,8 @@ impl ConnectionContext {
             cx.waker().wake_by_ref();
         }
         futures.append(&mut spawned.futures);
+        let cancelled = std::mem::take(&mut spawned.cancelled);
+        futures.retain(|item| !cancelled.contains(&item.handle));
         spawned.futures = futures;
         if spawned.futures.is_empty() {
             self.spawned = None;

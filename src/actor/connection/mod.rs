@@ -49,9 +49,9 @@ use crate::{
 
 /// A WebSocket connection: the actor that is told what to do and outlives every socket.
 ///
-/// It does no I/O itself. Each attempt runs as a task of its own, and so does each session; the
-/// actor awaits them, so that a panic in one is an exit like any other, and its address stays
-/// valid whatever happens to a socket.
+/// It does no I/O itself. Each attempt runs as a task of its own; the session that comes of it has its
+/// turn after the actor's, in one task with it. A panic in either is an exit like any other, and the
+/// address stays valid whatever happens to a socket.
 ///
 /// | command | answer |
 /// | --- | --- |

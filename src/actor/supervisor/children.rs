@@ -19,7 +19,8 @@ use crate::{
 /// are in which state.
 #[derive(Default)]
 pub(super) struct Children {
-    by_serial: BTreeMap<u64, Child>,
+    /// On their own, for the nodes of a map are half empty.
+    by_serial: BTreeMap<u64, Box<Child>>,
     serials: HashMap<ConnectionId, u64>,
     counts: Counts,
     next_serial: u64,
@@ -40,8 +41,8 @@ pub(super) struct Child {
 pub(super) enum Post {
     Connection {
         address: Addr<Connection>,
-        /// What to dial when it is restarted. On its own, for the nodes of a map are half empty.
-        connect: Box<Connect>,
+        /// What to dial when it is restarted.
+        connect: Connect,
         kind: Kind,
     },
     Supervisor {
@@ -109,7 +110,7 @@ impl Children {
 
     /// All, first to last.
     pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = Subordinate> {
-        self.by_serial.values().map(Child::subordinate)
+        self.by_serial.values().map(|child| child.subordinate())
     }
 
     /// A number that no child before had, and greater than theirs.
@@ -130,7 +131,7 @@ impl Children {
         let (state, epoch) = STARTED;
         let child = Child { id: id.clone(), post, restart, significant, state, epoch };
         self.counts.add(&child);
-        self.by_serial.insert(serial, child);
+        self.by_serial.insert(serial, Box::new(child));
         self.serials.insert(id, serial);
     }
 
@@ -145,11 +146,11 @@ impl Children {
     }
 
     pub(super) fn get(&self, id: &ConnectionId) -> Option<&Child> {
-        self.by_serial.get(self.serials.get(id)?)
+        self.by_serial.get(self.serials.get(id)?).map(|child| &**child)
     }
 
     pub(super) fn get_mut(&mut self, id: &ConnectionId) -> Option<&mut Child> {
-        self.by_serial.get_mut(self.serials.get(id)?)
+        self.by_serial.get_mut(self.serials.get(id)?).map(|child| &mut **child)
     }
 
     /// How OTP sees this id.
@@ -208,8 +209,9 @@ impl Children {
 
     /// How many significant children have not ended.
     pub(super) fn significant_left(&self) -> usize {
-        let is_left =
-            |child: &&Child| child.significant && Standing::of(child.state) != Standing::Stopped;
+        let is_left = |child: &&Box<Child>| {
+            child.significant && Standing::of(child.state) != Standing::Stopped
+        };
         self.by_serial.values().filter(is_left).count()
     }
 
@@ -238,12 +240,12 @@ impl Children {
             },
         };
         let following = self.by_serial.range((after, Bound::Unbounded)).map(|(_, child)| child);
-        let is_wanted = |child: &&Child| which.state.is_none_or(|state| child.state == state);
+        let is_wanted = |child: &&Box<Child>| which.state.is_none_or(|state| child.state == state);
         let info = |child: &Child| {
             let (id, address) = (child.id.clone(), child.connection()?.clone());
             Some(ConnectionInfo { id, state: child.state, epoch: child.epoch, address })
         };
-        following.filter(is_wanted).filter_map(info).take(which.limit).collect()
+        following.filter(is_wanted).filter_map(|child| info(child)).take(which.limit).collect()
     }
 
     /// The supervisors, first to last.
@@ -256,7 +258,7 @@ impl Children {
                 restarts: child.epoch.get().saturating_sub(1),
             })
         };
-        self.by_serial.values().filter_map(info).collect()
+        self.by_serial.values().filter_map(|child| info(child)).collect()
     }
 }
 

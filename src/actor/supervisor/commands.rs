@@ -148,7 +148,7 @@ impl Handler<UpdateSpec> for Supervisor {
         if *restart != spec.supervision.restart || *kind != spec.kind {
             return Err(UpdateError::Fixed(id));
         }
-        **connect = spec.connect;
+        *connect = spec.connect;
         address.do_send(Update { checked, settings, supervision: spec.supervision });
         Ok(())
     }

@@ -144,7 +144,7 @@ impl Supervisor {
         if !address.connected() {
             return Err(StartError::ArbiterGone);
         }
-        let post = Post::Connection { address: address.clone(), connect: Box::new(connect), kind };
+        let post = Post::Connection { address: address.clone(), connect, kind };
         self.children.insert(id, post, &supervision, serial);
         Ok(address)
     }
@@ -179,7 +179,7 @@ impl Supervisor {
 
     /// This supervisor, as one of its children sees it.
     fn superior_of(&self, serial: u64, ctx: &Context<Self>) -> Superior {
-        Superior { gate: self.gate.clone(), reports: ctx.address().downgrade().recipient(), serial }
+        Superior { gate: self.gate.clone(), supervisor: ctx.address().downgrade(), serial }
     }
 
     fn settings_of(&self, spec: &ConnectionSpec) -> Arc<Settings> {

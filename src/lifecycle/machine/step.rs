@@ -47,7 +47,7 @@ pub(crate) enum Input {
 /// What to do about it.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Start the session task of this epoch.
+    /// Start the attempt of this epoch.
     Dial(Epoch, Urgency),
     /// Start the attempt of this epoch, beside the session that is up.
     DialBeside(Epoch),

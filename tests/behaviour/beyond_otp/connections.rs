@@ -294,7 +294,7 @@ fn b12_the_address_is_the_same_after_a_crash() {
         let connection = start(&supervisor, spec).await;
         server.open().await.reset();
         crashes.next(1);
-        events.until("2 ConnectionError: the session's task panicked: told to panic").await;
+        events.until("2 ConnectionError: the session or its attempt panicked: told to panic").await;
         let mut peer = server.open().await;
         events.until(connected().epoch(3)).await;
         connection.send(SendString::new("still me")).await.unwrap().unwrap();

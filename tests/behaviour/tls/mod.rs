@@ -298,7 +298,7 @@ async fn a_panic_in_the_task_is_an_exit_and_the_address_survives() {
                 .is_err()
         );
         let error = format!(
-            "{attempt} ConnectionError: the session's task panicked: the verifier panicked"
+            "{attempt} ConnectionError: the session or its attempt panicked: the verifier panicked"
         );
         let backoff = format!("{attempt} BackoffScheduled: retry {attempt}…");
         events.expect_all([error.as_str(), backoff.as_str()]).await;
