@@ -37,7 +37,7 @@ fn who_crashes_too_often_is_put_in_quarantine() {
         let (spec, mut events) = recorded(ConnectionSpec::string("a", URL));
         let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         events
-            .until("3 GaveUp: more than 2 restarts within 60s; the last after: the session's…")
+            .until("3 GaveUp: more than 2 restarts within 60s; the last after: the session or its…")
             .await;
         assert_eq!(connection.send(GetStatus).await.unwrap().state, State::Failed);
         events.expect_none(Duration::from_hours(1)).await;

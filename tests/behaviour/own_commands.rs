@@ -41,7 +41,7 @@ impl Handler<EpochIn> for Connection {
     type Result = ResponseActFuture<Self, Epoch>;
 
     fn handle(&mut self, EpochIn(time): EpochIn, _: &mut ConnectionContext) -> Self::Result {
-        let status = |_, _: &mut Self, ctx: &mut ConnectionContext| ctx.address().send(GetStatus);
+        let status = |(), _: &mut Self, ctx: &mut ConnectionContext| ctx.address().send(GetStatus);
         let later = sleep(time).into_actor(self).map(status);
         Box::pin(later.then(|asked, connection, _| {
             let epoch = async { asked.await.expect("it asks itself").epoch };

@@ -151,7 +151,7 @@ async fn a_full_outbox_refuses_and_tells() {
         "larger than the outbox can ever be: {error}"
     );
 
-    // All three are in the mailbox before the session's task may run.
+    // All three are in the mailbox before the session has its turn.
     let sends: Vec<_> =
         ["one", "two", "three"].map(|text| connection.send(SendString::new(text))).into();
     let fates = soon("the fates", futures_util::future::join_all(sends)).await;

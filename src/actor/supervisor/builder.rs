@@ -218,7 +218,7 @@ pub(super) fn build(
         winding: None,
         children: Children::on_arbiters(builder.arbiters),
         first_children: children,
-        panicked: false,
+        children_run_on: false,
         restraint: Arc::new(Restraint::new(builder.intensity, cascades)),
         timer: None,
         winding_task: None,

@@ -209,10 +209,9 @@ impl Children {
 
     /// How many significant children have not ended.
     pub(super) fn significant_left(&self) -> usize {
-        let is_left = |child: &&Box<Child>| {
-            child.significant && Standing::of(child.state) != Standing::Stopped
-        };
-        self.by_serial.values().filter(is_left).count()
+        let is_left =
+            |child: &Child| child.significant && Standing::of(child.state) != Standing::Stopped;
+        self.by_serial.values().filter(|child| is_left(child)).count()
     }
 
     /// Notes where a child is.
@@ -239,13 +238,13 @@ impl Children {
                 None => return vec![],
             },
         };
-        let following = self.by_serial.range((after, Bound::Unbounded)).map(|(_, child)| child);
-        let is_wanted = |child: &&Box<Child>| which.state.is_none_or(|state| child.state == state);
+        let following = self.by_serial.range((after, Bound::Unbounded)).map(|(_, child)| &**child);
+        let is_wanted = |child: &&Child| which.state.is_none_or(|state| child.state == state);
         let info = |child: &Child| {
             let (id, address) = (child.id.clone(), child.connection()?.clone());
             Some(ConnectionInfo { id, state: child.state, epoch: child.epoch, address })
         };
-        following.filter(is_wanted).filter_map(|child| info(child)).take(which.limit).collect()
+        following.filter(is_wanted).filter_map(info).take(which.limit).collect()
     }
 
     /// The supervisors, first to last.

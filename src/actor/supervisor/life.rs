@@ -40,6 +40,7 @@ impl Supervisor {
             }
         }
         if self.machine.is_at_rest() && !rested {
+            self.children_run_on = false;
             self.let_children_rest();
         }
         self.arm_timer(ctx);
@@ -52,7 +53,7 @@ impl Supervisor {
     /// Starts an incarnation: all children with it, first to last, and the gate lets them dial by
     /// turns. After a panic they run on. Restarts are counted anew.
     fn begin(&mut self, ctx: &mut Context<Self>) {
-        let starts_again = !std::mem::take(&mut self.panicked);
+        let starts_again = !std::mem::take(&mut self.children_run_on);
         self.deadline = None;
         self.restraint = Arc::new(Restraint::new(self.intensity, self.cascades));
         for child in self.children.all() {
@@ -146,9 +147,9 @@ impl Supervisor {
         }
         if self.machine.fails_group(ExitClass::Crash) || !self.retains_children() {
             // Its children start again with it.
-            self.panicked = false;
             return self.fail(ExitReason::SupervisorPanicked, ctx);
         }
+        self.children_run_on = true;
         let epoch = self.machine.epoch();
         let _ = self.step(Input::Exited { epoch, reason: ExitReason::SupervisorPanicked }, ctx);
         let _ = self.step(Input::Tick, ctx);
@@ -156,7 +157,6 @@ impl Supervisor {
 
     /// Whatever a panic may have left half done.
     pub(super) fn forget_incarnation(&mut self) {
-        self.panicked = true;
         self.timer = None;
         self.regrouping = None;
         self.winding_task = None;

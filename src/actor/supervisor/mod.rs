@@ -97,8 +97,8 @@ pub struct Supervisor {
     /// Those that it starts with.
     first_children: Vec<ChildSpec>,
 
-    /// This incarnation follows a panic.
-    panicked: bool,
+    /// The next incarnation follows a panic of this one, and finds its children as they are.
+    children_run_on: bool,
     restraint: Arc<Restraint>,
     timer: Option<Instant>,
     winding_task: Option<SpawnHandle>,

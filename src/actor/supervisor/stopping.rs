@@ -24,6 +24,7 @@ pub(super) struct Winding {
 impl Supervisor {
     /// Stops all children, and then ends.
     pub(super) fn wind(&mut self, how: Stop, reason: ExitReason, ctx: &mut Context<Self>) {
+        self.children_run_on = false;
         self.winding = Some(Winding { how, reason });
         self.go_on_winding(ctx);
     }

@@ -40,9 +40,9 @@ pub struct GetSender;
 ///
 /// - **Any thread** may use it, and clones of it. It outlives sessions: what is sent while none is up is
 ///   [refused](Refusal::NotConnected).
-/// - **Order**: what is sent by a sender and its clones is written in that order. Between a sender and the
-///   address there is none: a command that lies in the mailbox comes later than what is sent after it by a
-///   sender.
+/// - **Order**: what is sent by a sender and its clones is written in that order. A command that lies
+///   in the mailbox comes later than what a sender has sent until it is taken out: so what was sent before it
+///   goes before it.
 /// - **Bounds**: the connection's [`OutboxLimits`](crate::OutboxLimits) hold for what waits, whichever way
 ///   it came. Where both ways are used in the same moment, the sender's messages may wait in front of a full
 ///   outbox, by as many again.

@@ -238,6 +238,36 @@ fn a_group_that_waits_is_started_by_the_next_supervisor() {
     });
 }
 
+/// What it stopped before starts again with it, whatever happened to its own code meanwhile.
+#[test]
+fn one_that_panics_while_it_waits_to_be_started_again_starts_its_children_then() {
+    virtual_time(1, async {
+        let (crashes, server) = (Arc::new(AtomicUsize::new(0)), listen());
+        let dialler = Crashes(network(), Arc::clone(&crashes));
+        let (top, mut events) = top(Supervisor::builder().dialler(dialler));
+        let minute = Duration::from_mins(1);
+        let spec = SupervisorSpec::new("below", brittle())
+            .backoff(Backoff::between(minute, minute).unwrap());
+        let below = top.send(StartSupervisor(spec)).await.unwrap().unwrap();
+        let (_held, mut peer) = connect(&below, "held", &server).await;
+        crashes.store(1, Ordering::Relaxed);
+        let spec = ConnectionSpec::string("bad", server.url());
+        below.send(StartConnection(spec)).await.unwrap().unwrap();
+        peer.read_close().await;
+        peer.close(1000).await;
+        drop(peer);
+        events.until(disconnected().of("held")).await;
+        while top.send(WhichSupervisors).await.unwrap()[0].state != SupervisorState::Restarting {
+            tokio::task::yield_now().await;
+        }
+        assert!(below.send(Bug).await.is_err(), "it panics while it waits");
+        let _peers = [server.open().await, server.open().await];
+        events.until(connected().of("held").epoch(2)).await;
+        events.until(connected().of("bad").epoch(2)).await;
+        assert_eq!(below.send(CountConnections).await.unwrap().connected, 2);
+    });
+}
+
 /// The operations of OTP on a supervisor, in each of its states.
 #[test]
 fn a_supervisor_is_terminated_restarted_and_deleted_as_a_connection_is() {
