@@ -57,6 +57,8 @@ impl Connection {
         }
     }
 
+    // Out of the way of the turns in which nothing of it happens, which are most.
+    #[cold]
     fn happened(&mut self, epoch: Epoch, happening: Happening, ctx: &mut ConnectionContext) {
         match happening {
             Happening::Dialled(Ok(opened)) => self.opened(epoch, opened, ctx),
