@@ -1,15 +1,18 @@
 //! Messages in both directions.
 
 use actix::prelude::*;
+use futures_util::future::join_all;
 use wsvisor::{
     Connect, Connection, ConnectionBuilder, Delivery, Disconnect, GetStatus, Limits, OutboxLimits,
     Payload, ReceivedBatch, Refusal, SendBinary, SendError, SendJson, SendString, Subscribe,
     Unsubscribe,
 };
 
-use wsvisor::testing::{ClientFrame as Frame, Peer, Recorder, disconnected, frame, text};
+use wsvisor::testing::{
+    ClientFrame as Frame, Peer, Recorder, disconnected, frame, text, virtual_time,
+};
 
-use crate::support::{alone, listen, loopback_policy, settings, soon, string};
+use crate::support::{alone, connected_with, listen, loopback_policy, settings, soon, string};
 
 async fn connected(builder: ConnectionBuilder) -> (Addr<Connection>, Recorder, Peer) {
     let server = listen();
@@ -154,7 +157,7 @@ async fn a_full_outbox_refuses_and_tells() {
     // All three are in the mailbox before the session has its turn.
     let sends: Vec<_> =
         ["one", "two", "three"].map(|text| connection.send(SendString::new(text))).into();
-    let fates = soon("the fates", futures_util::future::join_all(sends)).await;
+    let fates = soon("the fates", join_all(sends)).await;
     let fates: Vec<_> = fates.into_iter().map(Result::unwrap).collect();
     assert!(matches!(fates[..2], [Ok(Delivery::Written), Ok(Delivery::Written)]), "{fates:?}");
     assert!(
@@ -252,4 +255,24 @@ impl Handler<ReceivedBatch> for Echo {
             self.0.do_send(SendString::new(text));
         }
     }
+}
+
+/// A burst is not refused for want of room while the socket takes what it holds: the session has its turn
+/// after some commands.
+#[test]
+fn a_burst_of_commands_does_not_fill_the_outbox_of_a_socket_that_takes_them() {
+    virtual_time(11, async {
+        const BURST: usize = 5_000;
+        let limits = OutboxLimits { messages: 300, ..OutboxLimits::default() };
+        let (connection, _events, mut peer) = connected_with(settings().outbox(limits)).await;
+        let sends: Vec<_> =
+            (0..BURST).map(|number| connection.send(SendString::new(number.to_string()))).collect();
+        let answers = actix_rt::spawn(join_all(sends));
+        for number in 0..BURST {
+            assert_eq!(peer.read().await, Frame::text(number.to_string()));
+        }
+        for (number, answer) in answers.await.unwrap().into_iter().enumerate() {
+            assert_eq!(answer.unwrap().unwrap(), Delivery::Written, "message {number}");
+        }
+    });
 }

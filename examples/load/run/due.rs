@@ -61,10 +61,12 @@ impl Worker {
         Some(load.began + load.churns.due(load.next_churn)?.after)
     }
 
-    pub(super) fn sleep(&self) {
+    pub(super) fn sleep(&mut self) {
         let next = [self.next_due().map(|(due, _)| due), self.next_churn()];
-        if let (Some(next), Some(pacer)) = (next.into_iter().flatten().min(), &self.pacer) {
-            pacer.wake_at(next);
+        if let (Some(next), Some(pacer)) = (next.into_iter().flatten().min(), &self.pacer)
+            && let Err(error) = pacer.wake_at(next)
+        {
+            self.tally.reason(format!("the alarm that keeps the pace: {error}"));
         }
     }
 

@@ -1,6 +1,7 @@
 //! The run itself: threads, connections, clocks. What is to be done stands in `plan`, what happened
 //! goes to `tally`.
 
+mod alarm;
 mod conductor;
 mod due;
 mod embedded_server;

@@ -1,16 +1,19 @@
 use std::{
-    sync::mpsc::{Receiver, Sender, channel},
-    thread,
+    cell::Cell,
+    io,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
 use actix::{Addr, Message};
 
-use super::worker::Worker;
+use super::{alarm::Alarm, worker::Worker};
 
-/// Wakes a worker when its next message is due, by a thread that sleeps until then: the timers of an
-/// event loop are good to a millisecond, which is longer than many an answer takes.
-pub(crate) struct Pacer(Sender<Instant>);
+/// Wakes a worker when its next message is due.
+pub(crate) struct Pacer {
+    alarm: Rc<Alarm>,
+    woken: Rc<Cell<Instant>>,
+}
 
 /// Messages are due.
 #[derive(Clone, Copy, Debug, Message)]
@@ -21,27 +24,24 @@ pub(crate) struct Wake;
 const CLOSEST: Duration = Duration::from_micros(100);
 
 impl Pacer {
-    pub(crate) fn start(worker: Addr<Worker>) -> std::io::Result<Self> {
-        let (sender, times) = channel();
-        thread::Builder::new().name("load-pacer".into()).spawn(move || pace(&times, &worker))?;
-        Ok(Self(sender))
+    /// Of a worker of this thread, whose event loop waits for the alarm. It ends with the worker.
+    pub(crate) fn start(worker: &Addr<Worker>) -> io::Result<Self> {
+        let (alarm, woken) = (Rc::new(Alarm::new()?), Rc::new(Cell::new(Instant::now())));
+        let pacer = Self { alarm: Rc::clone(&alarm), woken: Rc::clone(&woken) };
+        let worker = worker.downgrade();
+        actix::spawn(async move {
+            while alarm.goes_off().await.is_ok()
+                && let Some(worker) = worker.upgrade()
+            {
+                woken.set(Instant::now());
+                worker.do_send(Wake);
+            }
+        });
+        Ok(pacer)
     }
 
     /// Wakes the worker then.
-    pub(crate) fn wake_at(&self, time: Instant) {
-        // Its thread ends with the worker alone.
-        let _ = self.0.send(time);
-    }
-}
-
-fn pace(times: &Receiver<Instant>, worker: &Addr<Worker>) {
-    let mut last = Instant::now();
-    for time in times {
-        let now = Instant::now();
-        thread::sleep(time.max(last + CLOSEST).saturating_duration_since(now));
-        last = Instant::now();
-        if worker.try_send(Wake).is_err() && !worker.connected() {
-            return;
-        }
+    pub(crate) fn wake_at(&self, time: Instant) -> io::Result<()> {
+        self.alarm.set(time.max(self.woken.get() + CLOSEST))
     }
 }

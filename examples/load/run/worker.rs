@@ -159,9 +159,9 @@ impl Handler<Begin> for Worker {
     type Result = ();
 
     fn handle(&mut self, Begin(began): Begin, ctx: &mut Context<Self>) {
-        match Pacer::start(ctx.address()) {
+        match Pacer::start(&ctx.address()) {
             Ok(pacer) => self.pacer = Some(pacer),
-            Err(error) => self.tally.reason(format!("no thread for the pacer: {error}")),
+            Err(error) => self.tally.reason(format!("no alarm that keeps the pace: {error}")),
         }
         self.load = Some(Load {
             began,

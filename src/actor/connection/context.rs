@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, pin::Pin, task};
+use std::{cell::Cell, collections::VecDeque, pin::Pin, task};
 
 use actix::{
     Actor, ActorContext, ActorState, Addr, AsyncContext, Handler, Message, SpawnHandle, WeakAddr,
@@ -16,6 +16,8 @@ use super::Connection;
 pub struct ConnectionContext {
     address: WeakAddr<Connection>,
     state: ActorState,
+    /// Commands that may still be handled in this turn.
+    left: Cell<u16>,
     /// What handlers of a user's messages spawned. Absent while there is none, for the connection spawns nothing.
     spawned: Option<Box<Spawned>>,
 }
@@ -34,9 +36,13 @@ struct Item {
     future: Pin<Box<dyn ActorFuture<Connection, Output = ()>>>,
 }
 
+/// Commands that are handled before the session has its turn, and then the other tasks of the thread: who
+/// sends faster than commands are handled does not fill the outbox of a socket that takes more.
+const COMMANDS_PER_TURN: u16 = 256;
+
 impl ConnectionContext {
     pub(super) const fn new(address: WeakAddr<Connection>) -> Self {
-        Self { address, state: ActorState::Started, spawned: None }
+        Self { address, state: ActorState::Started, left: Cell::new(0), spawned: None }
     }
 
     /// The connection's own address, which does not keep it alive.
@@ -44,8 +50,9 @@ impl ConnectionContext {
         self.address.clone()
     }
 
-    /// Whether this is the first turn of the actor.
-    pub(super) fn begin(&mut self) -> bool {
+    /// The actor has its turn. Whether that is the first.
+    pub(super) fn begin_turn(&mut self) -> bool {
+        self.left.set(COMMANDS_PER_TURN);
         let is_new = self.state == ActorState::Started;
         if is_new {
             self.state = ActorState::Running;
@@ -55,6 +62,11 @@ impl ConnectionContext {
 
     pub(super) fn is_stopping(&self) -> bool {
         matches!(self.state, ActorState::Stopping | ActorState::Stopped)
+    }
+
+    /// Whether so many commands were handled that others may be left.
+    pub(super) const fn is_used_up(&self) -> bool {
+        self.left.get() == 0
     }
 
     pub(super) const fn has_spawned(&self) -> bool {
@@ -136,7 +148,10 @@ impl AsyncContext<Connection> for ConnectionContext {
         self.push(future, true);
     }
 
+    /// Asked before each command is taken from the mailbox.
     fn waiting(&self) -> bool {
+        let Some(left) = self.left.get().checked_sub(1) else { return true };
+        self.left.set(left);
         let waits = |spawned: &Spawned| spawned.futures.iter().any(|item| item.is_waited_for);
         self.is_stopping() || self.spawned.as_deref().is_some_and(waits)
     }

@@ -67,10 +67,13 @@ impl Future for Life {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { connection, context, mailbox } = self.get_mut();
-        if context.begin() {
+        if context.begin_turn() {
             connection.started(context);
         }
         mailbox.poll(connection, context, cx);
+        if context.is_used_up() {
+            cx.waker().wake_by_ref();
+        }
         let is_abandoned = !mailbox.connected();
         if is_abandoned && connection.is_at_work() {
             connection.abandon(context);
