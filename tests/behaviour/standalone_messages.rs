@@ -274,5 +274,14 @@ fn a_burst_of_commands_does_not_fill_the_outbox_of_a_socket_that_takes_them() {
         for (number, answer) in answers.await.unwrap().into_iter().enumerate() {
             assert_eq!(answer.unwrap().unwrap(), Delivery::Written, "message {number}");
         }
+        // Nor does it end before all of it is handled, when nobody has the address any more.
+        for number in 0..BURST {
+            connection.do_send(SendString::new(number.to_string()));
+        }
+        drop(connection);
+        for number in 0..BURST {
+            assert_eq!(peer.read().await, Frame::text(number.to_string()));
+        }
+        assert_eq!(peer.read_close().await, 1000_u16.to_be_bytes());
     });
 }

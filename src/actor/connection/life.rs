@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix::{
-    Actor as _, ActorContext as _, Addr, ArbiterHandle, WeakAddr,
+    Actor as _, ActorContext as _, Addr, ArbiterHandle, AsyncContext as _, WeakAddr,
     dev::{
         Mailbox,
         channel::{AddressReceiver, channel},
@@ -74,7 +74,8 @@ impl Future for Life {
         if context.is_used_up() {
             cx.waker().wake_by_ref();
         }
-        let is_abandoned = !mailbox.connected();
+        // What was sent before the last address was dropped comes first.
+        let is_abandoned = !context.waiting() && !mailbox.connected();
         if is_abandoned && connection.is_at_work() {
             connection.abandon(context);
         }
