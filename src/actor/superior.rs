@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actix::{Message, WeakAddr};
+use actix::{Message, WeakRecipient};
 
-use super::{fanout::Fanout, supervisor::Supervisor};
+use super::fanout::Fanout;
 use crate::{
     lifecycle::{ConnectionId, Epoch, ExitReason, Machine, Restraint, State, Supervision},
     message::{CheckedConnect, SupervisorExplanation},
@@ -16,7 +16,7 @@ use crate::{
 /// The supervisor, as its connections see it.
 pub(super) struct Superior {
     pub(super) gate: Gate,
-    pub(super) supervisor: WeakAddr<Supervisor>,
+    pub(super) reports: WeakRecipient<Report>,
     /// Tells this actor from an earlier one of the same id.
     pub(super) serial: u64,
 }

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use super::{Connection, ConnectionContext, work::Owned};
+use super::{Connection, ConnectionContext, owned::Owned};
 use crate::{
     lifecycle::{Epoch, ExitReason, Input, Side, State, Urgency},
     message::CheckedConnect,

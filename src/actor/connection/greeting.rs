@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use actix::{Handler, Message};
 
-use super::{Connection, ConnectionContext, work::Owned};
+use super::{Connection, ConnectionContext, owned::Owned};
 use crate::{
     lifecycle::{Epoch, ExitReason, GreetingFailure, Input, LifecycleEvent, Side, State, Verdict},
     message::Outgoing,

@@ -4,6 +4,7 @@ mod greeting;
 mod hosted;
 mod life;
 mod orders;
+mod owned;
 mod policy;
 mod report;
 mod rotation;

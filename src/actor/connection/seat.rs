@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     hosted::Hosted,
-    work::{Happening, Owned, crash_or_cancel},
+    owned::{Owned, crash_or_cancel},
 };
 use crate::{
     actor::expectations::SharedVigil,
@@ -37,6 +37,18 @@ pub(in crate::actor) struct Beside {
     pub(super) epoch: Epoch,
     pub(in crate::actor) seat: Seat,
     pub(super) route: Rc<Route>,
+}
+
+/// What has happened to an attempt or a session.
+pub(super) enum Happening {
+    /// The attempt has ended.
+    Dialled(Result<Opened, ExitReason>),
+    /// Who was asked for the greeting has answered.
+    GreetingCame(Result<VecDeque<OwnedPayload>, GreetingFailure>),
+    /// All of the greeting is written.
+    Greeted,
+    /// The session has ended.
+    Ended(ExitReason),
 }
 
 impl Seat {

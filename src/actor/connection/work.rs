@@ -1,31 +1,9 @@
 //! What runs for a connection: attempts and sessions, and what follows when something of them has ended.
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
-use tokio::task::{JoinError, JoinHandle};
-
-use super::{Connection, ConnectionContext, hosted::panic_text};
-use crate::{
-    lifecycle::{Epoch, ExitReason, GreetingFailure, Input},
-    protocol::OwnedPayload,
-    transport::Opened,
-};
-
-/// What has happened to an attempt or a session.
-pub(super) enum Happening {
-    /// The attempt has ended.
-    Dialled(Result<Opened, ExitReason>),
-    /// Who was asked for the greeting has answered.
-    GreetingCame(Result<VecDeque<OwnedPayload>, GreetingFailure>),
-    /// All of the greeting is written.
-    Greeted,
-    /// The session has ended.
-    Ended(ExitReason),
-}
+use super::{Connection, ConnectionContext, seat::Happening};
+use crate::lifecycle::{Epoch, Input};
 
 impl Connection {
     /// Whether anything is to come without a command.
@@ -67,35 +45,5 @@ impl Connection {
             Happening::Greeted => self.greeted(epoch, ctx),
             Happening::Ended(reason) => self.session_ended(epoch, reason, ctx),
         }
-    }
-}
-
-/// A task that ends with its owner.
-pub(super) struct Owned<T>(JoinHandle<T>);
-
-impl<T: 'static> Owned<T> {
-    pub(super) fn spawn(future: impl Future<Output = T> + 'static) -> Self {
-        Self(actix_rt::spawn(future))
-    }
-
-    pub(super) fn abort(&self) {
-        self.0.abort();
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl<T> Drop for Owned<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-pub(super) fn crash_or_cancel(error: JoinError) -> ExitReason {
-    match error.try_into_panic() {
-        Ok(panic) => ExitReason::Crashed(panic_text(&*panic).into()),
-        Err(_) => ExitReason::Cancelled,
     }
 }

@@ -179,7 +179,7 @@ impl Supervisor {
 
     /// This supervisor, as one of its children sees it.
     fn superior_of(&self, serial: u64, ctx: &Context<Self>) -> Superior {
-        Superior { gate: self.gate.clone(), supervisor: ctx.address().downgrade(), serial }
+        Superior { gate: self.gate.clone(), reports: ctx.address().downgrade().recipient(), serial }
     }
 
     fn settings_of(&self, spec: &ConnectionSpec) -> Arc<Settings> {
