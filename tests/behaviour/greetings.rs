@@ -12,8 +12,8 @@ use actix::Addr;
 use serde_json::json;
 use tokio::time::Instant;
 use wsvisor::{
-    Connect, Connection, Delivery, GetStatus, Greeting, MarkReady, Outgoing, ProviderError,
-    Readiness, SendError, SendJson, SendString, Settings, Timeouts, Unwritten,
+    Connect, Connection, Delivery, Disconnect, GetStatus, Greeting, MarkReady, Outgoing,
+    ProviderError, Readiness, SendError, SendJson, SendString, Settings, Timeouts, Unwritten,
     testing::{ClientFrame, Peer, Recorder, Server, connected, disconnected, virtual_time},
 };
 
@@ -141,6 +141,26 @@ fn a_greeting_that_fails_ends_the_session_and_says_why() {
         drop(peer);
         let ended = events.until(disconnected()).await.to_string();
         assert!(ended.contains("make each message of a SendJson"), "{ended}");
+    });
+}
+
+/// A greeting that fails while the session is being closed changes nothing about its end.
+#[test]
+fn a_greeting_may_fail_while_its_session_is_closed() {
+    virtual_time(7, async {
+        let greeting = Greeting::asked(|_| async {
+            tokio::time::sleep(ms(100)).await;
+            Err(ProviderError::fatal("no such bot"))
+        });
+        let server = listen();
+        let (connection, mut events, mut peer) = open(&server, settings().greeting(greeting)).await;
+        events.expect(connected()).await;
+        connection.send(Disconnect::default()).await.unwrap();
+        assert_eq!(peer.read_close().await, 1000_u16.to_be_bytes());
+        tokio::time::sleep(ms(200)).await;
+        peer.close(1000).await;
+        drop(peer);
+        events.expect("1 Disconnected 1000 clean: closed by us, and the peer answered…").await;
     });
 }
 

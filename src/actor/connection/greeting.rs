@@ -43,10 +43,13 @@ impl Connection {
         epoch: Epoch,
         greeting: Result<VecDeque<OwnedPayload>, GreetingFailure>,
     ) {
+        let is_up = self.machine.state() == State::Connected;
         let Some(link) = self.seat_of(epoch).and_then(|seat| seat.link.as_ref()) else { return };
         match greeting {
             Ok(messages) => link.greet(messages),
-            Err(failure) => link.request_end(ExitReason::Greeting(failure)),
+            Err(failure) if is_up => link.request_end(ExitReason::Greeting(failure)),
+            // It ends already.
+            Err(_) => {}
         }
     }
 
