@@ -105,6 +105,31 @@ fn what_is_spawned_runs_and_what_is_cancelled_does_not() {
     });
 }
 
+/// A handle of what is done cancels nothing that is spawned later.
+#[test]
+fn no_two_handles_are_the_same() {
+    virtual_time(5, async {
+        let (connection, _events, _peer) = connected_with(settings()).await;
+        let mut notes: Notes = unbounded_channel();
+        let (first, second) = (notes.0.clone(), notes.0.clone());
+        let (tell, told) = std::sync::mpsc::channel();
+        run(&connection, move |ctx| {
+            let done = ctx.run_later(ms(10), move |_, _| first.send("first").unwrap());
+            tell.send(done).unwrap();
+        })
+        .await
+        .unwrap();
+        assert_eq!(soon("the first", notes.1.recv()).await, Some("first"));
+        run(&connection, move |ctx| {
+            ctx.run_later(ms(10), move |_, _| second.send("second").unwrap());
+            ctx.cancel_future(told.recv().unwrap());
+        })
+        .await
+        .unwrap();
+        assert_eq!(soon("the second", notes.1.recv()).await, Some("second"));
+    });
+}
+
 /// The mailbox waits for what its handler waits for, and the session does not.
 #[test]
 fn commands_wait_where_a_handler_has_them_wait() {

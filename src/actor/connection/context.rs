@@ -18,6 +18,8 @@ pub struct ConnectionContext {
     state: ActorState,
     /// Commands that may still be handled in this turn.
     left: Cell<u16>,
+    /// Of what was spawned last. No two are the same.
+    newest: SpawnHandle,
     /// What handlers of a user's messages spawned. Absent while there is none, for the connection spawns nothing.
     spawned: Option<Box<Spawned>>,
 }
@@ -25,7 +27,6 @@ pub struct ConnectionContext {
 #[derive(Default)]
 struct Spawned {
     futures: VecDeque<Item>,
-    newest: SpawnHandle,
     cancelled: Vec<SpawnHandle>,
 }
 
@@ -41,8 +42,14 @@ struct Item {
 const COMMANDS_PER_TURN: u16 = 256;
 
 impl ConnectionContext {
-    pub(super) const fn new(address: WeakAddr<Connection>) -> Self {
-        Self { address, state: ActorState::Started, left: Cell::new(0), spawned: None }
+    pub(super) fn new(address: WeakAddr<Connection>) -> Self {
+        Self {
+            address,
+            state: ActorState::Started,
+            left: Cell::new(0),
+            newest: SpawnHandle::default(),
+            spawned: None,
+        }
     }
 
     /// The connection's own address, which does not keep it alive.
@@ -104,9 +111,9 @@ impl ConnectionContext {
     where
         F: ActorFuture<Connection, Output = ()> + 'static,
     {
+        let handle = self.newest.next();
+        self.newest = handle;
         let spawned = self.spawned.get_or_insert_default();
-        let handle = spawned.newest.next();
-        spawned.newest = handle;
         spawned.futures.push_back(Item { handle, is_waited_for, future: Box::pin(future) });
         handle
     }
