@@ -69,10 +69,14 @@ impl Message {
         }
     }
 
-    /// Puts the finished message into `out`, and says whether it was large enough to be handed over
-    /// uncopied.
-    pub(super) fn deliver(self, out: &mut BatchBuilder) -> Result<Delivered, ProtocolError> {
-        let large = self.len() >= ADOPT_FROM;
+    /// Puts the finished message into `out`, and says whether it was so large, `adopt_from` bytes or more,
+    /// that it was handed over uncopied.
+    pub(super) fn deliver(
+        self,
+        out: &mut BatchBuilder,
+        adopt_from: usize,
+    ) -> Result<Delivered, ProtocolError> {
+        let large = self.len() >= adopt_from;
         match self.body {
             Body::Text(text) => {
                 let text = text.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
@@ -98,18 +102,17 @@ pub(super) enum Delivered {
     Adopted,
 }
 
-/// The capacity to grow to for `needed` bytes: twice the present one, so that a dribble costs
-/// linear time, but no more than the `whole` message where its length is known.
+/// The capacity to grow to for `needed` bytes, so that a dribble costs linear time. Where the length of the
+/// `whole` message is known, that is the most, and little has to move on the way to it.
 ///
 /// An announced length alone never allocates more than [`FIRST_CAPACITY`]: a peer gets memory for
-/// what it sends.
+/// what it sends, four times as much at most.
 fn next_capacity(present: usize, needed: usize, whole: Option<usize>) -> usize {
-    let amortised = present.saturating_mul(2).max(FIRST_CAPACITY);
-    whole.map_or(amortised, |whole| amortised.min(whole)).max(needed)
+    match whole {
+        Some(whole) => needed.saturating_mul(4).max(FIRST_CAPACITY).min(whole.max(needed)),
+        None => present.saturating_mul(2).max(FIRST_CAPACITY).max(needed),
+    }
 }
-
-/// Messages from this size on, in bytes, are handed over and not copied.
-const ADOPT_FROM: usize = 64 * 1024;
 
 /// The first allocation for a message in progress, in bytes, unless it is known to be smaller.
 const FIRST_CAPACITY: usize = 4 * 1024;
@@ -117,6 +120,8 @@ const FIRST_CAPACITY: usize = 4 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ADOPT_FROM: usize = 8 * 1024;
 
     #[test]
     fn memory_follows_what_was_received_not_what_was_announced() {
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dribble_grows_in_doublings_and_ends_exact() {
+    fn a_dribble_grows_fourfold_and_ends_exact() {
         let whole = 60_000;
         for mut message in [Message::text(), Message::binary()] {
             let mut capacities = Vec::new();
@@ -144,7 +149,7 @@ mod tests {
                     capacities.push(capacity(&message));
                 }
             }
-            assert_eq!(capacities, [4096, 8192, 16384, 32768, 60_000]);
+            assert_eq!(capacities, [4096, 4 * 4097, 60_000]);
         }
     }
 
@@ -167,18 +172,17 @@ mod tests {
             let Body::Binary(buffer) = &message.body else { unreachable!() };
             let held = buffer.as_ptr();
             let mut out = BatchBuilder::default();
-            message.deliver(&mut out).unwrap();
+            message.deliver(&mut out, ADOPT_FROM).unwrap();
             let payloads: Vec<_> = out.iter().map(|payload| payload.as_bytes().as_ptr()).collect();
             assert_eq!(payloads == [held], is_adopted, "{len} bytes");
         }
     }
 
     #[test]
-    fn fragments_of_unknown_number_grow_in_doublings_too() {
+    fn fragments_of_unknown_number_grow_in_doublings() {
         assert_eq!(next_capacity(0, 1, None), FIRST_CAPACITY);
         assert_eq!(next_capacity(4096, 4097, None), 8192);
         assert_eq!(next_capacity(4096, 50_000, None), 50_000);
-        assert_eq!(next_capacity(4096, 4097, Some(4097)), 4097);
         assert_eq!(next_capacity(usize::MAX, usize::MAX, None), usize::MAX);
     }
 
@@ -190,7 +194,7 @@ mod tests {
             for mut message in [Message::text(), Message::binary()] {
                 message.push(&vec![b'x'; len], Some(0)).unwrap();
                 let mut out = BatchBuilder::default();
-                assert_eq!(message.deliver(&mut out), Ok(delivered));
+                assert_eq!(message.deliver(&mut out, ADOPT_FROM), Ok(delivered));
                 assert_eq!((out.len(), out.payload_bytes()), (1, len));
             }
         }

@@ -1,5 +1,6 @@
 use std::{fmt, mem, ops::RangeInclusive};
 
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::{
@@ -17,11 +18,11 @@ pub struct BatchBuilder {
     payload_bytes: usize,
     /// How many messages the last batch had: the next one is likely to be of its size.
     expected_len: usize,
-    /// The memory of an earlier batch's texts, to use again once nobody reads it any more.
-    lent: ByteString,
+    /// The memory of an earlier batch's texts or binaries, to use again once nobody reads it any more.
+    lent: Bytes,
 }
 
-/// Which memory of texts is worth using again: around a read's worth. Under a flood it would else
+/// Which memory is worth using again: around a read's worth. Under a flood it would else
 /// be asked of the system, and given back, with every batch.
 const RECYCLED: RangeInclusive<usize> = 16 * 1024..=128 * 1024;
 
@@ -51,6 +52,9 @@ impl BatchBuilder {
     /// If there is no [room](Self::has_room_for) for it.
     #[inline]
     pub fn push_binary(&mut self, bytes: &[u8]) {
+        if self.binary.capacity() == 0 {
+            self.begin_binary();
+        }
         let start = self.binary.len();
         self.push_segment(Kind::Binary, start, bytes.len());
         self.binary.extend_from_slice(bytes);
@@ -120,6 +124,9 @@ impl BatchBuilder {
 
     /// Makes room for `bytes` more bytes of binary, to save growing step by step.
     pub fn reserve_binary(&mut self, bytes: usize) {
+        if self.binary.capacity() == 0 && bytes >= *RECYCLED.start() {
+            self.begin_binary();
+        }
         self.binary.reserve(bytes);
     }
 
@@ -178,12 +185,16 @@ impl BatchBuilder {
             segments.shrink_to_fit();
         }
         let payload_bytes = mem::take(&mut self.payload_bytes);
-        let recyclable = RECYCLED.contains(&text.capacity());
-        let text = ByteString::from(text);
-        if recyclable && self.lent.is_empty() {
-            self.lent = text.clone();
+        let recyclable = [text.capacity(), binary.capacity()].map(|held| RECYCLED.contains(&held));
+        let (text, binary) = (ByteString::from(text), Bytes::from(binary));
+        if self.lent.is_empty() {
+            match recyclable {
+                [true, _] => self.lent = text.as_bytes().clone(),
+                [false, true] => self.lent = binary.clone(),
+                [false, false] => {}
+            }
         }
-        Batch { text, binary: binary.into(), segments, payload_bytes }
+        Batch { text, binary, segments, payload_bytes }
     }
 
     /// Of places for messages, few are kept.
@@ -208,12 +219,26 @@ impl BatchBuilder {
     // Once a batch, and out of the way of what is done for each message.
     #[cold]
     fn begin_text(&mut self) {
-        self.text = reclaim(mem::take(&mut self.lent));
+        // No bytes are valid UTF-8.
+        self.text = String::from_utf8(self.reclaim()).unwrap_or_default();
+    }
+
+    #[cold]
+    fn begin_binary(&mut self) {
+        self.binary = self.reclaim();
     }
 
     #[cold]
     fn begin_segments(&mut self) {
         self.segments.reserve_exact(self.expected_len);
+    }
+
+    /// The memory that was lent, emptied, where nobody else refers to it.
+    fn reclaim(&mut self) -> Vec<u8> {
+        let memory = mem::take(&mut self.lent).try_into_mut().map(Vec::from);
+        let mut memory = memory.unwrap_or_default();
+        memory.clear();
+        memory
     }
 
     /// Moves the messages together, over the bytes of those that were dropped.
@@ -230,15 +255,6 @@ impl BatchBuilder {
             }
         }
     }
-}
-
-/// The memory of `text`, emptied, where nothing else refers to it.
-fn reclaim(text: ByteString) -> String {
-    let memory = text.into_bytes().try_into_mut().map(Vec::from);
-    let mut memory = memory.unwrap_or_default();
-    memory.clear();
-    // No bytes are valid UTF-8.
-    String::from_utf8(memory).unwrap_or_default()
 }
 
 /// Shows how much there is, not what it says.

@@ -155,17 +155,38 @@ fn the_memory_of_a_read_of_texts_is_used_again() {
     builder.push_text(&text);
     let first = builder.freeze();
     let held = first.get(0).unwrap().as_bytes().as_ptr();
-    assert_eq!(builder.lent.as_bytes().as_ptr(), held);
+    assert_eq!(builder.lent.as_ptr(), held);
     builder.text = text.clone();
     builder.push_segment(Kind::Text, 0, text.len());
     let second = builder.freeze();
-    assert_eq!(builder.lent.as_bytes().as_ptr(), held, "the first is still lent");
+    assert_eq!(builder.lent.as_ptr(), held, "the first is still lent");
     drop((first, second));
     builder.push_text("again");
     assert_eq!(builder.text.as_ptr(), held);
     let batch = builder.freeze();
     builder.push_text("and while that is read, elsewhere");
     assert_eq!(batch.get(0), Some(Payload::Text("again")));
+}
+
+#[test]
+fn the_memory_of_a_read_is_used_again_by_the_other_kind() {
+    let bytes = vec![7; *RECYCLED.start()];
+    let mut builder = BatchBuilder::default();
+    builder.push_binary(&bytes);
+    let first = builder.freeze();
+    let held = first.get(0).unwrap().as_bytes().as_ptr();
+    drop(first);
+    builder.reserve_binary(bytes.len());
+    assert_eq!(builder.binary.as_ptr(), held);
+    builder.push_binary(&bytes);
+    drop(builder.freeze());
+    builder.push_text("texts");
+    assert_eq!(builder.text.as_ptr(), held);
+    assert_eq!(
+        builder.freeze().get(0),
+        Some(Payload::Text("texts")),
+        "and nothing of what was there"
+    );
 }
 
 #[test]

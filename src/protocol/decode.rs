@@ -157,7 +157,8 @@ impl Decoder {
                         return Ok(Step::Flush);
                     } else {
                         self.finished = self.finished.wrapping_add(1);
-                        if frame.message.deliver(out)? == Delivered::Adopted
+                        let adopt_from = if self.inflates() { INFLATED } else { ADOPT_FROM };
+                        if frame.message.deliver(out, adopt_from)? == Delivered::Adopted
                             || self.inflates() && out.payload_bytes() >= INFLATED
                         {
                             return Ok(Step::Flush);
@@ -357,5 +358,10 @@ enum Phase {
     Failed(ProtocolError),
 }
 
-/// What came compressed is delivered when it has grown to so many bytes.
+/// A message that was cut by the end of a read is handed over from this size on, in bytes, and not copied: a
+/// batch of its own costs less.
+const ADOPT_FROM: usize = 8 * 1024;
+
+/// What came compressed is delivered when it has grown to so many bytes: its own size says little of how
+/// much more a read holds.
 const INFLATED: usize = 64 * 1024;
