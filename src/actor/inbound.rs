@@ -1,16 +1,14 @@
-//! The way from a session to its subscribers and its connection.
+//! The way from a session to its subscribers, and what it finds for its connection.
 
 use std::{
     cell::RefCell,
+    mem,
     rc::Rc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use actix::{Handler, Message, WeakAddr};
-
 use super::{
-    connection::{Connection, FoundReady, NotToldReady, Outgrown},
     fanout::Fanout,
     inquiry::{Inquiry, Outcome},
 };
@@ -25,19 +23,30 @@ use crate::{
 pub(super) struct EpochInbound {
     pub(super) epoch: Epoch,
     pub(super) fanout: Rc<RefCell<Fanout>>,
-    /// What the session tells its connection. Boxed because it is rare.
-    pub(super) feedback: Option<Box<Feedback>>,
+    /// What is looked at on the way. Boxed because it is rare.
+    pub(super) lookout: Option<Box<Lookout>>,
 }
 
-/// What a session tells its connection while it lives.
-pub(super) struct Feedback {
-    pub(super) connection: WeakAddr<Connection>,
+/// What else is done with a session's messages and its age than to tell subscribers.
+pub(super) struct Lookout {
     /// Until the session is ready, where a message says so.
     pub(super) ready: Option<ReadyWatch>,
     /// It is replaced by another when it is old.
     pub(super) rotates: bool,
     /// What replies to messages at once.
     pub(super) replier: Option<SharedReplier>,
+    /// What its connection does not know yet.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What a session has found, and its connection acts upon after the session's turn.
+pub(super) enum Finding {
+    /// A message says that the session is ready.
+    Ready,
+    /// Who was asked does not say whether it is.
+    NotToldReady(Verdict),
+    /// It is to be replaced by another, because of this.
+    Outgrown(Verdict),
 }
 
 /// Looks for the messages that say that the session is ready.
@@ -52,17 +61,19 @@ pub(super) enum Judge {
     Recipient(Inquiry),
 }
 
-impl Feedback {
+impl Lookout {
     /// Pending while an answer is waited for: then nothing more is to be read.
-    fn poll(&mut self, epoch: Epoch, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(ReadyWatch { by: Judge::Recipient(inquiry), link }) = &mut self.ready else {
             return Poll::Ready(());
         };
         if !link.is_ready() {
             match ready!(inquiry.poll(cx)) {
                 None => return Poll::Ready(()),
-                Some(Outcome::Ready) => self.tell(FoundReady(epoch)),
-                Some(Outcome::Failed(verdict)) => self.tell(NotToldReady(epoch, verdict)),
+                Some(Outcome::Ready) => self.findings.push(Finding::Ready),
+                Some(Outcome::Failed(verdict)) => {
+                    self.findings.push(Finding::NotToldReady(verdict));
+                }
             }
         }
         self.ready = None;
@@ -78,27 +89,24 @@ impl Feedback {
 
     /// Whether it is of no use any more.
     const fn is_over(&self) -> bool {
-        self.ready.is_none() && !self.rotates && self.replier.is_none()
+        self.ready.is_none() && !self.rotates && self.replier.is_none() && self.findings.is_empty()
     }
 
-    fn look(&mut self, epoch: Epoch, messages: &mut BatchBuilder) {
+    fn look(&mut self, messages: &mut BatchBuilder) {
         let Some(ReadyWatch { by, link }) = &mut self.ready else { return };
         if link.is_ready() {
             self.ready = None;
         } else if by.looks_at(messages) {
-            self.tell(FoundReady(epoch));
+            self.findings.push(Finding::Ready);
             self.ready = None;
         }
     }
+}
 
-    fn tell<M>(&self, message: M)
-    where
-        M: Message<Result = ()> + Send + 'static,
-        Connection: Handler<M>,
-    {
-        if let Some(connection) = self.connection.upgrade() {
-            connection.do_send(message);
-        }
+impl EpochInbound {
+    /// What was found since this was asked last, in order.
+    pub(super) fn take_findings(&mut self) -> Vec<Finding> {
+        self.lookout.as_mut().map_or_else(Vec::new, |lookout| mem::take(&mut lookout.findings))
     }
 }
 
@@ -119,8 +127,8 @@ impl Judge {
 
 impl Inbound for EpochInbound {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(feedback) = &mut self.feedback {
-            ready!(feedback.poll(self.epoch, cx));
+        if let Some(lookout) = &mut self.lookout {
+            ready!(lookout.poll(cx));
         }
         self.fanout.borrow().poll_room(cx)
     }
@@ -134,13 +142,13 @@ impl Inbound for EpochInbound {
     }
 
     fn deliver(&mut self, messages: &mut BatchBuilder, replies: Option<&mut Vec<u8>>) {
-        if let Some(feedback) = &mut self.feedback {
+        if let Some(lookout) = &mut self.lookout {
             if let Some(frames) = replies {
-                feedback.reply(messages, frames);
+                lookout.reply(messages, frames);
             }
-            feedback.look(self.epoch, messages);
-            if feedback.is_over() {
-                self.feedback = None;
+            lookout.look(messages);
+            if lookout.is_over() {
+                self.lookout = None;
             }
         }
         Fanout::deliver(&self.fanout, self.epoch, messages);
@@ -158,13 +166,13 @@ impl Inbound for EpochInbound {
     }
 
     fn outgrow(&mut self, verdict: Verdict) {
-        if let Some(feedback) = &self.feedback {
-            feedback.tell(Outgrown(self.epoch, verdict));
+        if let Some(lookout) = &mut self.lookout {
+            lookout.findings.push(Finding::Outgrown(verdict));
         }
     }
 
     fn rotates(&self) -> bool {
-        self.feedback.as_ref().is_some_and(|feedback| feedback.rotates)
+        self.lookout.as_ref().is_some_and(|lookout| lookout.rotates)
     }
 
     fn awaits_answers(&self) -> bool {

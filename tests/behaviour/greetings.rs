@@ -231,6 +231,21 @@ fn a_message_can_say_that_the_session_is_ready() {
     });
 }
 
+/// What comes with the end of the stream came before it.
+#[test]
+fn a_session_may_become_ready_and_end_in_one_turn() {
+    virtual_time(6, async {
+        let server = listen();
+        let hello = Readiness::on_message(|message| message.as_text() == Some("hello"));
+        let (_connection, mut events, mut peer) = open(&server, settings().readiness(hello)).await;
+        events.expect(connected()).await;
+        peer.text("hello").await;
+        drop(peer);
+        events.expect_all(["1 text hello", "1 Ready"]).await;
+        events.expect(disconnected().clean(false)).await;
+    });
+}
+
 #[actix::test]
 async fn a_json_greeting() {
     let server = listen();

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use actix::{Handler, Message};
-
 use super::{Connection, ConnectionContext, owned::Owned};
 use crate::{
     lifecycle::{Epoch, ExitReason, GreetingFailure, Input, LifecycleEvent, Side, State, Verdict},
@@ -70,6 +68,23 @@ impl Connection {
         }
     }
 
+    /// A message of the session of this epoch says that it is ready.
+    pub(super) fn found_ready(&mut self, epoch: Epoch, ctx: &mut ConnectionContext) {
+        let newest = self.open_successor().unwrap_or_else(|| self.machine.epoch());
+        if epoch == newest {
+            self.mark_ready(ctx);
+        }
+    }
+
+    /// Who was asked does not say whether the session of this epoch is ready.
+    pub(super) fn not_told_ready(&mut self, epoch: Epoch, verdict: Verdict) {
+        tracing::warn!(connection = %self.id, %epoch, "{verdict}");
+        // A successor is not known yet. It fails by itself where it does not become ready.
+        if epoch == self.machine.epoch() && self.machine.state() == State::Connected {
+            self.emit(epoch, &LifecycleEvent::Suspected { verdict });
+        }
+    }
+
     /// Whether the session that is up is ready.
     pub(in crate::actor) fn is_ready(&self) -> bool {
         self.machine.state() == State::Connected
@@ -97,37 +112,4 @@ fn payloads(
         return Err(GreetingFailure::NotJson);
     }
     Ok(messages.into_iter().map(|message| message.payload).collect())
-}
-
-/// A message of the session of this epoch says that it is ready.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(in crate::actor) struct FoundReady(pub(in crate::actor) Epoch);
-
-impl Handler<FoundReady> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, FoundReady(epoch): FoundReady, ctx: &mut ConnectionContext) {
-        let newest = self.open_successor().unwrap_or_else(|| self.machine.epoch());
-        if epoch == newest {
-            self.mark_ready(ctx);
-        }
-    }
-}
-
-/// Who was asked does not say whether the session of this epoch is ready.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(in crate::actor) struct NotToldReady(pub(in crate::actor) Epoch, pub(in crate::actor) Verdict);
-
-impl Handler<NotToldReady> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, NotToldReady(epoch, verdict): NotToldReady, _: &mut ConnectionContext) {
-        tracing::warn!(connection = %self.id, %epoch, "{verdict}");
-        // A successor is not known yet. It fails by itself where it does not become ready.
-        if epoch == self.machine.epoch() && self.machine.state() == State::Connected {
-            self.emit(epoch, &LifecycleEvent::Suspected { verdict });
-        }
-    }
 }

@@ -5,7 +5,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::{actor::inbound::EpochInbound, lifecycle::ExitReason, transport::Session};
+use crate::{
+    actor::inbound::{EpochInbound, Finding},
+    lifecycle::ExitReason,
+    transport::Session,
+};
 
 /// A session in its connection's task, which a panic in it does not harm. Absent once it is cut.
 pub(super) struct Hosted(Option<Box<Session<EpochInbound>>>);
@@ -28,6 +32,11 @@ impl Hosted {
         // What a panic leaves half done is dropped. The actor has what is to be told of its messages.
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(session).poll(cx)));
         polled.unwrap_or_else(|panic| Poll::Ready(ExitReason::Crashed(panic_text(&*panic).into())))
+    }
+
+    /// What the session has found in its turn.
+    pub(super) fn take_findings(&mut self) -> Vec<Finding> {
+        self.0.as_mut().map_or_else(Vec::new, |session| session.inbound().take_findings())
     }
 }
 

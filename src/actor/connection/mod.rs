@@ -18,10 +18,6 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use actix::Actor;
 
 pub use self::context::ConnectionContext;
-pub(super) use self::{
-    greeting::{FoundReady, NotToldReady},
-    rotation::Outgrown,
-};
 use self::{
     seat::{Beside, Seat},
     timer::Timer,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use actix::{Handler, Message};
+use actix::Handler;
 
 use super::{Beside, Connection, ConnectionContext, Seat};
 use crate::{
@@ -25,8 +25,11 @@ impl Connection {
         Ok(Rotating { epoch })
     }
 
-    /// The session is as old as it may become.
-    fn outgrown(&mut self, verdict: Verdict, ctx: &mut ConnectionContext) {
+    /// The session of this epoch is as old as it may become.
+    pub(super) fn outgrown(&mut self, epoch: Epoch, verdict: Verdict, ctx: &mut ConnectionContext) {
+        if epoch != self.machine.epoch() {
+            return;
+        }
         match self.settings.rotation {
             Some(rotation) if self.is_ready() => {
                 let _ = self.step(Input::Rotate { ready_within: rotation.ready_within }, ctx);
@@ -137,20 +140,5 @@ impl Handler<Rotate> for Connection {
 
     fn handle(&mut self, _: Rotate, ctx: &mut ConnectionContext) -> Self::Result {
         self.rotate(ctx)
-    }
-}
-
-/// The session of this epoch is to be replaced, because this was found of it.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(in crate::actor) struct Outgrown(pub(in crate::actor) Epoch, pub(in crate::actor) Verdict);
-
-impl Handler<Outgrown> for Connection {
-    type Result = ();
-
-    fn handle(&mut self, Outgrown(epoch, verdict): Outgrown, ctx: &mut ConnectionContext) {
-        if epoch == self.machine.epoch() {
-            self.outgrown(verdict, ctx);
-        }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     owned::{Owned, crash_or_cancel},
 };
 use crate::{
-    actor::expectations::SharedVigil,
+    actor::{expectations::SharedVigil, inbound::Finding},
     lifecycle::{Awaited, Epoch, ExitReason, GreetingFailure, ProviderFailure},
     protocol::OwnedPayload,
     transport::{Link, Opened, Route},
@@ -47,8 +47,10 @@ pub(super) enum Happening {
     GreetingCame(Result<VecDeque<OwnedPayload>, GreetingFailure>),
     /// All of the greeting is written.
     Greeted,
-    /// The session has ended.
-    Ended(ExitReason),
+    /// The session has found this, and goes on.
+    Found(Vec<Finding>),
+    /// The session has found this, and then ended.
+    Ended(Vec<Finding>, ExitReason),
 }
 
 impl Seat {
@@ -83,12 +85,17 @@ impl Seat {
             let panicked = GreetingFailure::Provider(ProviderFailure::Panicked);
             return Poll::Ready(Happening::GreetingCame(ended.unwrap_or(Err(panicked))));
         }
-        if let Some(session) = &mut self.session
-            && let Poll::Ready(reason) = session.poll(cx)
-        {
-            self.session = None;
-            self.greeter = None;
-            return Poll::Ready(Happening::Ended(reason));
+        if let Some(session) = &mut self.session {
+            let polled = session.poll(cx);
+            let findings = session.take_findings();
+            if let Poll::Ready(reason) = polled {
+                self.session = None;
+                self.greeter = None;
+                return Poll::Ready(Happening::Ended(findings, reason));
+            }
+            if !findings.is_empty() {
+                return Poll::Ready(Happening::Found(findings));
+            }
         }
         if self.awaited.greeting() && self.link.as_ref().is_some_and(|link| link.is_greeted()) {
             return Poll::Ready(Happening::Greeted);

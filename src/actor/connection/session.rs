@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc};
 use super::{Connection, ConnectionContext, hosted::Hosted};
 use crate::{
     actor::{
-        inbound::{EpochInbound, Feedback, Judge, ReadyWatch},
+        inbound::{EpochInbound, Judge, Lookout, ReadyWatch},
         inquiry::Inquiry,
     },
     lifecycle::{Awaited, Epoch, ExitReason, Input, Side, State},
@@ -50,11 +50,9 @@ impl Connection {
         let ready = judge.map(|by| ReadyWatch { by, link: Rc::clone(&link) });
         let rotates = self.settings.rotation.is_some();
         let replier = self.settings.replier.clone();
-        let feedback = (rotates || ready.is_some() || replier.is_some()).then(|| {
-            let connection = ctx.weak_address();
-            Box::new(Feedback { connection, ready, rotates, replier })
-        });
-        let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), feedback };
+        let lookout = (rotates || ready.is_some() || replier.is_some())
+            .then(|| Box::new(Lookout { ready, rotates, replier, findings: Vec::new() }));
+        let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), lookout };
         let session = Session::new(opened, &self.settings, vigil, link, inbound);
         if let Some(seat) = self.seat_of(epoch) {
             seat.session = Some(Hosted::new(session));

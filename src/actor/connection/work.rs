@@ -3,7 +3,10 @@
 use std::task::{Context, Poll};
 
 use super::{Connection, ConnectionContext, seat::Happening};
-use crate::lifecycle::{Epoch, Input};
+use crate::{
+    actor::inbound::Finding,
+    lifecycle::{Epoch, Input},
+};
 
 impl Connection {
     /// Whether anything is to come without a command.
@@ -43,7 +46,21 @@ impl Connection {
             Happening::Dialled(Err(reason)) => self.attempt_failed(epoch, reason, ctx),
             Happening::GreetingCame(greeting) => self.greet_with(epoch, greeting),
             Happening::Greeted => self.greeted(epoch, ctx),
-            Happening::Ended(reason) => self.session_ended(epoch, reason, ctx),
+            Happening::Found(findings) => self.found(epoch, findings, ctx),
+            Happening::Ended(findings, reason) => {
+                self.found(epoch, findings, ctx);
+                self.session_ended(epoch, reason, ctx);
+            }
+        }
+    }
+
+    fn found(&mut self, epoch: Epoch, findings: Vec<Finding>, ctx: &mut ConnectionContext) {
+        for finding in findings {
+            match finding {
+                Finding::Ready => self.found_ready(epoch, ctx),
+                Finding::NotToldReady(verdict) => self.not_told_ready(epoch, verdict),
+                Finding::Outgrown(verdict) => self.outgrown(epoch, verdict, ctx),
+            }
         }
     }
 }

@@ -127,6 +127,11 @@ impl<D: Inbound> Session<D> {
         }
     }
 
+    /// Where its messages go.
+    pub(crate) const fn inbound(&mut self) -> &mut D {
+        &mut self.inbound
+    }
+
     /// Few reads a step: a flood of one session does not starve the others of its thread, and what
     /// was read is with its subscribers before the next read wants memory.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
