@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use actix::{Addr, ArbiterHandle};
+use actix::Addr;
 
-use super::{connection::Connection, superior::Superior};
+use super::{connection::Connection, makings::Makings};
 use crate::{
     error::InvalidSpec,
     event::Subscription,
-    lifecycle::{ConnectionId, Machine, Supervised},
-    message::CheckedConnect,
+    lifecycle::{ConnectionId, Machine},
     policy::AccessPolicy,
     spec::{Kind, Settings, check_id},
 };
@@ -15,11 +14,11 @@ use crate::{
 /// Builds a connection that is used alone, without a supervisor: nothing reconnects by itself.
 #[derive(Clone, Debug)]
 pub struct ConnectionBuilder {
-    pub(super) id: ConnectionId,
-    pub(super) kind: Kind,
-    pub(super) policy: AccessPolicy,
-    pub(super) settings: Arc<Settings>,
-    pub(super) subscriptions: Vec<Subscription>,
+    id: ConnectionId,
+    kind: Kind,
+    policy: AccessPolicy,
+    settings: Arc<Settings>,
+    subscriptions: Vec<Subscription>,
 }
 
 impl Connection {
@@ -75,31 +74,9 @@ impl ConnectionBuilder {
     pub fn start(self) -> Result<Addr<Connection>, InvalidSpec> {
         check_id(&self.id)?;
         self.settings.check()?;
-        Ok(Connection::new(self, Machine::new(None), None).start_here())
-    }
-
-    /// Starts the actor for a supervisor, on this arbiter, with the attempt to make as soon as it runs.
-    pub(super) fn start_here(
-        self,
-        supervised: Supervised,
-        superior: Superior,
-        first: CheckedConnect,
-    ) -> Addr<Connection> {
-        let machine = Machine::new(Some(supervised));
-        Connection::new(self, machine, Some(superior)).with_route(first).start_here()
-    }
-
-    /// The same on another arbiter.
-    pub(super) fn start_on(
-        self,
-        arbiter: &ArbiterHandle,
-        supervised: Supervised,
-        superior: Superior,
-        first: CheckedConnect,
-    ) -> Addr<Connection> {
-        Connection::start_on(arbiter, move || {
-            let machine = Machine::new(Some(supervised));
-            Connection::new(self, machine, Some(superior)).with_route(first)
-        })
+        let Self { id, kind, policy, settings, subscriptions } = self;
+        let makings = Makings { id, kind, policy, settings };
+        let fanout = makings.fanout(subscriptions);
+        Ok(Connection::new(makings, fanout, Machine::new(None), None).start_here())
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use serde::de::IgnoredAny;
 
 use super::{
+    in_flight::InFlight,
     letter::{Content as _, Letter},
     outlet::{Outlet, Told},
-    requests::InFlight,
 };
 use crate::{
     event::{
@@ -39,8 +39,8 @@ pub(super) struct Fanout {
     batches: Vec<Outlet<ReceivedBatch>>,
     /// What is kept for those who come later. Boxed because it is rare.
     history: Option<Box<Ring>>,
-    /// Requests that are not answered. Boxed because most connections have none.
-    pub(super) in_flight: Option<Box<InFlight>>,
+    /// Requests that are not answered.
+    pub(super) requests: InFlight,
     pub(super) received: u64,
     pub(super) unheard: u64,
     pub(super) not_json: u64,
@@ -59,7 +59,7 @@ impl Fanout {
             each: Vec::new(),
             batches: Vec::new(),
             history: history.map(|bounds| Box::new(Ring::new(bounds))),
-            in_flight: None,
+            requests: InFlight::default(),
             received: 0,
             unheard: 0,
             not_json: 0,
@@ -219,7 +219,7 @@ impl Fanout {
     }
 
     fn deliver_all(&mut self, epoch: Epoch, messages: &mut BatchBuilder, left: &mut Left) {
-        self.hear_answers(epoch, messages);
+        self.requests.hear(epoch, messages);
         if self.each.is_empty() && self.batches.is_empty() && self.history.is_none() {
             self.unheard += messages.len() as u64;
             messages.clear();

@@ -176,6 +176,6 @@ impl Inbound for EpochInbound {
     }
 
     fn awaits_answers(&self) -> bool {
-        self.fanout.borrow().awaits_answers(Side::Beside)
+        self.fanout.borrow().requests.awaits(Side::Beside)
     }
 }

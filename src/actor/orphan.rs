@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    builder::ConnectionBuilder,
     connection::Connection,
     fanout::Fanout,
+    makings::Makings,
     superior::{Alarm, Remains, Report, Superior},
 };
 use crate::lifecycle::{ExitReason, Machine, Side};
@@ -13,11 +13,8 @@ use crate::lifecycle::{ExitReason, Machine, Side};
 impl Connection {
     /// Goes on with a connection whose actor is lost.
     pub(super) fn revive(remains: Remains, superior: Superior) -> Self {
-        let Remains { id, kind, policy, settings, machine, checked, fanout, .. } = remains;
-        let subscriptions = Vec::new();
-        let builder = ConnectionBuilder { id, kind, policy, settings, subscriptions };
-        let mut connection = Self::new(builder, machine, Some(superior));
-        connection.fanout.replace(fanout);
+        let Remains { makings, machine, checked, fanout } = remains;
+        let mut connection = Self::new(makings, fanout, machine, Some(superior));
         if let Some(asked) = checked {
             connection.set_route(asked);
         }
@@ -28,10 +25,12 @@ impl Connection {
     fn leave_behind(&mut self) -> Option<Remains> {
         let fanout = Fanout::new(self.id.clone(), self.kind, None);
         Some(Remains {
-            id: self.id.clone(),
-            kind: self.kind,
-            policy: self.policy.clone(),
-            settings: Arc::clone(&self.settings),
+            makings: Makings {
+                id: self.id.clone(),
+                kind: self.kind,
+                policy: self.policy.clone(),
+                settings: Arc::clone(&self.settings),
+            },
             machine: std::mem::replace(&mut self.machine, Machine::new(None)),
             checked: self.route.as_ref().map(|route| route.asked.clone()),
             // Its session may be lost in the middle of a delivery.
@@ -48,8 +47,8 @@ impl Drop for Connection {
         if let Ok(mut fanout) = self.fanout.try_borrow_mut() {
             // What is sent in part is known to this thread only.
             fanout.tell_rest();
-            fanout.lose_requests(Side::Beside, reason);
-            fanout.lose_requests(Side::Up, reason);
+            fanout.requests.end_session(Side::Beside, reason);
+            fanout.requests.end_session(Side::Up, reason);
         }
         self.machine.lose_beside();
         self.outbox.end();

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Instant};
 
 use actix::{Message, WeakRecipient};
 
-use super::fanout::Fanout;
+use super::{fanout::Fanout, makings::Makings};
 use crate::{
     lifecycle::{ConnectionId, Epoch, ExitReason, Machine, Restraint, State, Supervision},
     message::{CheckedConnect, SupervisorExplanation},
     policy::AccessPolicy,
-    spec::{Kind, Settings},
+    spec::Settings,
     transport::Gate,
 };
 
@@ -47,10 +47,7 @@ pub(super) enum Alarm {
 /// What is left of a connection whose actor is lost. Another actor goes on with it: its epochs, the
 /// order of its events, its attempts and its subscribers are the same.
 pub(super) struct Remains {
-    pub(super) id: ConnectionId,
-    pub(super) kind: Kind,
-    pub(super) policy: AccessPolicy,
-    pub(super) settings: Arc<Settings>,
+    pub(super) makings: Makings,
     pub(super) machine: Machine,
     pub(super) checked: Option<CheckedConnect>,
     pub(super) fanout: Fanout,

@@ -1,5 +1,6 @@
 mod attempt;
 mod context;
+mod expectations;
 mod greeting;
 mod hosted;
 mod life;
@@ -11,6 +12,7 @@ mod rotation;
 mod seat;
 mod session;
 mod timer;
+mod vigil;
 mod work;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
@@ -21,13 +23,13 @@ pub use self::context::ConnectionContext;
 use self::{
     seat::{Beside, Seat},
     timer::Timer,
+    vigil::{SharedVigil, vigil},
 };
 use super::{
     bond::Bond,
-    builder::ConnectionBuilder,
     clock::{calendar, now},
-    expectations::{SharedVigil, vigil},
     fanout::Fanout,
+    makings::Makings,
     superior::Superior,
 };
 use crate::{
@@ -82,17 +84,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// With the machine that decides for it, and the supervisor that it reports to.
+    /// With those who hear of it, the machine that decides for it, and the supervisor that it reports to.
     pub(super) fn new(
-        builder: ConnectionBuilder,
+        makings: Makings,
+        fanout: Fanout,
         machine: Machine,
         superior: Option<Superior>,
     ) -> Self {
-        let ConnectionBuilder { id, kind, policy, settings, subscriptions } = builder;
-        let mut fanout = Fanout::new(id.clone(), kind, settings.history);
-        for subscription in subscriptions {
-            fanout.subscribe(subscription, None);
-        }
+        let Makings { id, kind, policy, settings } = makings;
         Self {
             bond: Bond::to(superior, &machine),
             machine,

@@ -2,12 +2,9 @@
 
 use std::time::Instant;
 
-use super::{Connection, ConnectionContext};
+use super::{Connection, ConnectionContext, vigil::vigil};
 use crate::{
-    actor::{
-        expectations::vigil,
-        superior::{Adopt, Update},
-    },
+    actor::superior::{Adopt, Update},
     lifecycle::Input,
 };
 

@@ -7,9 +7,10 @@ use std::{
 use super::{
     hosted::Hosted,
     owned::{Owned, crash_or_cancel},
+    vigil::SharedVigil,
 };
 use crate::{
-    actor::{expectations::SharedVigil, inbound::Finding},
+    actor::inbound::Finding,
     lifecycle::{Awaited, Epoch, ExitReason, GreetingFailure, ProviderFailure},
     protocol::OwnedPayload,
     transport::{Link, Opened, Route},

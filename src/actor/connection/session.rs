@@ -72,7 +72,7 @@ impl Connection {
             link.settle(&reason);
         }
         let side = self.side_of(epoch);
-        self.fanout.borrow_mut().lose_requests(side, &reason);
+        self.fanout.borrow_mut().requests.end_session(side, &reason);
         self.exited(side, epoch, reason, ctx);
     }
 }

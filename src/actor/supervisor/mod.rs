@@ -28,8 +28,8 @@ use self::{
 };
 use super::{
     bond::Bond,
-    builder::ConnectionBuilder,
     connection::Connection,
+    makings::Makings,
     superior::{Enforce, Remains, Superior},
 };
 use crate::{
@@ -134,12 +134,16 @@ impl Supervisor {
         let mut subscriptions = self.subscriptions.clone();
         subscriptions.extend(own);
         let policy = self.policy.clone();
-        let builder = ConnectionBuilder { id: id.clone(), kind, policy, settings, subscriptions };
-        let supervised = self.terms_of(Arc::clone(&supervision));
+        let makings = Makings { id: id.clone(), kind, policy, settings };
+        let machine = Machine::new(Some(self.terms_of(Arc::clone(&supervision))));
         let superior = self.superior_of(serial, ctx);
+        let make = move || {
+            let fanout = makings.fanout(subscriptions);
+            Connection::new(makings, fanout, machine, Some(superior)).with_route(first)
+        };
         let address = match self.children.arbiter(serial) {
-            Some(arbiter) => builder.start_on(&arbiter, supervised, superior, first),
-            None => builder.start_here(supervised, superior, first),
+            Some(arbiter) => Connection::start_on(&arbiter, make),
+            None => make().start_here(),
         };
         if !address.connected() {
             return Err(StartError::ArbiterGone);
@@ -202,7 +206,7 @@ impl Supervisor {
 
     /// Goes on with a connection whose arbiter stopped, on another one. Its address is another.
     fn take_in(&mut self, remains: Remains, serial: u64, ctx: &Context<Self>) {
-        let id = remains.id.clone();
+        let id = remains.makings.id.clone();
         if self.machine.wanes() || !self.children.knows(&id, serial) {
             return;
         }

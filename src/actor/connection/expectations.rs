@@ -6,23 +6,15 @@ use actix::Handler;
 use rand::RngExt as _;
 
 use super::{
-    clock::now,
-    connection::{Connection, ConnectionContext},
+    Connection, ConnectionContext,
+    vigil::{SharedVigil, is_same},
 };
 use crate::{
+    clock::now,
     entropy::with_entropy,
     lifecycle::{Side, State, Vigil},
     message::{SetHeartbeat, SetWatchdog, Tempo},
-    spec::Settings,
 };
-
-/// What watches over a session, and over the next one if no other spec comes between. Absent where nothing
-/// is expected of messages.
-pub(super) type SharedVigil = Option<Rc<RefCell<Vigil>>>;
-
-pub(super) fn vigil(settings: &Settings) -> SharedVigil {
-    Vigil::over(&settings.liveness, now()).map(|vigil| Rc::new(RefCell::new(vigil)))
-}
 
 impl Connection {
     /// What watches over a session that begins on this side. Of two sessions, each has its own.
@@ -82,11 +74,4 @@ impl Handler<SetHeartbeat> for Connection {
 
 fn change(vigil: &SharedVigil, change: impl FnOnce(&mut Vigil) -> bool) -> bool {
     vigil.as_ref().is_some_and(|vigil| change(&mut vigil.borrow_mut()))
-}
-
-fn is_same(one: &SharedVigil, other: &SharedVigil) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Rc::ptr_eq(one, other),
-        _ => false,
-    }
 }
