@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::{effort::Effort, recovery::Fleets, scale::Scale, task::Task};
@@ -88,8 +88,8 @@ pub(crate) fn parse() -> Result<Command> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Arg::Value(name) if name == "task" && names.is_empty() => {
-                let task = arguments.value()?.string()?;
-                return Ok(Command::Task(serde_json::from_str(&task).context("the task")?));
+                let (name, plan) = (arguments.value()?.string()?, arguments.value()?.string()?);
+                return Ok(Command::Task(Task { name, plan }));
             }
             Arg::Value(name) => names.push(name.string()?),
             Arg::Long("rounds") => rounds = Some(arguments.value()?.parse()?),

@@ -8,13 +8,13 @@ use serde_json::json;
 use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
     effort::Effort,
+    limits::raise_file_limit,
     message::Shape,
-    process::{self, Server, raise_file_limit},
+    process::{self, Measurement, Server},
     report::{Report, Table, Target},
     rounds::{alternate, median_of},
     runtime::in_task,
     servers::Service,
-    task::Task,
     usage::{Cost, Usage},
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Report>> {
     let title = format!("Connect: {connections} connections, {AT_ONCE} at once, us for each");
     let wirings = [Wiring::Batches, Wiring::BatchesAlone];
     let taken = alternate(&title, effort.rounds(), Contender::beside_peers(&wirings), |who| {
-        process::sample::<Cost>(Task::Connect(Plan { who, connections }))
+        process::sample(&Plan { who, connections })
     })?;
     let mut table =
         Table::new(title, &["client", "cpu", "least", "most", "clock", "a second", "clock x awc"]);
@@ -59,8 +59,11 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Report>> {
     Ok(vec![Report { table, lines, targets }])
 }
 
-impl Plan {
-    pub(crate) fn measure(self) -> Result<Cost> {
+impl Measurement for Plan {
+    const NAME: &'static str = "connect";
+    type Sample = Cost;
+
+    fn measure(self) -> Result<Cost> {
         raise_file_limit()?;
         let server = Server::start(Service::Keep(Shape::Text(64)))?;
         let url = server.url().to_owned();
@@ -73,7 +76,9 @@ impl Plan {
         })
         .with_context(|| self.who.to_string())
     }
+}
 
+impl Plan {
     async fn with_peer<P: Peer>(self, url: &str) -> Result<Cost> {
         let start = Usage::now()?;
         let sockets: Vec<_> = stream::iter(0..self.connections)

@@ -16,13 +16,13 @@ use wsvisor::{Connection, GetSender, ReceivedBatch, SendString, Sender, Settings
 use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
     effort::Effort,
+    limits::raise_file_limit,
     message::Shape,
-    process::{self, Server, raise_file_limit},
+    process::{self, Measurement, Server},
     report::{Report, Table, Target},
     rounds::{alternate, median_of},
     runtime::in_task,
     servers::Service,
-    task::Task,
     usage::{Cost, Usage},
 };
 
@@ -62,7 +62,7 @@ fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
     // A single answer is read in the same way with and without awc's StreamHandler.
     let contenders = contenders.into_iter().filter(|who| *who != Contender::AwcStreamHandler);
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
-        process::sample::<Sample>(Task::Echo(Plan { who, connections, trips }))
+        process::sample(&Plan { who, connections, trips })
     })?;
     let best_peer = Contender::PEERS
         .into_iter()
@@ -107,8 +107,11 @@ fn compare(effort: Effort, connections: usize, total: u64) -> Result<Report> {
     Ok(Report { table, lines, targets })
 }
 
-impl Plan {
-    pub(crate) fn measure(self) -> Result<Sample> {
+impl Measurement for Plan {
+    const NAME: &'static str = "echo";
+    type Sample = Sample;
+
+    fn measure(self) -> Result<Sample> {
         raise_file_limit()?;
         let server = Server::start(Service::Echo)?;
         let text = String::from_utf8(SHAPE.payload())?;
@@ -122,7 +125,9 @@ impl Plan {
         })
         .with_context(|| self.who.to_string())
     }
+}
 
+impl Plan {
     async fn with_peer<P: Peer>(self, url: &str, text: String) -> Result<Sample> {
         let mut sockets = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {

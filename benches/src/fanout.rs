@@ -17,11 +17,10 @@ use crate::{
     contenders::{Deaf, Subject, Wiring},
     effort::Effort,
     message::Shape,
-    process::{self, Server},
+    process::{self, Measurement, Server},
     report::{Report, Table, Target},
     rounds::{Spread, alternate},
     servers::Service,
-    task::Task,
     usage::{Cost, Usage},
 };
 
@@ -54,9 +53,7 @@ pub(crate) fn run(effort: Effort) -> Result<Vec<Report>> {
             messages: effort.of(DELIVERIES) / subscribers,
         })
     });
-    let taken = alternate(&title, effort.rounds(), plans, |plan| {
-        process::sample::<Cost>(Task::FanOut(plan))
-    })?;
+    let taken = alternate(&title, effort.rounds(), plans, |plan| process::sample(&plan))?;
     let mut table =
         Table::new(title, &["subscribers", "median", "least", "most", "x one subscriber"]);
     let (mut lines, mut targets) = (Vec::new(), Vec::new());
@@ -93,8 +90,11 @@ impl std::fmt::Display for Plan {
     }
 }
 
-impl Plan {
-    pub(crate) fn measure(self) -> Result<Cost> {
+impl Measurement for Plan {
+    const NAME: &'static str = "fanout";
+    type Sample = Cost;
+
+    fn measure(self) -> Result<Cost> {
         let mut server = Server::start(Service::Flood(SHAPE, self.messages))?;
         System::new().block_on(async {
             let mut subject = Subject::start(Wiring::Lifecycle, Deaf)?;

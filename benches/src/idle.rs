@@ -17,11 +17,11 @@ use crate::{
     contenders::{Contender, Peer, Show, Subject, Wiring, with_peer},
     effort::Effort,
     footprint::Footprint,
+    limits::raise_file_limit,
     message::Shape,
-    process::{self, Server, raise_file_limit},
+    process::{self, Measurement, Server},
     report::{Report, Table, Target},
     servers::Service,
-    task::Task,
 };
 
 /// So many connections in silence.
@@ -74,7 +74,7 @@ fn compare(connections: u64) -> Result<Report> {
     let mut taken = Vec::new();
     for who in contenders {
         eprintln!("idle, {connections} connections: {who}");
-        let sample: Sample = process::sample(Task::Idle(Plan { who, connections }))?;
+        let sample: Sample = process::sample(&Plan { who, connections })?;
         taken.push((who, sample));
     }
     let heap_of = |wanted: Contender| {
@@ -117,9 +117,12 @@ fn compare(connections: u64) -> Result<Report> {
     Ok(Report { table, lines, targets })
 }
 
-impl Plan {
+impl Measurement for Plan {
+    const NAME: &'static str = "idle";
+    type Sample = Sample;
+
     /// Opens connections one after the other, all on this thread, and lets them rest.
-    pub(crate) fn measure(self) -> Result<Sample> {
+    fn measure(self) -> Result<Sample> {
         with_peer!(
             self.who,
             P => self.measure_peer::<P>(),
@@ -127,7 +130,9 @@ impl Plan {
         )
         .with_context(|| self.who.to_string())
     }
+}
 
+impl Plan {
     /// Each connection is a task that waits in a read.
     fn measure_peer<P: Peer>(self) -> Result<Sample> {
         let house = House::open()?;

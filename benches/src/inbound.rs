@@ -13,11 +13,10 @@ use crate::{
     contenders::{Contender, Peer, Subject, Wiring, with_peer},
     effort::Effort,
     message::Shape,
-    process::{self, Server},
+    process::{self, Measurement, Server},
     report::{Report, Table, Target},
     rounds::{Taken, alternate, median_of},
     servers::Service,
-    task::Task,
     usage::Cost,
 };
 
@@ -72,7 +71,7 @@ fn compare(effort: Effort, shape: Shape, connections: usize, total: u64) -> Resu
         format!("Inbound: {shape}, {connections} connection(s), ns of processor time a message");
     let contenders = Contender::beside_peers(wirings);
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
-        process::sample::<Cost>(Task::Inbound(Plan { who, shape, connections, messages }))
+        process::sample(&Plan { who, shape, connections, messages })
     })?;
     let best_peer = Contender::PEERS
         .into_iter()
@@ -142,8 +141,11 @@ fn targets(
     }
 }
 
-impl Plan {
-    pub(crate) fn measure(self) -> Result<Cost> {
+impl Measurement for Plan {
+    const NAME: &'static str = "inbound";
+    type Sample = Cost;
+
+    fn measure(self) -> Result<Cost> {
         let Self { who, shape, connections, messages } = self;
         let server = Server::start(Service::Flood(shape, messages))?;
         System::new()
@@ -156,7 +158,9 @@ impl Plan {
             })
             .with_context(|| format!("{who}: {connections} x {messages} of {shape}"))
     }
+}
 
+impl Plan {
     async fn flood_peer<P: Peer>(self, mut server: Server) -> Result<Cost> {
         let (flood, cost) = Flood::of(self.connections, self.total());
         let mut sockets = Vec::with_capacity(self.connections);

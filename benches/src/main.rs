@@ -19,6 +19,7 @@ mod footprint;
 mod idle;
 mod inbound;
 mod instructions;
+mod limits;
 mod message;
 mod outbound;
 mod process;

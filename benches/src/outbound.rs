@@ -13,12 +13,11 @@ use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
     effort::Effort,
     message::Shape,
-    process::{self, Server},
+    process::{self, Measurement, Server},
     report::{Report, Table, Target},
     rounds::{alternate, median_of},
     runtime::in_task,
     servers::Service,
-    task::Task,
     usage::{Cost, Usage},
 };
 
@@ -73,7 +72,7 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
     // Writing is the same with and without awc's StreamHandler.
     let contenders = contenders.into_iter().filter(|who| *who != Contender::AwcStreamHandler);
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
-        process::sample::<Cost>(Task::Outbound(Plan { who, len, messages, pace }))
+        process::sample(&Plan { who, len, messages, pace })
     })?;
     let best_peer = Contender::PEERS
         .into_iter()
@@ -122,8 +121,11 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
     Ok(Report { table, lines, targets })
 }
 
-impl Plan {
-    pub(crate) fn measure(self) -> Result<Cost> {
+impl Measurement for Plan {
+    const NAME: &'static str = "outbound";
+    type Sample = Cost;
+
+    fn measure(self) -> Result<Cost> {
         let server = Server::start(Service::Sink)?;
         let text = String::from_utf8(Shape::Text(self.len).payload())?;
         let url = server.url().to_owned();
@@ -136,7 +138,9 @@ impl Plan {
         })
         .with_context(|| self.who.to_string())
     }
+}
 
+impl Plan {
     async fn send_with_peer<P: Peer>(self, url: &str, text: &str) -> Result<Cost> {
         let mut socket = P::connect(url).await?;
         let per_flush = match self.pace {

@@ -1,30 +1,42 @@
 //! This program in other processes: measurements and their servers.
 
 use std::{
-    env,
+    env, fmt,
     io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{servers::Service, task::Task};
+use crate::servers::Service;
 
-/// Does `task` in a process of its own, and returns the sample that it prints.
-pub(crate) fn sample<T: DeserializeOwned>(task: Task) -> Result<T> {
-    let output = start(task)?.stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "{task:?} ended with {}", output.status);
-    serde_json::from_slice(&output.stdout).with_context(|| format!("the sample of {task:?}"))
+/// A measurement that this program makes in a process of its own.
+pub(crate) trait Measurement: fmt::Debug + Serialize + DeserializeOwned {
+    /// What the other process knows it by.
+    const NAME: &'static str;
+    type Sample: Serialize + DeserializeOwned;
+
+    fn measure(self) -> Result<Self::Sample>;
 }
 
-/// Hands a measurement's sample to the process that asked for it.
-pub(crate) fn print_sample(sample: &impl Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string(sample)?);
+/// Measures in a process of its own, and returns the sample that it prints.
+pub(crate) fn sample<M: Measurement>(plan: &M) -> Result<M::Sample> {
+    let output = start(M::NAME, plan)?.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{plan:?} ended with {}", output.status);
+    serde_json::from_slice(&output.stdout).with_context(|| format!("the sample of {plan:?}"))
+}
+
+/// Measures in this process, and hands the sample to the one that asked for it.
+pub(crate) fn measure<M: Measurement>(plan: &str) -> Result<()> {
+    let plan: M = serde_json::from_str(plan).context("the plan")?;
+    println!("{}", serde_json::to_string(&plan.measure()?)?);
     Ok(())
 }
+
+/// What the process of a server is started with.
+pub(crate) const SERVE: &str = "serve";
 
 /// A server in a process of its own, which ends with this value.
 pub(crate) struct Server {
@@ -38,7 +50,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it, and waits until it says its URL.
     pub(crate) fn start(service: Service) -> Result<Self> {
-        let mut command = start(Task::Serve(service))?;
+        let mut command = start(SERVE, &service)?;
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take().context("the server has no stdin")?;
         let stdout = child.stdout.take().context("the server has no stdout")?;
@@ -71,18 +83,17 @@ impl Drop for Server {
     }
 }
 
-/// Allows this process as many open files as the system lets it.
-pub(crate) fn raise_file_limit() -> Result<()> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit of open files")
+/// The arguments that start this program as another's measurement or server.
+pub(crate) fn arguments(name: &str, plan: &impl Serialize) -> Result<[String; 3]> {
+    Ok(["task".to_owned(), name.to_owned(), serde_json::to_string(plan)?])
 }
 
 pub(crate) fn this_program() -> Result<PathBuf> {
     env::current_exe().context("cannot find this program's file")
 }
 
-fn start(task: Task) -> Result<Command> {
+fn start(name: &str, plan: &impl Serialize) -> Result<Command> {
     let mut command = Command::new(this_program()?);
-    command.args(["task", &serde_json::to_string(&task)?]);
+    command.args(arguments(name, plan)?);
     Ok(command)
 }

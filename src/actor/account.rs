@@ -1,7 +1,8 @@
 //! What a connection answers when it is asked about itself.
 
-use super::{clock::now, connection::Connection};
+use super::connection::Connection;
 use crate::{
+    clock::now,
     lifecycle::State,
     message::{Explanation, Status},
     policy::Allowed,

@@ -20,8 +20,6 @@ mod requests;
 mod superior;
 mod supervisor;
 
-use crate::clock;
-
 pub use builder::ConnectionBuilder;
 pub use connection::{Connection, ConnectionContext};
 pub use supervisor::{Supervisor, SupervisorBuilder};

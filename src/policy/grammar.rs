@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, str::FromStr};
 
 use super::{
     Effect, InvalidUrl, Rule, Scheme, host_pattern::HostPattern, path_pattern::PathPattern,
@@ -80,8 +80,16 @@ pub enum RuleError {
     Url(InvalidUrl),
 }
 
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        parse_rule(text)
+    }
+}
+
 /// Parses one rule. White space around it, and more than one space behind the effect, are forgiven.
-pub(super) fn parse_rule(text: &str) -> Result<Rule, RuleError> {
+fn parse_rule(text: &str) -> Result<Rule, RuleError> {
     let (effect, pattern) = split_effect(text.trim())?;
     if pattern.contains(char::is_whitespace) {
         return Err(RuleError::Whitespace);

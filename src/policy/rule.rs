@@ -1,8 +1,7 @@
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr};
 
 use super::{
-    CanonicalUrl, Host, RuleError, Scheme,
-    grammar::parse_rule,
+    CanonicalUrl, Host, Scheme,
     host_pattern::HostPattern,
     path_pattern::{PathPattern, is_ambiguous},
 };
@@ -109,14 +108,6 @@ impl fmt::Display for Rule {
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Rule({self})")
-    }
-}
-
-impl FromStr for Rule {
-    type Err = RuleError;
-
-    fn from_str(text: &str) -> Result<Self, RuleError> {
-        parse_rule(text)
     }
 }
 

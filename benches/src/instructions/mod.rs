@@ -8,13 +8,14 @@ mod path;
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub(crate) use self::{canned::Canned, path::Path};
+pub(crate) use self::canned::Canned;
+use self::path::Path;
 use crate::{
-    process::this_program,
+    process::{Measurement, arguments, this_program},
     report::{self, Report, Table},
-    task::Task,
 };
 
 /// By how much a path may grow before it counts as grown. Another compiler, or another version of a
@@ -23,6 +24,22 @@ const TOLERANCE: f64 = 0.10;
 /// A path that takes less than this part of what it took is not taken any more, or is so much better that
 /// this must be held from then on.
 const VANISHED: f64 = 0.5;
+
+/// A hot path and how often it is taken, for callgrind to count.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    path: Path,
+    times: u32,
+}
+
+impl Measurement for Taken {
+    const NAME: &'static str = "instructions";
+    type Sample = ();
+
+    fn measure(self) -> Result<()> {
+        self.path.take(self.times)
+    }
+}
 
 /// Counts all paths, and holds them against what was counted before, or puts them in its place.
 pub(crate) fn run(update: bool) -> Result<()> {
@@ -74,7 +91,8 @@ pub(crate) fn run(update: bool) -> Result<()> {
     );
     ensure!(
         vanished.is_empty(),
-        "these paths take less than half of what they took: {}. See whether they are still taken; if they          are, run `cargo run --release -p wsvisor-bench -- instructions --update`",
+        "these paths take less than half of what they took: {}. See whether they are still taken; if \
+         they are, run `cargo run --release -p wsvisor-bench -- instructions --update`",
         vanished.join(", ")
     );
     Ok(())
@@ -91,11 +109,10 @@ fn count(path: Path) -> Result<f64> {
 
 /// All instructions of this program while it takes the path so many times.
 fn callgrind(path: Path, times: u32) -> Result<f64> {
-    let task = serde_json::to_string(&Task::Instructions(path, times))?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(this_program()?)
-        .args(["task", &task])
+        .args(arguments(Taken::NAME, &Taken { path, times })?)
         .output()
         .context("valgrind could not be started; install it (Debian: valgrind)")?;
     let said = String::from_utf8_lossy(&output.stderr);

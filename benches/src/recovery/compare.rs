@@ -5,14 +5,13 @@ use serde_json::json;
 
 use super::{
     client::Client,
-    measure::{Plan, Sample},
+    measure::{Case, Plan, Sample},
     picture,
     scenario::Scenario,
 };
 use crate::{
     process,
     report::{Report, Table, Target},
-    task::Task,
 };
 
 /// How many connections, and where the picture and the figures are kept.
@@ -34,13 +33,6 @@ const GATE: f64 = 630.0;
 /// Dials at once by the default gate.
 const GATE_AT_ONCE: f64 = 100.0;
 
-/// One client in one scenario.
-pub(super) struct Case {
-    pub(super) client: Client,
-    pub(super) scenario: Scenario,
-    pub(super) sample: Sample,
-}
-
 /// Lets each client come back in each scenario.
 pub(crate) fn run(fleets: &Fleets) -> Result<Report> {
     let mut cases = Vec::new();
@@ -48,7 +40,7 @@ pub(crate) fn run(fleets: &Fleets) -> Result<Report> {
         for scenario in Scenario::ALL {
             for client in Client::ALL {
                 let plan = Plan { client, scenario, connections: *connections };
-                let sample: Sample = process::sample(Task::Recovery(plan))?;
+                let sample: Sample = process::sample(&plan)?;
                 let case = Case { client, scenario, sample };
                 eprintln!(
                     "recovery: {connections} connections, {}: {:14} {}",

@@ -3,7 +3,8 @@ use std::{
     time::Duration,
 };
 
-use super::{accounts::Told, record::wall_clock};
+use super::accounts::Told;
+use crate::servers::wall_clock;
 
 /// What a fleet of clients was told. All its room is there from the beginning, so that it does not
 /// count as the clients' memory.

@@ -15,13 +15,13 @@ use super::{
     curve::{bins, most_at_once, most_within},
     fleet::{EzSockets, Fleet, Wsvisor},
     journal::Journal,
-    record::{self, Record, Seen, wall_clock},
-    scenario::{Manner, Scenario},
+    scenario::Scenario,
 };
 use crate::{
     footprint::Footprint,
-    process::{Server, raise_file_limit},
-    servers::Service,
+    limits::raise_file_limit,
+    process::{Measurement, Server},
+    servers::{LENGTH, Manner, Record, Seen, Service, wall_clock},
 };
 
 /// How a fleet came back. Times are in seconds since the server was killed.
@@ -61,6 +61,13 @@ pub(crate) struct Each {
     pub(crate) resident: f64,
 }
 
+/// One client in one scenario.
+pub(super) struct Case {
+    pub(super) client: Client,
+    pub(super) scenario: Scenario,
+    pub(super) sample: Sample,
+}
+
 /// The width of a bin of a sample's curves.
 pub(crate) const BIN: Duration = Duration::from_millis(250);
 /// How long the server is away.
@@ -83,10 +90,13 @@ pub(crate) struct Plan {
     pub(super) connections: usize,
 }
 
-impl Plan {
+impl Measurement for Plan {
+    const NAME: &'static str = "recovery";
+    type Sample = Sample;
+
     /// Kills the server of the fleet, and watches how that comes back. All its work is on this
     /// thread.
-    pub(crate) fn measure(self) -> Result<Sample> {
+    fn measure(self) -> Result<Sample> {
         raise_file_limit()?;
         match self.client {
             Client::Wsvisor => Course::<Wsvisor>::run(self),
@@ -277,7 +287,7 @@ impl Log {
         let records = Arc::new(Mutex::new(Vec::new()));
         let read = Arc::clone(&records);
         let reader = thread::spawn(move || {
-            let mut bytes = [0; record::LENGTH];
+            let mut bytes = [0; LENGTH];
             // The server's end is the log's.
             while output.read_exact(&mut bytes).is_ok() {
                 let mut records = read.lock().unwrap_or_else(PoisonError::into_inner);

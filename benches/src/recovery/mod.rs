@@ -9,12 +9,9 @@ mod fleet;
 mod journal;
 mod measure;
 mod picture;
-mod record;
 mod scenario;
 
 pub(crate) use self::{
     compare::{Fleets, run},
     measure::Plan,
-    record::{Record, Seen},
-    scenario::Manner,
 };

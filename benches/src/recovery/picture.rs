@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     client::Client,
-    compare::Case,
-    measure::{BIN, Sample},
+    measure::{BIN, Case, Sample},
     scenario::Scenario,
 };
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::servers::Manner;
+
 /// The server is killed, is away for a while, and comes back in one of three manners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum Scenario {
@@ -13,22 +15,6 @@ pub(crate) enum Scenario {
     Slow,
     /// It refuses everybody at first, and asks to be left alone for a while.
     Busy,
-}
-
-/// How a server treats those who connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) enum Manner {
-    Prompt,
-    /// So many handshakes at once, each of which takes so long.
-    Slow {
-        at_once: usize,
-        each: Duration,
-    },
-    /// 503 with `Retry-After`, until it has been up for so long.
-    Busy {
-        until: Duration,
-        retry_after: u32,
-    },
 }
 
 impl Scenario {

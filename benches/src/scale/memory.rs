@@ -6,19 +6,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wsvisor::{CountConnections, Shutdown, WhichConnections};
 
-use super::{Plan, crowd::Crowd};
+use super::crowd::Crowd;
 use crate::{
     footprint::Footprint,
     instructions::Canned,
-    process,
+    process::{self, Measurement},
     report::{Report, Table, Target},
-    task::Task,
     usage::Usage,
 };
 
+/// A crowd whose connections have no socket.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct InMemory {
+    connections: usize,
+}
+
 /// What a crowd in memory costs, for each connection where nothing else is said.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     heap: f64,
     resident: f64,
     /// Microseconds.
@@ -57,7 +62,7 @@ pub(super) fn compare() -> Result<Report> {
     let mut taken = Vec::new();
     for connections in CROWDS {
         eprintln!("scale: {connections} connections in memory");
-        let sample: Sample = process::sample(Task::Scale(Plan::Memory { connections }))?;
+        let sample = process::sample(&InMemory { connections })?;
         let Sample { heap, resident, start, idle, count, page, shutdown } = sample;
         table.row(vec![
             connections.to_string(),
@@ -91,46 +96,52 @@ pub(super) fn compare() -> Result<Report> {
     Ok(Report { table, lines, targets })
 }
 
-pub(super) fn measure(connections: usize) -> Result<Sample> {
-    let system = System::new();
-    let (mut crowd, mut start) = (None, Duration::ZERO);
-    let footprint = Footprint::of(|| {
+impl Measurement for InMemory {
+    const NAME: &'static str = "scale in memory";
+    type Sample = Sample;
+
+    fn measure(self) -> Result<Sample> {
+        let Self { connections } = self;
+        let system = System::new();
+        let (mut crowd, mut start) = (None, Duration::ZERO);
+        let footprint = Footprint::of(|| {
+            system.block_on(async {
+                let crowd = crowd.insert(Crowd::in_memory(Canned::silent()).await?);
+                start = crowd.grow_to(connections, "ws://canned.example/").await?;
+                Ok(())
+            })
+        })?;
         system.block_on(async {
-            let crowd = crowd.insert(Crowd::in_memory(Canned::silent()).await?);
-            start = crowd.grow_to(connections, "ws://canned.example/").await?;
-            Ok(())
-        })
-    })?;
-    system.block_on(async {
-        let Some(Crowd { supervisor, told }) = crowd else { unreachable!("it was just made") };
-        let before = Usage::now()?;
-        tokio::time::sleep(WATCHED).await;
-        let idle = Usage::now()?.each_since(before, connections as u64).cpu();
+            let Some(Crowd { supervisor, told }) = crowd else { unreachable!("it was just made") };
+            let before = Usage::now()?;
+            tokio::time::sleep(WATCHED).await;
+            let idle = Usage::now()?.each_since(before, connections as u64).cpu();
 
-        let (mut count, mut page) = (Duration::MAX, Duration::MAX);
-        for _ in 0..ASKED {
+            let (mut count, mut page) = (Duration::MAX, Duration::MAX);
+            for _ in 0..ASKED {
+                let asked = Instant::now();
+                let counts = supervisor.send(CountConnections).await?;
+                count = count.min(asked.elapsed());
+                ensure!(counts.connected == connections, "{counts:?}, {told:?}");
+                let asked = Instant::now();
+                supervisor.send(WhichConnections::all().limit(100)).await?;
+                page = page.min(asked.elapsed());
+            }
             let asked = Instant::now();
-            let counts = supervisor.send(CountConnections).await?;
-            count = count.min(asked.elapsed());
-            ensure!(counts.connected == connections, "{counts:?}, {told:?}");
-            let asked = Instant::now();
-            supervisor.send(WhichConnections::all().limit(100)).await?;
-            page = page.min(asked.elapsed());
-        }
-        let asked = Instant::now();
-        supervisor.send(Shutdown::within(Duration::from_mins(2))).await?;
-        let shutdown = asked.elapsed();
+            supervisor.send(Shutdown::within(Duration::from_mins(2))).await?;
+            let shutdown = asked.elapsed();
 
-        let each = |total: f64| total / connections as f64;
-        let micros = |time: Duration| time.as_secs_f64() * 1e6;
-        Ok(Sample {
-            heap: each(footprint.heap as f64),
-            resident: each(footprint.resident as f64),
-            start: each(micros(start)),
-            idle: idle / WATCHED.as_secs_f64(),
-            count: micros(count),
-            page: micros(page),
-            shutdown: each(micros(shutdown)),
+            let each = |total: f64| total / connections as f64;
+            let micros = |time: Duration| time.as_secs_f64() * 1e6;
+            Ok(Sample {
+                heap: each(footprint.heap as f64),
+                resident: each(footprint.resident as f64),
+                start: each(micros(start)),
+                idle: idle / WATCHED.as_secs_f64(),
+                count: micros(count),
+                page: micros(page),
+                shutdown: each(micros(shutdown)),
+            })
         })
-    })
+    }
 }

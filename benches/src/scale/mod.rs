@@ -7,6 +7,7 @@ mod sockets;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::{memory::InMemory, sockets::OverSockets};
 use crate::report::Report;
 
 /// How large a crowd is, and how long it is watched.
@@ -25,22 +26,6 @@ impl Default for Scale {
     }
 }
 
-/// A crowd in a process of its own.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) enum Plan {
-    Sockets(Scale),
-    Memory { connections: usize },
-}
-
 pub(crate) fn run(scale: Scale) -> Result<Vec<Report>> {
     Ok(vec![memory::compare()?, sockets::compare(scale)?])
-}
-
-impl Plan {
-    pub(crate) fn measure(self) -> Result<serde_json::Value> {
-        Ok(match self {
-            Self::Sockets(scale) => serde_json::to_value(sockets::measure(scale)?)?,
-            Self::Memory { connections } => serde_json::to_value(memory::measure(connections)?)?,
-        })
-    }
 }

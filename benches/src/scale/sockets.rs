@@ -6,19 +6,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wsvisor::Shutdown;
 
-use super::{Plan, Scale, crowd::Crowd};
+use super::{Scale, crowd::Crowd};
 use crate::{
     footprint::resident,
-    process::{self, Server, raise_file_limit},
+    limits::raise_file_limit,
+    process::{self, Measurement, Server},
     report::{Report, Table, Target},
     servers::Service,
-    task::Task,
     usage::Usage,
 };
 
+/// A crowd whose connections have sockets.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct OverSockets(Scale);
+
 /// What one process saw.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     connect_seconds: f64,
     /// Resident bytes for each connection.
     resident: f64,
@@ -39,9 +43,7 @@ pub(super) fn compare(scale: Scale) -> Result<Report> {
     let Scale { processes, connections, seconds } = scale;
     eprintln!("scale: {processes} process(es) x {connections} connections for {seconds} s");
     let running: Vec<_> = (0..processes)
-        .map(|_| {
-            thread::spawn(move || process::sample::<Sample>(Task::Scale(Plan::Sockets(scale))))
-        })
+        .map(|_| thread::spawn(move || process::sample(&OverSockets(scale))))
         .collect();
     let mut table = Table::new(
         format!(
@@ -85,38 +87,44 @@ pub(super) fn compare(scale: Scale) -> Result<Report> {
     Ok(Report { table, lines, targets })
 }
 
-pub(super) fn measure(Scale { connections, seconds, .. }: Scale) -> Result<Sample> {
-    raise_file_limit()?;
-    let period = u64::try_from(PERIOD.as_millis())?;
-    let server = Server::start(Service::Metronome(period))?;
-    System::new().block_on(async {
-        let before = resident()?;
-        let crowd = Crowd::over_sockets().await?;
-        let grown = crowd.grow_to(connections, server.url()).await?;
-        let start = Usage::now()?;
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        let cost = Usage::now()?.each_since(start, 1);
-        let resident = (resident()? - before) as f64 / connections as f64;
-        let told = &crowd.told;
-        let messages = told.messages.load(Ordering::Relaxed);
-        let (out_of_order, trouble) =
-            (told.out_of_order.load(Ordering::Relaxed), told.trouble.load(Ordering::Relaxed));
-        let start = Usage::now()?;
-        crowd.supervisor.send(Shutdown::within(Duration::from_mins(1))).await?;
-        let shutdown = Usage::now()?.each_since(start, 1);
-        // A message that is due as the time ends may be under way.
-        let due = seconds.saturating_sub(2) / PERIOD.as_secs();
-        let sample = Sample {
-            connect_seconds: grown.as_secs_f64(),
-            resident,
-            cpu: 100.0 * cost.cpu() / cost.elapsed,
-            messages,
-            expected: due * connections as u64,
-            out_of_order,
-            trouble,
-            shutdown_seconds: shutdown.elapsed / 1e9,
-        };
-        ensure!(messages > 0 || due == 0, "no message came: {told:?}");
-        Ok(sample)
-    })
+impl Measurement for OverSockets {
+    const NAME: &'static str = "scale over sockets";
+    type Sample = Sample;
+
+    fn measure(self) -> Result<Sample> {
+        let Self(Scale { connections, seconds, .. }) = self;
+        raise_file_limit()?;
+        let period = u64::try_from(PERIOD.as_millis())?;
+        let server = Server::start(Service::Metronome(period))?;
+        System::new().block_on(async {
+            let before = resident()?;
+            let crowd = Crowd::over_sockets().await?;
+            let grown = crowd.grow_to(connections, server.url()).await?;
+            let start = Usage::now()?;
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            let cost = Usage::now()?.each_since(start, 1);
+            let resident = (resident()? - before) as f64 / connections as f64;
+            let told = &crowd.told;
+            let messages = told.messages.load(Ordering::Relaxed);
+            let (out_of_order, trouble) =
+                (told.out_of_order.load(Ordering::Relaxed), told.trouble.load(Ordering::Relaxed));
+            let start = Usage::now()?;
+            crowd.supervisor.send(Shutdown::within(Duration::from_mins(1))).await?;
+            let shutdown = Usage::now()?.each_since(start, 1);
+            // A message that is due as the time ends may be under way.
+            let due = seconds.saturating_sub(2) / PERIOD.as_secs();
+            let sample = Sample {
+                connect_seconds: grown.as_secs_f64(),
+                resident,
+                cpu: 100.0 * cost.cpu() / cost.elapsed,
+                messages,
+                expected: due * connections as u64,
+                out_of_order,
+                trouble,
+                shutdown_seconds: shutdown.elapsed / 1e9,
+            };
+            ensure!(messages > 0 || due == 0, "no message came: {told:?}");
+            Ok(sample)
+        })
+    }
 }

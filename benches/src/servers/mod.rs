@@ -5,6 +5,7 @@ mod flood;
 mod keep;
 mod metronome;
 mod mortal;
+mod record;
 mod sink;
 
 use std::{
@@ -18,7 +19,11 @@ use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite;
 
-use crate::{message::Shape, process::raise_file_limit, recovery::Manner};
+pub(crate) use self::{
+    mortal::Manner,
+    record::{LENGTH, Record, Seen, wall_clock},
+};
+use crate::{limits::raise_file_limit, message::Shape};
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Service {

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -20,7 +21,23 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::WebSocketConfig},
 };
 
-use crate::recovery::{Manner, Record, Seen};
+use super::record::{Record, Seen};
+
+/// How a server treats those who connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) enum Manner {
+    Prompt,
+    /// So many handshakes at once, each of which takes so long.
+    Slow {
+        at_once: usize,
+        each: Duration,
+    },
+    /// 503 with `Retry-After`, until it has been up for so long.
+    Busy {
+        until: Duration,
+        retry_after: u32,
+    },
+}
 
 /// Listens on loopback, at this port or at any, prints the URL, and then a record of all that it
 /// sees. It ends by being killed.

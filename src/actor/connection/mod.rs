@@ -25,14 +25,9 @@ use self::{
     timer::Timer,
     vigil::{SharedVigil, vigil},
 };
-use super::{
-    bond::Bond,
-    clock::{calendar, now},
-    fanout::Fanout,
-    makings::Makings,
-    superior::Superior,
-};
+use super::{bond::Bond, fanout::Fanout, makings::Makings, superior::Superior};
 use crate::{
+    clock::{calendar, now},
     entropy::with_entropy,
     error::ConnectError,
     lifecycle::{

@@ -8,10 +8,8 @@ use actix::{ActorContext as _, AsyncContext as _, Context};
 
 use super::{Supervisor, subordinate::Stop};
 use crate::{
-    actor::{
-        clock::{calendar, now},
-        superior::Adopt,
-    },
+    actor::superior::Adopt,
+    clock::{calendar, now},
     entropy::with_entropy,
     lifecycle::{
         Action, Busy, ConnectionId, ExitClass, ExitReason, Input, LifecycleEvent, RestartPolicy,

@@ -12,10 +12,8 @@ use super::{
     operations::SUPERVISOR,
 };
 use crate::{
-    actor::{
-        clock::now,
-        superior::{GiveAccount, Rerun},
-    },
+    actor::superior::{GiveAccount, Rerun},
+    clock::now,
     error::{ChildError, StartError},
     message::{
         DeleteSupervisor, ExplainSupervisor, RestartSupervisor, StartSupervisor,
