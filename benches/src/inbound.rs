@@ -11,11 +11,12 @@ use serde_json::json;
 use self::tally::{Flood, Tally};
 use crate::{
     contenders::{Contender, Peer, Subject, Wiring, with_peer},
+    costs::Costs,
     effort::Effort,
     message::Shape,
     process::{self, Measurement, Server},
-    report::{Report, Table, Target},
-    rounds::{Taken, alternate, median_of},
+    report::{Report, Target},
+    rounds::alternate,
     servers::Service,
     usage::Cost,
 };
@@ -73,69 +74,32 @@ fn compare(effort: Effort, shape: Shape, connections: usize, total: u64) -> Resu
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
         process::sample(&Plan { who, shape, connections, messages })
     })?;
-    let best_peer = Contender::PEERS
-        .into_iter()
-        .map(|peer| median_of(&taken, peer, |cost| cost.cpu()))
-        .fold(f64::NAN, f64::min);
-    let mut table = Table::new(
-        title,
-        &["client", "median", "least", "most", "user", "system", "clock", "x best peer"],
-    );
-    let mut report_lines = Vec::new();
-    for row in &taken {
-        let cpu = row.spread(|cost| cost.cpu());
-        let (user, system) = (row.median(|cost| cost.user), row.median(|cost| cost.system));
-        let elapsed = row.median(|cost| cost.elapsed);
-        table.figures(
-            row.who.name(),
-            &[cpu.median, cpu.least, cpu.most, user, system, elapsed],
-            cpu.median / best_peer,
-        );
-        report_lines.push(json!({
-            "benchmark": "inbound", "client": row.who.name(), "message": shape.to_string(),
-            "connections": connections, "messages": messages,
-            "cpu_ns": {"median": cpu.median, "least": cpu.least, "most": cpu.most},
-            "of_best_peer": cpu.median / best_peer, "rounds": row.samples,
-        }));
-    }
-    Ok(Report {
-        table,
-        lines: report_lines,
-        targets: targets(shape, connections, &taken, best_peer),
-    })
+    let costs = Costs::of(taken);
+    let lines = costs.lines(&json!({
+        "benchmark": "inbound", "message": shape.to_string(), "connections": connections,
+        "messages": messages,
+    }));
+    let targets = targets(shape, connections, &costs);
+    Ok(Report { table: costs.table(title), lines, targets })
 }
 
-fn targets(
-    shape: Shape,
-    connections: usize,
-    taken: &[Taken<Contender, Cost>],
-    best_peer: f64,
-) -> Vec<Target> {
-    let cpu = |who| median_of(taken, who, |cost: &Cost| cost.cpu());
-    let fast = cpu(Contender::FastWebsockets);
+fn targets(shape: Shape, connections: usize, costs: &Costs) -> Vec<Target> {
+    let fast = costs.cpu(Contender::FastWebsockets);
+    let tungstenite = costs.cpu(Contender::TokioTungstenite);
+    let beside = |name, measured, at_most| vec![Target::new(name, measured, at_most)];
     match (shape, connections) {
-        (Shape::Text(64), 1) => vec![
-            Target::new("inbound 64 B: ReceivedBatch / fastwebsockets", cpu(BATCHES) / fast, 0.35),
-            Target::new("inbound 64 B: across arbiters / fastwebsockets", cpu(ACROSS) / fast, 0.6),
-            Target::new(
-                "inbound 64 B: Received / tokio-tungstenite",
-                cpu(EACH) / cpu(Contender::TokioTungstenite),
-                0.9,
-            ),
-        ],
+        (Shape::Text(64), 1) => [
+            ("inbound 64 B: ReceivedBatch / fastwebsockets", costs.cpu(BATCHES) / fast, 0.35),
+            ("inbound 64 B: across arbiters / fastwebsockets", costs.cpu(ACROSS) / fast, 0.6),
+            ("inbound 64 B: Received / tokio-tungstenite", costs.cpu(EACH) / tungstenite, 0.9),
+        ]
+        .map(|(name, measured, at_most)| Target::new(name, measured, at_most))
+        .into(),
         (Shape::Text(16), 1) => {
-            vec![Target::new(
-                "inbound 16 B: ReceivedBatch / best peer",
-                cpu(BATCHES) / best_peer,
-                1.0,
-            )]
+            beside("inbound 16 B: ReceivedBatch / best peer", costs.of_best_peer(BATCHES), 1.0)
         }
         (Shape::Text(1024), 1) => {
-            vec![Target::new(
-                "inbound 1 KiB: ReceivedBatch / best peer",
-                cpu(BATCHES) / best_peer,
-                1.0,
-            )]
+            beside("inbound 1 KiB: ReceivedBatch / best peer", costs.of_best_peer(BATCHES), 1.0)
         }
         _ => vec![],
     }

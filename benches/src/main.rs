@@ -12,6 +12,7 @@
 mod cli;
 mod connect;
 mod contenders;
+mod costs;
 mod echo;
 mod effort;
 mod fanout;

@@ -11,10 +11,11 @@ use wsvisor::{Connection, GetSender, SendBatch, SendString, Sender};
 
 use crate::{
     contenders::{Contender, Deaf, Peer, Subject, Wiring, with_peer},
+    costs::Costs,
     effort::Effort,
     message::Shape,
     process::{self, Measurement, Server},
-    report::{Report, Table, Target},
+    report::{Report, Target},
     rounds::{alternate, median_of},
     runtime::in_task,
     servers::Service,
@@ -74,32 +75,11 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
     let taken = alternate(&title, effort.rounds(), contenders, |who| {
         process::sample(&Plan { who, len, messages, pace })
     })?;
-    let best_peer = Contender::PEERS
-        .into_iter()
-        .map(|peer| median_of(&taken, peer, |cost| cost.cpu()))
-        .fold(f64::NAN, f64::min);
-    let mut table = Table::new(
-        title,
-        &["client", "median", "least", "most", "user", "system", "clock", "x best peer"],
-    );
-    let mut lines = Vec::new();
-    for row in &taken {
-        let cpu = row.spread(|cost| cost.cpu());
-        let (user, system) = (row.median(|cost| cost.user), row.median(|cost| cost.system));
-        let elapsed = row.median(|cost| cost.elapsed);
-        table.figures(
-            row.who.name(),
-            &[cpu.median, cpu.least, cpu.most, user, system, elapsed],
-            cpu.median / best_peer,
-        );
-        lines.push(json!({
-            "benchmark": "outbound", "client": row.who.name(), "message": shape.to_string(),
-            "pace": how, "messages": messages,
-            "cpu_ns": {"median": cpu.median, "least": cpu.least, "most": cpu.most},
-            "of_best_peer": cpu.median / best_peer, "rounds": row.samples,
-        }));
-    }
-    let of_best = |who| median_of(&taken, who, |cost| cost.cpu()) / best_peer;
+    let costs = Costs::of(taken);
+    let table = costs.table(title);
+    let lines = costs.lines(&json!({
+        "benchmark": "outbound", "message": shape.to_string(), "pace": how, "messages": messages,
+    }));
     let names = match (pace, len) {
         (Pace::Flood, 64) => [
             "outbound flood 64 B: wsvisor by SendBatch / best peer",
@@ -116,7 +96,7 @@ fn compare(effort: Effort, pace: Pace, len: usize, messages: u64) -> Result<Repo
     let targets = names
         .into_iter()
         .zip([BATCHES, SENDER, WSVISOR])
-        .map(|(name, who)| Target::new(name, of_best(who), 0.5))
+        .map(|(name, who)| Target::new(name, costs.of_best_peer(who), 0.5))
         .collect();
     Ok(Report { table, lines, targets })
 }

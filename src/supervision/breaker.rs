@@ -7,11 +7,13 @@ use super::InvalidGate;
 /// When a host counts as down, and how long it is left alone then.
 ///
 /// While it is down one connection dials it at a time, as a probe, and the others wait. It delays a
-/// connection and never fails one.
+/// connection and never fails one. A host that answers a probe with `Retry-After` is there, and knows better
+/// than any doubling: the next goes when it said, or after the first dead time where that is longer.
 ///
 /// After Finagle's failure accrual: so many failures in a row, a dead time that doubles, equal jitter.
-/// Its longest dead time is that of the default backoff, so that a breaker never keeps a fleet
-/// waiting for longer than its connections would wait by themselves.
+/// Finagle's is 5 to 300 s, for hosts that have others beside them. Here a whole fleet waits for the host, and
+/// one dial in ten seconds is little for it: so the fleet is back ten seconds after its server at the latest, and
+/// what its gate takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostBreaker {
     failures: u32,
@@ -20,13 +22,16 @@ pub struct HostBreaker {
 }
 
 impl Default for HostBreaker {
-    /// Five failures in a row; 5 s doubling to 60 s.
+    /// Five failures in a row; 1 s doubling to 10 s.
     fn default() -> Self {
-        Self { failures: 5, min: Duration::from_secs(5), max: Duration::from_mins(1) }
+        Self::DEFAULT
     }
 }
 
 impl HostBreaker {
+    const DEFAULT: Self =
+        Self { failures: 5, min: Duration::from_secs(1), max: Duration::from_secs(10) };
+
     /// Down after so many failures in a row.
     ///
     /// # Errors
@@ -35,7 +40,7 @@ impl HostBreaker {
         if failures == 0 {
             return Err(InvalidGate::Zero("host_breaker.failures"));
         }
-        Ok(Self { failures, min: Duration::from_secs(5), max: Duration::from_mins(1) })
+        Ok(Self { failures, ..Self::DEFAULT })
     }
 
     /// How long a host is left alone: first, and at most.
@@ -59,7 +64,7 @@ impl HostBreaker {
 
     /// One that never finds a host down.
     pub(super) const fn never() -> Self {
-        Self { failures: u32::MAX, min: Duration::from_secs(5), max: Duration::from_mins(1) }
+        Self { failures: u32::MAX, ..Self::DEFAULT }
     }
 }
 
@@ -156,9 +161,14 @@ impl Breaker {
         };
     }
 
-    /// The host asked to be left alone for a while.
-    pub(crate) fn hold(&mut self, until: Instant) {
+    /// The host asked to be left alone until then. Where it counts as down its dead time is the first again.
+    pub(crate) fn hold(&mut self, until: Instant, now: Instant, rng: &mut dyn Rng) {
         self.held_until = self.held_until.max(Some(until));
+        if let State::Down { until: planned, .. } = self.state {
+            let dead_time = self.terms.min;
+            let until = planned.min(over_at(dead_time, now, rng));
+            self.state = State::Down { until, dead_time };
+        }
     }
 
     /// Whether there is nothing to remember.
@@ -173,10 +183,13 @@ impl Breaker {
     }
 }
 
-/// Equal jitter: hosts that fail together are not probed together.
 fn down(dead_time: Duration, now: Instant, rng: &mut dyn Rng) -> State {
-    let wait = rng.random_range(dead_time / 2..=dead_time);
-    State::Down { until: now + wait, dead_time }
+    State::Down { until: over_at(dead_time, now, rng), dead_time }
+}
+
+/// Equal jitter: hosts that fail together are not probed together.
+fn over_at(dead_time: Duration, now: Instant, rng: &mut dyn Rng) -> Instant {
+    now + rng.random_range(dead_time / 2..=dead_time)
 }
 
 #[cfg(test)]
@@ -202,6 +215,11 @@ mod tests {
             assert_eq!(self.breaker.allow(self.now), Allow::Yes);
             self.breaker.began();
             self.breaker.ended(outcome, self.now, &mut self.rng);
+        }
+
+        fn hold(&mut self, seconds: u64) {
+            let until = self.now + Duration::from_secs(seconds);
+            self.breaker.hold(until, self.now, &mut self.rng);
         }
 
         /// How long until a dial is allowed.
@@ -238,7 +256,7 @@ mod tests {
         for _ in 0..5 {
             rig.dial(Outcome::Failed);
         }
-        for seconds in [5, 10, 20, 40, 60, 60] {
+        for seconds in [1, 2, 4, 8, 10, 10] {
             let (wait, dead_time) = (rig.wait(), Duration::from_secs(seconds));
             assert!(dead_time / 2 <= wait && wait <= dead_time, "{wait:?} of {dead_time:?}");
             rig.dial(Outcome::Failed);
@@ -290,12 +308,36 @@ mod tests {
         assert_eq!(rig.breaker.allow(rig.now), Allow::Yes, "a cancelled probe is no verdict");
     }
 
+    /// It answers, and so it is worth asking again when it said.
+    #[test]
+    fn a_host_that_is_down_and_asks_to_be_left_alone_is_probed_then() {
+        let seconds = Duration::from_secs;
+        for (asked, least, most) in [
+            (0, Duration::from_millis(500), seconds(1)),
+            (3, seconds(3), seconds(3)),
+            (30, seconds(30), seconds(30)),
+        ] {
+            let mut rig = Rig::new();
+            (0..5).for_each(|_| rig.dial(Outcome::Failed));
+            for _ in 0..3 {
+                rig.wait();
+                rig.dial(Outcome::Failed);
+            }
+            rig.hold(asked);
+            let wait = rig.wait();
+            assert!(least <= wait && wait <= most, "{wait:?} where {asked} s were asked for");
+            rig.dial(Outcome::Failed);
+            let wait = rig.wait();
+            assert!(seconds(1) <= wait && wait <= seconds(2), "the second dead time: {wait:?}");
+        }
+    }
+
     #[test]
     fn a_host_may_ask_to_be_left_alone() {
         let mut rig = Rig::new();
         let asked = rig.now + Duration::from_secs(30);
-        rig.breaker.hold(asked);
-        rig.breaker.hold(rig.now + Duration::from_secs(3));
+        rig.hold(30);
+        rig.hold(3);
         assert_eq!(rig.breaker.allow(rig.now), Allow::NotBefore(Some(asked)), "the longest counts");
         assert_eq!(rig.breaker.allow(asked), Allow::Yes);
         assert!(rig.breaker.is_blank(asked));

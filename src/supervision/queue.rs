@@ -134,7 +134,7 @@ impl Queue {
         rng: &mut dyn Rng,
     ) {
         let until = now + rng.random_range(time..=time + time / 5);
-        self.host(host).breaker.hold(until);
+        self.host(host).breaker.hold(until, now, rng);
     }
 
     /// When [`next`](Self::next) may answer otherwise although nothing has happened.

@@ -247,33 +247,44 @@ fn a_person_may_stop_one_that_waits_for_its_group() {
     });
 }
 
+/// The second of three fails, the last takes its time to close, and the first is terminated before its turn to be
+/// held, which would come after that. What the last is closed by.
+async fn terminate_before_its_turn(group: &mut Group) -> Peer {
+    group.lose(1);
+    group.failed(1).await;
+    let mut last = group.peers[2].take().unwrap();
+    assert_eq!(last.read_close().await, 1000_u16.to_be_bytes());
+    let mut first = group.peers[0].take().unwrap();
+    let terminated = group.supervisor.send(TerminateConnection("a".into()));
+    let terminated = actix_rt::spawn(terminated);
+    assert_eq!(first.read_close().await, 1001_u16.to_be_bytes());
+    first.close(1001).await;
+    drop(first);
+    terminated.await.unwrap().unwrap().unwrap();
+    group.events.expect(wsvisor::testing::disconnected().of("a")).await;
+    group.events.expect("1 Stopped…").await;
+    last
+}
+
+/// The last closes, and the group starts again, the first neither with it nor held.
+async fn the_others_start_again(group: &mut Group, mut last: Peer) {
+    last.close(1000).await;
+    drop(last);
+    group.events.expect(wsvisor::testing::disconnected().of("c").clean(true)).await;
+    group.events.expect(wsvisor::testing::backoff_scheduled().of("c")).await;
+    group.opened(1).await;
+    group.opened(2).await;
+    group.events.expect_none(Duration::from_mins(1)).await;
+}
+
 #[test]
 fn one_that_is_restarted_before_its_turn_to_be_held_stays_up() {
     virtual_time(1, async {
         let mut group = Group::start(Strategy::OneForAll, CascadeOn::SessionLost).await;
-        group.lose(1);
-        group.failed(1).await;
-        // The last one takes its time to close, and the first one's turn would come after it.
-        let mut last = group.peers[2].take().unwrap();
-        assert_eq!(last.read_close().await, 1000_u16.to_be_bytes());
-        let mut first = group.peers[0].take().unwrap();
-        let terminated = group.supervisor.send(TerminateConnection("a".into()));
-        let terminated = actix_rt::spawn(terminated);
-        assert_eq!(first.read_close().await, 1001_u16.to_be_bytes());
-        first.close(1001).await;
-        drop(first);
-        terminated.await.unwrap().unwrap().unwrap();
-        group.events.expect(wsvisor::testing::disconnected().of("a")).await;
-        group.events.expect("1 Stopped…").await;
+        let last = terminate_before_its_turn(&mut group).await;
         group.supervisor.send(RestartConnection("a".into())).await.unwrap().unwrap();
         group.opened(0).await;
-        last.close(1000).await;
-        drop(last);
-        group.events.expect(wsvisor::testing::disconnected().of("c").clean(true)).await;
-        group.events.expect(wsvisor::testing::backoff_scheduled().of("c")).await;
-        group.opened(1).await;
-        group.opened(2).await;
-        group.events.expect_none(Duration::from_mins(1)).await;
+        the_others_start_again(&mut group, last).await;
     });
 }
 
@@ -281,27 +292,8 @@ fn one_that_is_restarted_before_its_turn_to_be_held_stays_up() {
 fn one_that_is_stopped_before_its_turn_to_be_held_stays_stopped() {
     virtual_time(1, async {
         let mut group = Group::start(Strategy::OneForAll, CascadeOn::SessionLost).await;
-        group.lose(1);
-        group.failed(1).await;
-        // The last one takes its time to close, and the first one's turn comes after it.
-        let mut last = group.peers[2].take().unwrap();
-        assert_eq!(last.read_close().await, 1000_u16.to_be_bytes());
-        let mut first = group.peers[0].take().unwrap();
-        let terminated = group.supervisor.send(TerminateConnection("a".into()));
-        let terminated = actix_rt::spawn(terminated);
-        assert_eq!(first.read_close().await, 1001_u16.to_be_bytes());
-        first.close(1001).await;
-        drop(first);
-        terminated.await.unwrap().unwrap().unwrap();
-        group.events.expect(wsvisor::testing::disconnected().of("a")).await;
-        group.events.expect("1 Stopped…").await;
-        last.close(1000).await;
-        drop(last);
-        group.events.expect(wsvisor::testing::disconnected().of("c").clean(true)).await;
-        group.events.expect(wsvisor::testing::backoff_scheduled().of("c")).await;
-        group.opened(1).await;
-        group.opened(2).await;
-        group.events.expect_none(Duration::from_mins(1)).await;
+        let last = terminate_before_its_turn(&mut group).await;
+        the_others_start_again(&mut group, last).await;
     });
 }
 

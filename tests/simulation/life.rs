@@ -9,7 +9,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use wsvisor::{ExitClass, ExitReason, LifecycleEvent, StableAfter, State};
 
-use crate::send::answered_by;
+use crate::{
+    send::answered_by,
+    terms::{Manners, Ready},
+};
 
 /// What one life of a connection, from its start to its removal, has told its subscriber.
 pub(crate) struct Life {
@@ -23,8 +26,8 @@ pub(crate) struct Life {
     rotates: bool,
     /// Whether every event has to come. A slow subscriber may lose lifecycle events, and is told.
     strict: bool,
-    /// Absent where sessions do not tell that they are ready; else whether this one has.
-    told_ready: Option<bool>,
+    manners: Manners,
+    ready: ToldReady,
     seq: u64,
     epoch: u64,
     phase: Phase,
@@ -51,6 +54,15 @@ enum Phase {
     GaveUp,
 }
 
+/// Whether this session has told that it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToldReady {
+    No,
+    /// A message has said it, and it is to be told next.
+    Due,
+    Yes,
+}
+
 /// A message as the servers of the simulation write it: the stream's number and its place in it.
 #[derive(Deserialize)]
 pub(crate) struct Numbered {
@@ -59,13 +71,13 @@ pub(crate) struct Numbered {
 }
 
 impl Life {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         supervised: bool,
         rotates: bool,
         strict: bool,
         backoff_max: Duration,
         stable_after: StableAfter,
-        told_ready: Option<bool>,
+        manners: Manners,
     ) -> Self {
         Self {
             supervised,
@@ -73,7 +85,8 @@ impl Life {
             strict,
             backoff_max,
             stable_after,
-            told_ready,
+            manners,
+            ready: ToldReady::No,
             up_since: None,
             attempts: BTreeSet::new(),
             seq: 0,
@@ -127,6 +140,10 @@ impl Life {
             return Err(format!("message {n} of stream {s} came, and {heard} was next"));
         }
         *heard += 1;
+        let says_ready = self.manners.ready == Ready::ByMessage && !self.manners.greets;
+        if n == 0 && !is_marked && says_ready && self.ready == ToldReady::No {
+            self.ready = ToldReady::Due;
+        }
         Ok(())
     }
 
@@ -141,6 +158,11 @@ impl Life {
         self.take_seq(seq)?;
         if !self.strict {
             return Ok(());
+        }
+        if self.ready == ToldReady::Due && matches!(event, E::Disconnected { .. }) {
+            return Err(format!(
+                "{event} of epoch {epoch}, which was ready and did not tell (I23)"
+            ));
         }
         if let Some(verdict) = self.aside(epoch, event) {
             return verdict;
@@ -218,7 +240,7 @@ impl Life {
             _ => {}
         }
         if begins_epoch {
-            self.told_ready = self.told_ready.map(|_| false);
+            self.ready = ToldReady::No;
             self.up_since = matches!(event, E::Connected { .. }).then_some(now);
             if matches!(before, Phase::Stopped | Phase::GaveUp) {
                 self.attempts.clear();
@@ -244,7 +266,8 @@ impl Life {
         }
         if let E::Ready = event {
             let is_due = matches!(self.phase, Phase::Up) && epoch == self.epoch;
-            return Some(if is_due && self.told_ready.replace(true) == Some(false) {
+            let before = std::mem::replace(&mut self.ready, ToldReady::Yes);
+            return Some(if is_due && self.manners.tells_ready() && before != ToldReady::Yes {
                 Ok(())
             } else {
                 Err(format!("{event} of epoch {epoch} in {:?} of epoch {}", self.phase, self.epoch))

@@ -34,6 +34,7 @@
 //! | I20 | a request has its own answer, once, when it comes | `send.rs`, `fates.rs` |
 //! | I21 | what is for one session is written in no other | `fates.rs` |
 //! | I22 | a server's messages are replied to in order, each once | `servers.rs` |
+//! | I23 | a session that becomes ready and ends tells both, in this order | `life.rs` |
 
 #![allow(
     clippy::unwrap_used,

@@ -30,7 +30,7 @@ impl Live {
             // Alone it waits for nothing but the next successor, and by the default backoff.
             if supervised { backoff.1 } else { Duration::from_mins(1) },
             stable_after,
-            manners.tells_ready().then_some(false),
+            manners,
         );
         let life = Rc::new(RefCell::new(life));
         let witness = Witness {

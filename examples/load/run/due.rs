@@ -1,6 +1,6 @@
 //! What a worker does when something is due: a message of the open loop, or a session to be churned.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use actix::prelude::*;
 
@@ -16,7 +16,7 @@ const BURST: usize = 512;
 
 impl Worker {
     /// Sends all that is due, and closes what is to be churned.
-    fn send_due(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn send_due(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         for _ in 0..BURST {
             let Some((due, phase)) = self.next_due().filter(|(due, _)| *due <= now) else {
@@ -66,8 +66,14 @@ impl Worker {
         if let (Some(next), Some(pacer)) = (next.into_iter().flatten().min(), &self.pacer)
             && let Err(error) = pacer.wake_at(next)
         {
-            self.tally.reason(format!("the alarm that keeps the pace: {error}"));
+            self.alarm_failed(&error);
         }
+    }
+
+    /// Messages go out with the heartbeat from here on.
+    pub(super) fn alarm_failed(&mut self, error: &io::Error) {
+        self.pacer = None;
+        self.tally.reason(format!("no alarm keeps the pace, and messages are sent late: {error}"));
     }
 
     /// The connections take turns, but for those that are away on purpose.
@@ -89,7 +95,10 @@ impl Worker {
 impl Handler<Wake> for Worker {
     type Result = ();
 
-    fn handle(&mut self, _: Wake, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Wake(gone_off): Wake, ctx: &mut Context<Self>) {
+        if let Err(error) = gone_off {
+            self.alarm_failed(&error);
+        }
         self.send_due(ctx);
     }
 }

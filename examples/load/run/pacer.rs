@@ -15,10 +15,10 @@ pub(crate) struct Pacer {
     woken: Rc<Cell<Instant>>,
 }
 
-/// Messages are due.
-#[derive(Clone, Copy, Debug, Message)]
+/// Messages are due; or the alarm has failed, and nothing is woken any more.
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Wake;
+pub(crate) struct Wake(pub(crate) io::Result<()>);
 
 /// Wakes closer to each other than this cost more than they are worth.
 const CLOSEST: Duration = Duration::from_micros(100);
@@ -30,11 +30,13 @@ impl Pacer {
         let pacer = Self { alarm: Rc::clone(&alarm), woken: Rc::clone(&woken) };
         let worker = worker.downgrade();
         actix::spawn(async move {
-            while alarm.goes_off().await.is_ok()
-                && let Some(worker) = worker.upgrade()
-            {
+            let mut goes_on = true;
+            while goes_on {
+                let gone_off = alarm.goes_off().await;
+                goes_on = gone_off.is_ok();
+                let Some(worker) = worker.upgrade() else { return };
                 woken.set(Instant::now());
-                worker.do_send(Wake);
+                worker.do_send(Wake(gone_off));
             }
         });
         Ok(pacer)

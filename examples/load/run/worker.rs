@@ -142,6 +142,9 @@ impl Worker {
         let now = Instant::now();
         self.tally.loop_lag.record(now.saturating_duration_since(expected));
         self.time_out(now, ctx);
+        if self.pacer.is_none() && self.load.is_some() {
+            self.send_due(ctx);
+        }
         let next = now + HEARTBEAT;
         ctx.run_later(HEARTBEAT, move |worker, ctx| worker.beat(next, ctx));
     }
@@ -161,7 +164,7 @@ impl Handler<Begin> for Worker {
     fn handle(&mut self, Begin(began): Begin, ctx: &mut Context<Self>) {
         match Pacer::start(&ctx.address()) {
             Ok(pacer) => self.pacer = Some(pacer),
-            Err(error) => self.tally.reason(format!("no alarm that keeps the pace: {error}")),
+            Err(error) => self.alarm_failed(&error),
         }
         self.load = Some(Load {
             began,

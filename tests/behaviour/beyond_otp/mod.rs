@@ -19,7 +19,7 @@
 //! | B14 | close 1012 is a floor of the delay: 5 to 30 s | nobody |
 //! | B15 | `Retry-After` is a floor, in seconds and as a date | lost by most clients |
 //! | B16 | what a server asks of one connection holds all to it | |
-//! | B17 | while a host is down one connection probes it | a storm |
+//! | B17 | while a host is down one connection probes it, at the time for which it asks where it answers | a storm |
 //! | B18 | a group waits once, for the longest of its backoffs | OTP has none |
 //! | B19 | a failure of a group counts once | as in OTP, which counts failed starts too |
 //! | B20 | a lost session fails a group only where that is asked for | |

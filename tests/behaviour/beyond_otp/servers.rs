@@ -128,6 +128,34 @@ fn b17_while_a_host_is_down_one_connection_probes_it() {
     });
 }
 
+/// Its dead time would be minutes by then.
+#[test]
+fn b17_a_host_that_was_down_and_asks_for_time_is_probed_when_it_said() {
+    const FLEET: u64 = 20;
+    virtual_time(1, async {
+        let mut server = listen();
+        let url = server.url();
+        server.stop();
+        let breaker = HostBreaker::after(5).unwrap().dead_time(secs(4), secs(600)).unwrap();
+        let (supervisor, mut events) = watched(builder().host_breaker(breaker));
+        for number in 0..FLEET {
+            let spec = ConnectionSpec::string(format!("c{number}"), &url);
+            start(&supervisor, spec.backoff(quick())).await;
+        }
+        sleep(secs(600)).await;
+        server.start().await.unwrap();
+        refuse(&server, "503 Service Unavailable", "Retry-After: 3").await;
+        let began = Instant::now();
+        let mut peers = Vec::new();
+        for _ in 0..FLEET {
+            peers.push(server.open().await);
+            events.until(connected()).await;
+        }
+        let took = began.elapsed();
+        assert!((secs(3)..=secs(8)).contains(&took), "3 s were asked for: {took:?}");
+    });
+}
+
 /// Three connections of a group, each with a server of its own.
 async fn group(
     supervisor: &actix::Addr<wsvisor::Supervisor>,
