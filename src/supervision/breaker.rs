@@ -11,9 +11,9 @@ use super::InvalidGate;
 /// than any doubling: the next goes when it said, or after the first dead time where that is longer.
 ///
 /// After Finagle's failure accrual: so many failures in a row, a dead time that doubles, equal jitter.
-/// Finagle's is 5 to 300 s, for hosts that have others beside them. Here a whole fleet waits for the host, and
-/// one dial in ten seconds is little for it: so the fleet is back ten seconds after its server at the latest, and
-/// what its gate takes.
+/// Finagle's is 5 to 300 s, for hosts that have others beside them. Here a whole fleet waits for the host, which
+/// one dial in some seconds does not burden: so the fleet begins to come back five seconds after its server at
+/// the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostBreaker {
     failures: u32,
@@ -22,7 +22,7 @@ pub struct HostBreaker {
 }
 
 impl Default for HostBreaker {
-    /// Five failures in a row; 1 s doubling to 10 s.
+    /// Five failures in a row; 1 s doubling to 5 s.
     fn default() -> Self {
         Self::DEFAULT
     }
@@ -30,7 +30,7 @@ impl Default for HostBreaker {
 
 impl HostBreaker {
     const DEFAULT: Self =
-        Self { failures: 5, min: Duration::from_secs(1), max: Duration::from_secs(10) };
+        Self { failures: 5, min: Duration::from_secs(1), max: Duration::from_secs(5) };
 
     /// Down after so many failures in a row.
     ///
@@ -256,7 +256,7 @@ mod tests {
         for _ in 0..5 {
             rig.dial(Outcome::Failed);
         }
-        for seconds in [1, 2, 4, 8, 10, 10] {
+        for seconds in [1, 2, 4, 5, 5] {
             let (wait, dead_time) = (rig.wait(), Duration::from_secs(seconds));
             assert!(dead_time / 2 <= wait && wait <= dead_time, "{wait:?} of {dead_time:?}");
             rig.dial(Outcome::Failed);
