@@ -16,7 +16,7 @@ use crate::{
     message::Shape,
     process::{self, Measurement, Server},
     report::{Report, Target},
-    rounds::{alternate, median_of},
+    rounds::alternate,
     runtime::in_task,
     servers::Service,
     usage::{Cost, Usage},

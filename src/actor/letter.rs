@@ -37,7 +37,7 @@ pub(super) trait Letter: Message<Result = ()> + Send + Sized + 'static {
     type Content: Content;
 
     /// The way to a subscriber.
-    type To: From<Recipient<Self>>;
+    type To: From<Arc<Recipient<Self>>>;
 
     /// The events and bytes that a lane counts for it.
     fn weight(content: &Self::Content) -> (usize, usize);
@@ -111,17 +111,17 @@ impl Content for Haul {
 
 impl Letter for Lifecycle {
     type Content = Moment;
-    type To = Recipient<Self>;
+    type To = Arc<Recipient<Self>>;
 
     fn weight(_: &Moment) -> (usize, usize) {
         (1, 0)
     }
 
-    fn connected(to: &Recipient<Self>) -> bool {
+    fn connected(to: &Arc<Recipient<Self>>) -> bool {
         to.connected()
     }
 
-    fn send(to: &mut Recipient<Self>, lane: &Arc<Lane>, moment: Moment, lost: Option<Lost>) {
+    fn send(to: &mut Arc<Recipient<Self>>, lane: &Arc<Lane>, moment: Moment, lost: Option<Lost>) {
         let before = lost.and_then(Moment::of_loss);
         for Moment { epoch, seq, event } in before.into_iter().chain([moment]) {
             to.do_send(Self { epoch, seq, event, lease: lane.lease(1, 0) });
@@ -152,17 +152,17 @@ impl Letter for Received {
 
 impl Letter for ReceivedBatch {
     type Content = Haul;
-    type To = Recipient<Self>;
+    type To = Arc<Recipient<Self>>;
 
     fn weight(haul: &Haul) -> (usize, usize) {
         (1, haul.batch.payload_bytes())
     }
 
-    fn connected(to: &Recipient<Self>) -> bool {
+    fn connected(to: &Arc<Recipient<Self>>) -> bool {
         to.connected()
     }
 
-    fn send(to: &mut Recipient<Self>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
+    fn send(to: &mut Arc<Recipient<Self>>, lane: &Arc<Lane>, haul: Haul, lost: Option<Lost>) {
         let Haul { epoch, first_seq, batch, places, overlap } = haul;
         let lease = lane.lease(1, batch.payload_bytes());
         let lagged = lost.map_or(0, |lost| lost.events);

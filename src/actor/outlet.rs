@@ -53,7 +53,7 @@ pub(super) enum Told {
 impl<M: Letter> Outlet<M> {
     pub(super) fn new(
         id: SubscriptionId,
-        to: Recipient<M>,
+        to: Arc<Recipient<M>>,
         connection: ConnectionId,
         wishes: Option<Box<Wishes>>,
     ) -> Self {

@@ -106,9 +106,9 @@ impl OneByOne {
     }
 }
 
-impl From<Recipient<Received>> for OneByOne {
-    fn from(to: Recipient<Received>) -> Self {
-        Self { to: Arc::new(to), last: None }
+impl From<Arc<Recipient<Received>>> for OneByOne {
+    fn from(to: Arc<Recipient<Received>>) -> Self {
+        Self { to, last: None }
     }
 }
 

@@ -49,7 +49,8 @@ pub(crate) struct Rare {
     pub(crate) overlap: bool,
 }
 
-/// All messages that were completed by one read from the socket, in order.
+/// All messages that were completed by one read from the socket, in order. One of 8 KiB or more that took several
+/// reads comes alone, uncopied.
 ///
 /// This is the fast form: one actor message for as many WebSocket messages as had arrived, which
 /// share one buffer. It counts against what its subscriber may have in flight until it is dropped.

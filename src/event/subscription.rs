@@ -60,11 +60,12 @@ pub struct Subscription {
     pub(crate) wishes: Option<Box<Wishes>>,
 }
 
+/// Shared by all connections of a fleet: a recipient of each one's own takes three pieces of memory.
 #[derive(Clone)]
 pub(crate) enum Subscriber {
-    Lifecycle(Recipient<Lifecycle>),
-    Each(Recipient<Received>),
-    Batches(Recipient<ReceivedBatch>),
+    Lifecycle(Arc<Recipient<Lifecycle>>),
+    Each(Arc<Recipient<Received>>),
+    Batches(Arc<Recipient<ReceivedBatch>>),
 }
 
 /// What a subscription asks for beyond the default.
@@ -251,19 +252,19 @@ impl Subscription {
 
 impl From<Recipient<Lifecycle>> for Subscription {
     fn from(recipient: Recipient<Lifecycle>) -> Self {
-        Self::new(Subscriber::Lifecycle(recipient))
+        Self::new(Subscriber::Lifecycle(recipient.into()))
     }
 }
 
 impl From<Recipient<Received>> for Subscription {
     fn from(recipient: Recipient<Received>) -> Self {
-        Self::new(Subscriber::Each(recipient))
+        Self::new(Subscriber::Each(recipient.into()))
     }
 }
 
 impl From<Recipient<ReceivedBatch>> for Subscription {
     fn from(recipient: Recipient<ReceivedBatch>) -> Self {
-        Self::new(Subscriber::Batches(recipient))
+        Self::new(Subscriber::Batches(recipient.into()))
     }
 }
 

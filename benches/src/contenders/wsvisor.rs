@@ -86,11 +86,6 @@ impl Wiring {
 impl<S: Show> Subject<S> {
     pub(crate) fn start(wiring: Wiring, show: S) -> Result<Self> {
         let policy = AccessPolicy::from_rules(["allow ws://127.0.0.1:*"])?;
-        // The peers' loops have no gate either.
-        let supervisor = Supervisor::builder()
-            .policy(policy.clone())
-            .dial_gate(DialGate::unlimited())
-            .start()?;
         let (sender, events) = unbounded_channel();
         let subscriber = Subscriber { show, events: sender };
         let (subscriber, arbiter) = if wiring == Wiring::BatchesAcross {
@@ -99,6 +94,24 @@ impl<S: Show> Subject<S> {
         } else {
             (subscriber.start(), None)
         };
+        // The peers' loops have no gate either.
+        let mut supervisor = Supervisor::builder()
+            .policy(policy.clone())
+            .dial_gate(DialGate::unlimited())
+            .subscribe(subscriber.clone().recipient::<Lifecycle>());
+        supervisor = match wiring {
+            Wiring::Lifecycle | Wiring::SendBatches | Wiring::Sender | Wiring::Replies => {
+                supervisor
+            }
+            Wiring::Each => supervisor.subscribe(subscriber.clone().recipient::<Received>()),
+            Wiring::Batches
+            | Wiring::BatchesAcross
+            | Wiring::BatchesAlone
+            | Wiring::BatchesUnchecked => {
+                supervisor.subscribe(subscriber.clone().recipient::<ReceivedBatch>())
+            }
+        };
+        let supervisor = supervisor.start()?;
         let alone = Vec::new();
         Ok(Self {
             supervisor,
@@ -161,20 +174,9 @@ impl<S: Show> Subject<S> {
         } else {
             ConnectionSpec::string(id, url)
         };
-        let spec = spec.subscribe(self.subscriber.clone().recipient::<Lifecycle>());
         let spec = match &self.settings {
             Some(settings) => spec.settings(Arc::clone(settings)),
             None => spec,
-        };
-        let spec = match self.wiring {
-            Wiring::Lifecycle | Wiring::SendBatches | Wiring::Sender | Wiring::Replies => spec,
-            Wiring::Each => spec.subscribe(self.subscriber.clone().recipient::<Received>()),
-            Wiring::Batches
-            | Wiring::BatchesAcross
-            | Wiring::BatchesAlone
-            | Wiring::BatchesUnchecked => {
-                spec.subscribe(self.subscriber.clone().recipient::<ReceivedBatch>())
-            }
         };
         Ok(self.supervisor.send(StartConnection(spec)).await??)
     }

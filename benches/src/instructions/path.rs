@@ -9,7 +9,7 @@ use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 use wsvisor::{
     AccessPolicy, Connection, ConnectionSpec, DialGate, GetSender, Lifecycle, Limits, Received,
     ReceivedBatch, RestartPolicy, SendBatch, SendString, Settings, StartConnection, Subscription,
-    Supervisor,
+    Supervisor, SupervisorBuilder,
     protocol::{BatchBuilder, Decoder, OpCode, Step, encode_frame},
     testing::virtual_time,
 };
@@ -205,7 +205,7 @@ async fn deliver(
     let spec = ConnectionSpec::string("deliver", URL)
         .subscribe(subscriber.clone().recipient::<Lifecycle>())
         .subscribe(subscription(subscriber));
-    let supervisor = supervisor(Canned::that_sends(read, times))?;
+    let supervisor = supervisor(Canned::that_sends(read, times))?.start()?;
     start(&supervisor, spec).await?;
     while !matches!(told.recv().await.context("nobody listens")?, Told::Messages) {}
     Ok(())
@@ -227,7 +227,7 @@ async fn reply(times: u32) -> Result<()> {
         }
     });
     let server = Canned::that_sends(SHAPE.frame(), u32::try_from(A_FLOOD)? * times);
-    let supervisor = supervisor(server)?;
+    let supervisor = supervisor(server)?.start()?;
     start(&supervisor, ConnectionSpec::string("reply", URL).settings(settings)).await?;
     told.await.context("the session ended")
 }
@@ -299,7 +299,7 @@ async fn connected() -> Result<Addr<Connection>> {
     let (subscriber, mut told) = Subscriber::new();
     let subscriber = subscriber.start();
     let spec = ConnectionSpec::string("send", URL).subscribe(subscriber.recipient::<Lifecycle>());
-    let supervisor = supervisor(Canned::silent())?;
+    let supervisor = supervisor(Canned::silent())?.start()?;
     let connection = start(&supervisor, spec).await?;
     while !matches!(told.recv().await, Some(Told::Connected)) {}
     // It lives as long as the path is taken.
@@ -325,7 +325,6 @@ async fn idle(minutes: u32) -> Result<()> {
 /// Connections of one supervisor to a server that says nothing, and the subscriber of all of them.
 struct Crowd {
     supervisor: Addr<Supervisor>,
-    subscriber: Addr<Subscriber>,
     told: UnboundedReceiver<Told>,
     len: usize,
 }
@@ -333,16 +332,18 @@ struct Crowd {
 impl Crowd {
     fn new() -> Result<Self> {
         let (subscriber, told) = Subscriber::new();
-        let supervisor = supervisor(Canned::silent())?;
-        Ok(Self { supervisor, subscriber: subscriber.start(), told, len: 0 })
+        let subscriber = subscriber.start();
+        let supervisor = supervisor(Canned::silent())?
+            .subscribe(subscriber.clone().recipient::<Lifecycle>())
+            .subscribe(subscriber.recipient::<ReceivedBatch>())
+            .start()?;
+        Ok(Self { supervisor, told, len: 0 })
     }
 
     /// More connections, each when the one before is connected.
     async fn grow(&mut self) -> Result<()> {
         for _ in 0..CROWD {
-            let spec = ConnectionSpec::string(format!("one-of-crowd-{}", self.len), URL)
-                .subscribe(self.subscriber.clone().recipient::<Lifecycle>())
-                .subscribe(self.subscriber.clone().recipient::<ReceivedBatch>());
+            let spec = ConnectionSpec::string(format!("one-of-crowd-{}", self.len), URL);
             start(&self.supervisor, spec).await?;
             while !matches!(self.told.recv().await, Some(Told::Connected)) {}
             self.len += 1;
@@ -353,10 +354,10 @@ impl Crowd {
 
 const URL: &str = "ws://canned.example/";
 
-fn supervisor(network: Canned) -> Result<Addr<Supervisor>> {
+fn supervisor(network: Canned) -> Result<SupervisorBuilder> {
     let policy = AccessPolicy::from_rules(["allow ws://canned.example"])?;
     let supervisor = Supervisor::builder().policy(policy).dialler(network);
-    Ok(supervisor.dial_gate(DialGate::unlimited()).start()?)
+    Ok(supervisor.dial_gate(DialGate::unlimited()))
 }
 
 async fn start(supervisor: &Addr<Supervisor>, spec: ConnectionSpec) -> Result<Addr<Connection>> {
