@@ -270,7 +270,7 @@ mod tests {
         let hearer = Hearer { keeps, ..Hearer::default() };
         let heard = Rc::clone(&hearer.heard);
         let hearer = hearer.start();
-        let way = OneByOne::from(hearer.clone().recipient());
+        let way = OneByOne::from(Arc::new(hearer.clone().recipient()));
         (hearer, way, heard)
     }
 

@@ -149,7 +149,7 @@ fn a_batch_is_expected_to_be_of_the_size_of_the_last() {
 fn the_memory_of_a_read_of_texts_is_used_again() {
     let text = "x".repeat(*RECYCLED.start());
     let mut builder = BatchBuilder::default();
-    builder.push_text("too small to be worth it");
+    builder.push_text(&"too small to be worth it".repeat(300));
     drop(builder.freeze());
     assert!(builder.lent.is_empty());
     builder.push_text(&text);
@@ -187,6 +187,38 @@ fn the_memory_of_a_read_is_used_again_by_the_other_kind() {
         Some(Payload::Text("texts")),
         "and nothing of what was there"
     );
+}
+
+#[test]
+fn memory_that_is_lent_is_for_those_who_need_much() {
+    let mut builder = BatchBuilder::default();
+    for (is_text, bytes, takes_it) in
+        [(true, 100, false), (true, 30_000, true), (false, 100, false), (false, 30_000, true)]
+    {
+        builder.push_text(&"x".repeat(30_000));
+        drop(builder.freeze());
+        let held = builder.lent.as_ptr();
+        assert!(!builder.lent.is_empty());
+        let begun = if is_text {
+            builder.reserve_text(bytes);
+            builder.text.as_ptr()
+        } else {
+            builder.reserve_binary(bytes);
+            builder.binary.as_ptr()
+        };
+        assert_eq!(begun == held, takes_it, "text: {is_text}, {bytes} bytes");
+        // What is begun already stays where it is.
+        builder.push_text("x");
+        builder.push_binary(b"x");
+        let begun = [builder.text.as_ptr(), builder.binary.as_ptr()];
+        builder.lent = Bytes::from(vec![7; 30_000]);
+        builder.reserve_text(1);
+        builder.reserve_binary(1);
+        assert_eq!([builder.text.as_ptr(), builder.binary.as_ptr()], begun);
+        assert!(!builder.lent.is_empty());
+        builder.clear();
+        builder.lent = Bytes::new();
+    }
 }
 
 #[test]
