@@ -134,6 +134,29 @@ fn nothing_is_left_of_what_is_cleared() {
 }
 
 #[test]
+fn nothing_is_left_of_what_was_reserved_in_vain() {
+    let reserve: [fn(&mut BatchBuilder); 2] =
+        [|builder| builder.reserve_text(100), |builder| builder.reserve_binary(100)];
+    for reserve in reserve {
+        let mut builder = BatchBuilder::default();
+        reserve(&mut builder);
+        builder.clear();
+        assert_eq!((builder.text.capacity(), builder.binary.capacity()), (0, 0));
+    }
+}
+
+#[test]
+fn an_empty_builder_keeps_few_places() {
+    for (places, kept) in [(RETAINED, RETAINED), (RETAINED + 1, 0)] {
+        let segments = Vec::with_capacity(places);
+        let mut builder = BatchBuilder { segments, ..BatchBuilder::default() };
+        builder.push_text("one leaves the places to the next");
+        builder.freeze();
+        assert_eq!(builder.segments.capacity(), kept);
+    }
+}
+
+#[test]
 fn a_batch_is_expected_to_be_of_the_size_of_the_last() {
     let mut builder = BatchBuilder::default();
     for _ in 0..100 {
