@@ -283,6 +283,15 @@ mod tests {
     }
 
     #[test]
+    fn one_that_never_finds_a_host_down_knows_of_what_it_asks() {
+        let mut rig = Rig { breaker: Breaker::new(HostBreaker::never()), ..Rig::new() };
+        (0..100).for_each(|_| rig.dial(Outcome::Failed));
+        assert!(!rig.breaker.is_down());
+        rig.hold(3);
+        assert_eq!(rig.wait(), Duration::from_secs(3));
+    }
+
+    #[test]
     fn terms_that_cannot_be_are_refused() {
         let seconds = Duration::from_secs;
         let (zero, one, two) = (Duration::ZERO, seconds(1), seconds(2));

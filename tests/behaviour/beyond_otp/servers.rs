@@ -97,6 +97,13 @@ fn b16_what_a_server_asks_of_one_connection_holds_all_to_it() {
     });
 }
 
+async fn start_fleet(supervisor: &actix::Addr<wsvisor::Supervisor>, connections: u64, url: &str) {
+    for number in 0..connections {
+        let spec = ConnectionSpec::string(format!("c{number}"), url);
+        start(supervisor, spec.backoff(quick())).await;
+    }
+}
+
 #[test]
 fn b17_while_a_host_is_down_one_connection_probes_it() {
     const FLEET: u64 = 200;
@@ -107,10 +114,7 @@ fn b17_while_a_host_is_down_one_connection_probes_it() {
         let breaker = HostBreaker::after(5).unwrap().dead_time(secs(10), secs(10)).unwrap();
         let gate = DialGate::new(5, 50).unwrap();
         let (supervisor, mut events) = watched(builder().host_breaker(breaker).dial_gate(gate));
-        for number in 0..FLEET {
-            let spec = ConnectionSpec::string(format!("c{number}"), &url);
-            start(&supervisor, spec.backoff(quick())).await;
-        }
+        start_fleet(&supervisor, FLEET, &url).await;
         sleep(secs(600)).await;
         let in_vain = network().dials(&url);
         // Five to find it down, those that were under way, and one in 5 to 10 s.
@@ -138,10 +142,7 @@ fn b17_a_host_that_was_down_and_asks_for_time_is_probed_when_it_said() {
         server.stop();
         let breaker = HostBreaker::after(5).unwrap().dead_time(secs(4), secs(600)).unwrap();
         let (supervisor, mut events) = watched(builder().host_breaker(breaker));
-        for number in 0..FLEET {
-            let spec = ConnectionSpec::string(format!("c{number}"), &url);
-            start(&supervisor, spec.backoff(quick())).await;
-        }
+        start_fleet(&supervisor, FLEET, &url).await;
         sleep(secs(600)).await;
         server.start().await.unwrap();
         refuse(&server, "503 Service Unavailable", "Retry-After: 3").await;
