@@ -48,7 +48,8 @@ impl InFlight {
         &mut self,
         key: Box<str>,
         asker: Asker,
-        (after, deadline): (Duration, Instant),
+        after: Duration,
+        deadline: Instant,
         correlator: Option<SharedCorrelator>,
     ) {
         let new = || Box::new(Correlated { requests: Requests::default(), correlator });

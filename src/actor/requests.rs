@@ -92,8 +92,7 @@ impl MessageResponse<Connection, Request> for Pose {
         };
         let (Posed { outbox, fanout, correlator, payload, terms, key, deadline, after }, asker) =
             posed;
-        let times = (after, deadline);
-        fanout.borrow_mut().requests.accept(key.clone(), asker, times, correlator);
+        fanout.borrow_mut().requests.accept(key.clone(), asker, after, deadline, correlator);
         let told = move |fate: Fate, side: Side, exit: Option<&ExitReason>| {
             fanout.borrow_mut().requests.told(&key, fate, side, exit);
         };

@@ -183,6 +183,7 @@ mod tests {
         assert_eq!(next_capacity(0, 1, None), FIRST_CAPACITY);
         assert_eq!(next_capacity(4096, 4097, None), 8192);
         assert_eq!(next_capacity(4096, 50_000, None), 50_000);
+        assert_eq!(next_capacity(4096, 4097, Some(4097)), 4097);
         assert_eq!(next_capacity(usize::MAX, usize::MAX, None), usize::MAX);
     }
 

@@ -13,7 +13,7 @@ use super::InvalidGate;
 /// After Finagle's failure accrual: so many failures in a row, a dead time that doubles, equal jitter.
 /// Finagle's is 5 to 300 s, for hosts that have others beside them. Here a whole fleet waits for the host, which
 /// one dial in some seconds does not burden: so the fleet begins to come back five seconds after its server at
-/// the latest.
+/// the latest, and where a probe hangs then, after that has timed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostBreaker {
     failures: u32,

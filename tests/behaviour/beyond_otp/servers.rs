@@ -104,6 +104,17 @@ async fn start_fleet(supervisor: &actix::Addr<wsvisor::Supervisor>, connections:
     }
 }
 
+/// How long it takes until so many are connected.
+async fn all_come(connections: u64, server: &Server, events: &mut Recorder) -> Duration {
+    let began = Instant::now();
+    let mut peers = Vec::new();
+    for _ in 0..connections {
+        peers.push(server.open().await);
+        events.until(connected()).await;
+    }
+    began.elapsed()
+}
+
 #[test]
 fn b17_while_a_host_is_down_one_connection_probes_it() {
     const FLEET: u64 = 200;
@@ -121,13 +132,7 @@ fn b17_while_a_host_is_down_one_connection_probes_it() {
         assert!((60..=140).contains(&in_vain), "{in_vain} dials in ten minutes");
         // It delays and fails nobody: all are there once the host is.
         server.start().await.unwrap();
-        let began = Instant::now();
-        let mut peers = Vec::new();
-        for _ in 0..FLEET {
-            peers.push(server.open().await);
-            events.until(connected()).await;
-        }
-        let took = began.elapsed();
+        let took = all_come(FLEET, &server, &mut events).await;
         assert!((secs(3)..=secs(20)).contains(&took), "released at 50 a second: {took:?}");
     });
 }
@@ -146,13 +151,7 @@ fn b17_a_host_that_was_down_and_asks_for_time_is_probed_when_it_said() {
         sleep(secs(600)).await;
         server.start().await.unwrap();
         refuse(&server, "503 Service Unavailable", "Retry-After: 3").await;
-        let began = Instant::now();
-        let mut peers = Vec::new();
-        for _ in 0..FLEET {
-            peers.push(server.open().await);
-            events.until(connected()).await;
-        }
-        let took = began.elapsed();
+        let took = all_come(FLEET, &server, &mut events).await;
         assert!((secs(3)..=secs(8)).contains(&took), "3 s were asked for: {took:?}");
     });
 }
