@@ -24,7 +24,7 @@ pub struct BatchBuilder {
 
 /// Which memory is worth using again: around a read's worth. Under a flood it would else
 /// be asked of the system, and given back, with every batch.
-const RECYCLED: RangeInclusive<usize> = 16 * 1024..=128 * 1024;
+const RECYCLED: RangeInclusive<usize> = 16 * 1024..=256 * 1024;
 
 /// Places of messages that an empty builder may keep.
 const RETAINED: usize = 1_024;

@@ -21,6 +21,7 @@ mod shared_outbox;
 mod standing;
 mod tcp;
 mod tls;
+mod turnstile;
 mod vitals;
 mod workspace;
 mod writer;

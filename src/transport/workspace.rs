@@ -3,7 +3,7 @@ use std::cell::RefCell;
 use crate::protocol::BatchBuilder;
 
 /// Bytes that one read takes from a socket at most.
-const READ_SIZE: usize = 64 * 1024;
+const READ_SIZE: usize = 128 * 1024;
 /// A buffer of what is written that grew past this for large messages is given back.
 const KEPT_WRITE_CAPACITY: usize = 256 * 1024;
 

@@ -19,6 +19,7 @@ mod delivery;
 mod endpoints;
 mod expectations;
 mod faults;
+mod floods;
 mod greetings;
 mod groups;
 mod liveness;

@@ -50,7 +50,7 @@ impl<D: Inbound> Session<D> {
                 courtesy: 0,
                 shut_down: false,
                 draining: None,
-                deadline: Box::pin(tokio::time::sleep(self.close_timeout)),
+                deadline: Box::pin(tokio::time::sleep(self.settings.timeouts.close)),
             }));
         }
     }
@@ -63,8 +63,8 @@ impl<D: Inbound> Session<D> {
             && closing.verdict.is_none()
         {
             closing.draining = Some(Draining::Waits);
-            let rest = self.close_timeout / HANDSHAKE_PART;
-            let wait = self.close_timeout.saturating_sub(rest);
+            let rest = self.settings.timeouts.close / HANDSHAKE_PART;
+            let wait = self.settings.timeouts.close.saturating_sub(rest);
             closing.deadline = Box::pin(tokio::time::sleep(wait));
         }
     }
@@ -90,7 +90,7 @@ impl<D: Inbound> Session<D> {
                 Some(verdict) => ExitReason::Judged(verdict),
                 None => ExitReason::ClosedByUs(frame),
             });
-            closing.linger(self.close_timeout);
+            closing.linger(self.settings.timeouts.close);
             return;
         }
         // RFC 6455 §5.5.1: the answer typically echoes the status code.
@@ -125,7 +125,7 @@ impl<D: Inbound> Session<D> {
             courtesy: 0,
             shut_down: false,
             draining: None,
-            deadline: Box::pin(tokio::time::sleep(LINGER.min(self.close_timeout))),
+            deadline: Box::pin(tokio::time::sleep(LINGER.min(self.settings.timeouts.close))),
         }));
     }
 
@@ -147,7 +147,7 @@ impl<D: Inbound> Session<D> {
                 ready!(closing.deadline.as_mut().poll(cx));
                 if closing.draining == Some(Draining::Waits) && closing.exit.is_none() {
                     closing.draining = Some(Draining::Hurries);
-                    let rest = self.close_timeout / HANDSHAKE_PART;
+                    let rest = self.settings.timeouts.close / HANDSHAKE_PART;
                     closing.deadline = Box::pin(tokio::time::sleep(rest));
                     cx.waker().wake_by_ref();
                     return Poll::Pending;

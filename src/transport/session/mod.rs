@@ -25,6 +25,7 @@ use super::{
     attempt::Opened,
     dialler::BoxedStream,
     link::Link,
+    turnstile::Turnstile,
     vitals::Vitals,
     workspace::Workspace,
     writer::{Farewell, Outlet, Writer},
@@ -74,14 +75,15 @@ pub(crate) struct Session<D> {
     writer: Writer,
     link: Rc<Link>,
     inbound: D,
-    close_timeout: Duration,
-    message_timeout: Duration,
+    settings: Arc<Settings>,
     /// What is unfinished while nothing more can be read. Boxed because it is rare.
     unfinished: Option<Box<Unfinished>>,
     vitals: Option<Box<Vitals>>,
     /// What was read and is not decoded: it came in one piece with the handshake's answer, or behind
     /// a message that was compressed.
     early: Option<Box<Bytes>>,
+    /// Present while it is flooded: its last read was large, and it reads on.
+    turnstile: Option<Box<Turnstile>>,
     /// Wakes the session when the send limit lets a message pass. Made when it first holds one back.
     throttled: Option<Pin<Box<Sleep>>>,
     /// Absent while the session is open.
@@ -92,6 +94,9 @@ pub(crate) struct Session<D> {
 /// which costs no call of the system, and spares the task a turn.
 const READS_PER_STEP: usize = 2;
 const FEW: usize = 4 * 1024;
+
+/// A read of so many bytes is one of a flood: before the next one the session waits for its turn.
+const FLOOD: usize = 16 * 1024;
 
 impl<D: Inbound> Session<D> {
     pub(crate) fn new(
@@ -117,11 +122,11 @@ impl<D: Inbound> Session<D> {
             writer,
             link,
             inbound,
-            close_timeout: settings.timeouts.close,
-            message_timeout: settings.timeouts.message,
+            settings: Arc::clone(settings),
             unfinished: None,
             vitals: Vitals::begin(settings, vigil),
             early: (!opened.rest.is_empty()).then(|| Box::new(opened.rest)),
+            turnstile: None,
             throttled: None,
             closing: None,
         }
@@ -167,12 +172,16 @@ impl<D: Inbound> Session<D> {
             if held {
                 // Its time begins again when the socket is read again.
                 self.unfinished = None;
+                self.turnstile = None;
                 return Poll::Pending;
             }
         }
         if let Some(early) = self.early.take() {
             Workspace::with(|Workspace { batch, urgent, .. }| self.ingest(&early, batch, urgent));
             return Poll::Ready(Ok(early.len()));
+        }
+        if let Some(turnstile) = &mut self.turnstile {
+            ready!(turnstile.poll(cx));
         }
         let polled = Workspace::with(|Workspace { read, batch, urgent, .. }| {
             let mut buffer = ReadBuf::new(read);
@@ -184,6 +193,11 @@ impl<D: Inbound> Session<D> {
         });
         if polled.is_pending() {
             self.judge_unfinished(cx);
+        }
+        if let Poll::Ready(Ok(FLOOD..)) = polled {
+            self.turnstile.get_or_insert_default();
+        } else {
+            self.turnstile = None;
         }
         polled
     }
@@ -289,7 +303,7 @@ impl<D: Inbound> Session<D> {
                 let flush_until = match closing.draining {
                     Some(Draining::Waits) => deadline,
                     _ => deadline
-                        .checked_sub(self.close_timeout / HANDSHAKE_PART)
+                        .checked_sub(self.settings.timeouts.close / HANDSHAKE_PART)
                         .unwrap_or(deadline),
                 };
                 Outlet::Closing(&mut closing.farewell, flush_until)
@@ -340,6 +354,9 @@ impl<D: Inbound + Unpin> Future for Session<D> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let session = self.get_mut();
+        if let Some(turnstile) = &mut session.turnstile {
+            turnstile.hand_on();
+        }
         session.inbound.begin_turn();
         if let Some(frame) = session.link.take_close() {
             if session.link.is_beside() {

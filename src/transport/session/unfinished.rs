@@ -24,11 +24,11 @@ impl<D: Inbound> Session<D> {
         };
         let known = self.unfinished.take().filter(|known| known.number == number);
         let mut unfinished = known.unwrap_or_else(|| {
-            let alarm = Box::pin(tokio::time::sleep(self.message_timeout));
+            let alarm = Box::pin(tokio::time::sleep(self.settings.timeouts.message));
             Box::new(Unfinished { number, alarm })
         });
         if unfinished.alarm.as_mut().poll(cx).is_ready() {
-            self.refuse(ProtocolError::Stalled { limit: self.message_timeout });
+            self.refuse(ProtocolError::Stalled { limit: self.settings.timeouts.message });
         } else {
             self.unfinished = Some(unfinished);
         }

@@ -1,0 +1,198 @@
+//! Connections of one thread whose servers send as fast as they are read.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use actix::{Actor, Addr, Handler, ResponseFuture};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::JoinHandle,
+};
+use wsvisor::{
+    BoxedStream, Connect, Connection, Dialler, Dialling, Received, ReceivedBatch, Settings,
+    Subscription, Target,
+    testing::{Recorder, text, virtual_time},
+};
+
+use crate::support::{listen, loopback_policy, network, settings};
+
+/// A connection to a server that sends these texts.
+async fn flooded(
+    texts: &[String],
+    settings: Settings,
+    subscription: Subscription,
+) -> (Addr<Connection>, JoinHandle<()>) {
+    let server = listen();
+    let builder = Connection::string("a").settings(settings).policy(loopback_policy());
+    let connection = builder.subscribe(subscription).start().unwrap();
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    let mut peer = server.open().await;
+    let texts = texts.to_vec();
+    let flood = actix_rt::spawn(async move {
+        for text in texts {
+            peer.text(text).await;
+        }
+    });
+    (connection, flood)
+}
+
+fn large(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{number:>20000}")).collect()
+}
+
+/// What one flood brings is with its subscriber before the next is read: a thread does not read all
+/// of them first, and then holds what all have brought.
+#[test]
+fn floods_are_read_in_turn() {
+    virtual_time(1, async {
+        let reads = Reads::default();
+        let settings = settings().dialler(reads.clone());
+        let texts = large(200);
+        let heard = Rc::default();
+        let subscriber = Subscriber { reads: reads.clone(), heard: Rc::clone(&heard) }.start();
+        let (mut kept, mut floods) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            let wants = subscriber.clone().recipient::<ReceivedBatch>().into();
+            let (connection, flood) = flooded(&texts, settings.clone(), wants).await;
+            kept.push(connection);
+            floods.push(flood);
+        }
+        while heard.get() < 10 * texts.len() {
+            if heard.get() < texts.len() {
+                // Nobody knows of a flood before its first large read.
+                reads.at_once.store(0, Ordering::Relaxed);
+            }
+            tokio::task::yield_now().await;
+        }
+        let at_once = reads.at_once.load(Ordering::Relaxed);
+        assert!(
+            (1..=2).contains(&at_once),
+            "{at_once} of 10 floods were read before one was heard"
+        );
+    });
+}
+
+/// One that is not read, since its subscriber has no room, and one that goes leave the others their
+/// turns.
+#[test]
+fn floods_wait_for_none_that_is_not_read() {
+    virtual_time(2, async {
+        let texts = large(200);
+        let stuck = Subscription::to(Stuck.start().recipient::<Received>()).capacity(5).hold_back();
+        let mut others = [(); 2].map(|()| Recorder::start());
+        let _stuck = flooded(&texts, settings(), stuck).await;
+        let mut kept = Vec::new();
+        for other in &others {
+            kept.push(flooded(&texts, settings(), other.messages().into()).await);
+        }
+        let [goes, stays] = &mut others;
+        goes.expect(text(&*texts[0])).await;
+        let (_goes, flood) = kept.swap_remove(0);
+        flood.abort();
+        for expected in &texts {
+            stays.expect(text(&**expected)).await;
+        }
+    });
+}
+
+/// Never done with its first message.
+struct Stuck;
+
+impl Actor for Stuck {
+    type Context = actix::Context<Self>;
+}
+
+impl Handler<Received> for Stuck {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, message: Received, _: &mut actix::Context<Self>) -> ResponseFuture<()> {
+        Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(message);
+        })
+    }
+}
+
+struct Subscriber {
+    reads: Reads,
+    heard: Rc<Cell<usize>>,
+}
+
+impl Actor for Subscriber {
+    type Context = actix::Context<Self>;
+}
+
+impl Handler<ReceivedBatch> for Subscriber {
+    type Result = ();
+
+    fn handle(&mut self, batch: ReceivedBatch, _: &mut actix::Context<Self>) {
+        self.heard.set(self.heard.get() + batch.len());
+        self.reads.unheard.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Dials into the test's network, and counts the large reads of all streams.
+#[derive(Clone, Default)]
+struct Reads {
+    /// Since something was heard.
+    unheard: Arc<AtomicUsize>,
+    /// The most of these.
+    at_once: Arc<AtomicUsize>,
+}
+
+impl Dialler for Reads {
+    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
+        let network = network();
+        Box::pin(async move {
+            let stream = network.dial(target).await?;
+            Ok(Box::new(Counted { stream, reads: self.clone() }) as BoxedStream)
+        })
+    }
+}
+
+struct Counted {
+    stream: BoxedStream,
+    reads: Reads,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > 20_000 {
+            let unheard = self.reads.unheard.fetch_add(1, Ordering::Relaxed) + 1;
+            self.reads.at_once.fetch_max(unheard, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
