@@ -2,28 +2,21 @@
 
 use std::{
     cell::Cell,
-    io,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
 };
 
 use actix::{Actor, Addr, Handler, ResponseFuture};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 use wsvisor::{
-    BoxedStream, Connect, Connection, Dialler, Dialling, Received, ReceivedBatch, Settings,
-    Subscription, Target,
+    Connect, Connection, Received, ReceivedBatch, Settings, Subscription,
     testing::{Recorder, text, virtual_time},
 };
 
-use crate::support::{listen, loopback_policy, network, settings};
+use crate::support::{listen, loopback_policy, settings, watching_reads};
 
 /// A connection to a server that sends these texts.
 async fn flooded(
@@ -54,11 +47,12 @@ fn large(count: usize) -> Vec<String> {
 #[test]
 fn floods_are_read_in_turn() {
     virtual_time(1, async {
-        let reads = Reads::default();
-        let settings = settings().dialler(reads.clone());
+        let reads = Arc::new(Reads::default());
+        let counted = Arc::clone(&reads);
+        let settings = settings().dialler(watching_reads(move |bytes| counted.count(bytes)));
         let texts = large(200);
         let heard = Rc::default();
-        let subscriber = Subscriber { reads: reads.clone(), heard: Rc::clone(&heard) }.start();
+        let subscriber = Subscriber { reads: Arc::clone(&reads), heard: Rc::clone(&heard) }.start();
         let (mut kept, mut floods) = (Vec::new(), Vec::new());
         for _ in 0..10 {
             let wants = subscriber.clone().recipient::<ReceivedBatch>().into();
@@ -123,7 +117,7 @@ impl Handler<Received> for Stuck {
 }
 
 struct Subscriber {
-    reads: Reads,
+    reads: Arc<Reads>,
     heard: Rc<Cell<usize>>,
 }
 
@@ -140,59 +134,20 @@ impl Handler<ReceivedBatch> for Subscriber {
     }
 }
 
-/// Dials into the test's network, and counts the large reads of all streams.
-#[derive(Clone, Default)]
+/// Counts the large reads of all streams.
+#[derive(Default)]
 struct Reads {
     /// Since something was heard.
-    unheard: Arc<AtomicUsize>,
+    unheard: AtomicUsize,
     /// The most of these.
-    at_once: Arc<AtomicUsize>,
+    at_once: AtomicUsize,
 }
 
-impl Dialler for Reads {
-    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
-        let network = network();
-        Box::pin(async move {
-            let stream = network.dial(target).await?;
-            Ok(Box::new(Counted { stream, reads: self.clone() }) as BoxedStream)
-        })
-    }
-}
-
-struct Counted {
-    stream: BoxedStream,
-    reads: Reads,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > 20_000 {
-            let unheard = self.reads.unheard.fetch_add(1, Ordering::Relaxed) + 1;
-            self.reads.at_once.fetch_max(unheard, Ordering::Relaxed);
+impl Reads {
+    fn count(&self, bytes: usize) {
+        if bytes > 20_000 {
+            let unheard = self.unheard.fetch_add(1, Ordering::Relaxed) + 1;
+            self.at_once.fetch_max(unheard, Ordering::Relaxed);
         }
-        polled
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -1,29 +1,25 @@
 //! How fast messages may go.
 
 use std::{
-    io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use actix::Addr;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     task::yield_now,
     time::{Instant, advance},
 };
 use wsvisor::{
-    BoxedStream, Connect, Connection, Delivery, Dialler, Dialling, Disconnect, GetStatus, Greeting,
-    Refusal, SendError, SendLimit, SendString, Settings, Target, Unwritten,
+    Connect, Connection, Delivery, Disconnect, GetStatus, Greeting, Refusal, SendError, SendLimit,
+    SendString, Settings, Unwritten,
     testing::{ClientFrame, Peer, Recorder, Server, connected, virtual_time},
 };
 
-use crate::support::{alone, listen, ms, network, settings};
+use crate::support::{alone, listen, ms, settings, watching_reads};
 
 async fn open(server: &Server, settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
     let (connection, events) = alone(Connection::string("bot").settings(settings));
@@ -159,9 +155,11 @@ fn nothing_that_was_held_back_follows_the_close_frame() {
 #[test]
 fn a_session_sleeps_while_the_socket_is_full_and_a_message_may_pass() {
     virtual_time(10, async {
-        let (server, reads) = (listen(), Reads::default());
+        let (server, reads) = (listen(), Arc::new(AtomicU32::new(0)));
         let limit = SendLimit::per(1, ms(1_000)).unwrap();
-        let settings = settings().send_limit(limit).dialler(reads.clone());
+        let counted = Arc::clone(&reads);
+        let dialler = watching_reads(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+        let settings = settings().send_limit(limit).dialler(dialler);
         let (connection, mut events, mut peer) = open(&server, settings).await;
         events.expect(connected()).await;
         let turns = async || {
@@ -179,9 +177,13 @@ fn a_session_sleeps_while_the_socket_is_full_and_a_message_may_pass() {
             advance(ms(1_000)).await;
             turns().await;
         }
-        let before = reads.count();
+        let before = reads.load(Ordering::Relaxed);
         turns().await;
-        assert_eq!(reads.count() - before, 0, "reads of a session for which nothing happens");
+        assert_eq!(
+            reads.load(Ordering::Relaxed) - before,
+            0,
+            "reads of a session for which nothing happens"
+        );
         for text in texts {
             assert_eq!(peer.read().await, ClientFrame::text(text));
         }
@@ -189,58 +191,4 @@ fn a_session_sleeps_while_the_socket_is_full_and_a_message_may_pass() {
             assert_eq!(sent.await.unwrap().unwrap(), Delivery::Written);
         }
     });
-}
-
-/// Dials into the test's network, and counts how often the streams are read.
-#[derive(Clone, Default)]
-struct Reads(Arc<AtomicU32>);
-
-impl Reads {
-    fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Dialler for Reads {
-    fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
-        let network = network();
-        Box::pin(async move {
-            let stream = network.dial(target).await?;
-            Ok(Box::new(Counted { stream, reads: self.clone() }) as BoxedStream)
-        })
-    }
-}
-
-struct Counted {
-    stream: BoxedStream,
-    reads: Reads,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.reads.0.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

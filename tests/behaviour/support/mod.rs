@@ -1,5 +1,6 @@
 //! What the tests share: a network in memory, recorded connections, short waits.
 
+mod reads;
 mod world;
 
 use std::{cell::Cell, fmt::Debug, time::Duration};
@@ -11,6 +12,7 @@ use wsvisor::{
     testing::{Network, Peer, Recorder, Server, connected},
 };
 
+pub(crate) use reads::watching_reads;
 pub(crate) use world::World;
 
 /// Nothing that a test waits for takes this long; a test that waits for it has failed.
