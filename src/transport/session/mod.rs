@@ -1,4 +1,5 @@
 mod closing;
+mod reading;
 mod unfinished;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    io::AsyncWrite as _,
     time::{Sleep, sleep_until},
 };
 
@@ -27,12 +28,11 @@ use super::{
     link::Link,
     turnstile::Turnstile,
     vitals::Vitals,
-    workspace::Workspace,
     writer::{Farewell, Outlet, Writer},
 };
 use crate::{
     lifecycle::{ExitReason, Order, Rotation, Verdict, Vigil},
-    protocol::{BatchBuilder, CloseCode, CloseFrame, Decoder, Step},
+    protocol::{BatchBuilder, CloseCode, CloseFrame, Decoder},
     spec::Settings,
 };
 
@@ -90,14 +90,6 @@ pub(crate) struct Session<D> {
     closing: Option<Box<Closing>>,
 }
 
-/// A read of few bytes has most likely emptied the socket. The next one is then only there to be woken,
-/// which costs no call of the system, and spares the task a turn.
-const READS_PER_STEP: usize = 2;
-const FEW: usize = 4 * 1024;
-
-/// A read of so many bytes is one of a flood: before the next one the session waits for its turn.
-const FLOOD: usize = 16 * 1024;
-
 impl<D: Inbound> Session<D> {
     pub(crate) fn new(
         opened: Opened,
@@ -135,137 +127,6 @@ impl<D: Inbound> Session<D> {
     /// Where its messages go.
     pub(crate) const fn inbound(&mut self) -> &mut D {
         &mut self.inbound
-    }
-
-    /// Few reads a step: a flood of one session does not starve the others of its thread, and what
-    /// was read is with its subscribers before the next read wants memory.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        for _ in 0..READS_PER_STEP {
-            match ready!(self.poll_one_read(cx)) {
-                Ok(0) => return Poll::Ready(self.stream_ended(None)),
-                Ok(read) => {
-                    if let Some(vitals) = &mut self.vitals {
-                        vitals.heard();
-                    }
-                    if read > FEW
-                        || self.early.is_some()
-                        || self.closing.is_some()
-                        || self.inbound.wants_turn()
-                    {
-                        break;
-                    }
-                }
-                Err(error) => return Poll::Ready(self.stream_ended(Some(error))),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Pending while there is nothing to read, or nobody who could take it.
-    fn poll_one_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.delivers() {
-            let held = self.writer.is_full() || self.inbound.poll_ready(cx).is_pending();
-            if let Some(vitals) = &mut self.vitals {
-                vitals.hold(held);
-            }
-            if held {
-                // Its time begins again when the socket is read again.
-                self.unfinished = None;
-                self.turnstile = None;
-                return Poll::Pending;
-            }
-        }
-        if let Some(early) = self.early.take() {
-            Workspace::with(|Workspace { batch, urgent, .. }| self.ingest(&early, batch, urgent));
-            return Poll::Ready(Ok(early.len()));
-        }
-        if let Some(turnstile) = &mut self.turnstile {
-            ready!(turnstile.poll(cx));
-        }
-        let polled = Workspace::with(|Workspace { read, batch, urgent, .. }| {
-            let mut buffer = ReadBuf::new(read);
-            Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
-                let read = buffer.filled();
-                self.ingest(read, batch, urgent);
-                read.len()
-            })
-        });
-        if polled.is_pending() {
-            self.judge_unfinished(cx);
-        }
-        if let Poll::Ready(Ok(FLOOD..)) = polled {
-            self.turnstile.get_or_insert_default();
-        } else {
-            self.turnstile = None;
-        }
-        polled
-    }
-
-    /// Decodes `input`, delivers what it completes and takes what is replied at once.
-    fn ingest(&mut self, input: &[u8], batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
-        self.decode(input, batch, urgent);
-        self.writer.take_urgent(urgent);
-    }
-
-    fn decode(&mut self, input: &[u8], batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
-        if self.closing.as_ref().is_some_and(|closing| closing.exit.is_some()) {
-            // The session is over; what still comes is read only so that the stream can end.
-            return;
-        }
-        let mut at = 0;
-        loop {
-            match self.decoder.decode(input, &mut at, batch) {
-                Ok(Step::NeedMore) => return self.deliver(batch, urgent),
-                Ok(Step::Flush) => {
-                    self.deliver(batch, urgent);
-                    // What a read inflates to may be a thousand times as long: the subscribers are
-                    // asked before there is more of it.
-                    let rest = input.get(at..).unwrap_or_default();
-                    if self.decoder.inflates() && !rest.is_empty() {
-                        self.early = Some(Box::new(Bytes::copy_from_slice(rest)));
-                        return;
-                    }
-                }
-                Ok(Step::Ping(payload)) => {
-                    if self.delivers() {
-                        self.writer.pong(payload);
-                    }
-                }
-                Ok(Step::Pong(payload)) => {
-                    self.link.pong(payload.as_slice());
-                    let vitals = self.vitals.as_ref();
-                    if let Some(took) = vitals.and_then(|vitals| vitals.pong(&payload)) {
-                        self.inbound.round_trip(took);
-                    }
-                }
-                Ok(Step::Close(frame)) => {
-                    self.deliver(batch, urgent);
-                    return self.peer_closed(frame);
-                }
-                Err(error) => {
-                    self.deliver(batch, urgent);
-                    return self.refuse(error);
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
-        if batch.is_empty() {
-            return;
-        }
-        if self.delivers() {
-            if let Some(vitals) = &self.vitals {
-                vitals.feed(batch);
-            }
-            // RFC 6455 §5.5.1: nothing follows a close frame of ours.
-            let may_reply = self.closing.as_ref().is_none_or(|closing| closing.farewell.is_some());
-            self.inbound.deliver(batch, may_reply.then_some(urgent));
-        } else {
-            // After Disconnect nothing is delivered.
-            batch.clear();
-        }
     }
 
     /// After the socket was read, so that nothing is judged by what only waits to be read.
