@@ -1,26 +1,21 @@
 //! Connections of one thread whose servers send as fast as they are read.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use actix::{Actor, Addr, Handler, ResponseFuture};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use wsvisor::{
     Connect, Connection, Received, ReceivedBatch, Settings, Subscription,
     testing::{Recorder, text, virtual_time},
 };
 
-use crate::support::{listen, loopback_policy, settings, watching_reads};
+use crate::support::{listen, loopback_policy, settings, soon, watching_reads};
 
-/// A connection to a server that sends these texts.
+/// A connection to a server that sends the [`texts`], and that server.
 async fn flooded(
-    texts: &[String],
     settings: Settings,
     subscription: Subscription,
 ) -> (Addr<Connection>, JoinHandle<()>) {
@@ -29,17 +24,19 @@ async fn flooded(
     let connection = builder.subscribe(subscription).start().unwrap();
     connection.send(Connect::to(server.url())).await.unwrap().unwrap();
     let mut peer = server.open().await;
-    let texts = texts.to_vec();
     let flood = actix_rt::spawn(async move {
-        for text in texts {
+        for text in texts() {
             peer.text(text).await;
         }
     });
     (connection, flood)
 }
 
-fn large(count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{number:>20000}")).collect()
+const TEXTS: usize = 200;
+const LARGE: usize = 20_000;
+
+fn texts() -> impl Iterator<Item = String> {
+    (0..TEXTS).map(|number| format!("{number:>LARGE$}"))
 }
 
 /// What one flood brings is with its subscriber before the next is read: a thread does not read all
@@ -50,23 +47,14 @@ fn floods_are_read_in_turn() {
         let reads = Arc::new(Reads::default());
         let counted = Arc::clone(&reads);
         let settings = settings().dialler(watching_reads(move |bytes| counted.count(bytes)));
-        let texts = large(200);
-        let heard = Rc::default();
-        let subscriber = Subscriber { reads: Arc::clone(&reads), heard: Rc::clone(&heard) }.start();
-        let (mut kept, mut floods) = (Vec::new(), Vec::new());
+        let (heard, mut watched) = watch::channel(0);
+        let subscriber = Subscriber { reads: Arc::clone(&reads), heard }.start();
+        let mut kept = Vec::new();
         for _ in 0..10 {
             let wants = subscriber.clone().recipient::<ReceivedBatch>().into();
-            let (connection, flood) = flooded(&texts, settings.clone(), wants).await;
-            kept.push(connection);
-            floods.push(flood);
+            kept.push(flooded(settings.clone(), wants).await);
         }
-        while heard.get() < 10 * texts.len() {
-            if heard.get() < texts.len() {
-                // Nobody knows of a flood before its first large read.
-                reads.at_once.store(0, Ordering::Relaxed);
-            }
-            tokio::task::yield_now().await;
-        }
+        soon("all texts", watched.wait_for(|heard| *heard == 10 * TEXTS)).await.unwrap();
         let at_once = reads.at_once.load(Ordering::Relaxed);
         assert!(
             (1..=2).contains(&at_once),
@@ -75,25 +63,21 @@ fn floods_are_read_in_turn() {
     });
 }
 
-/// One that is not read, since its subscriber has no room, and one that goes leave the others their
+/// One that is not read, since its subscriber has no room, and one that ends leave the others their
 /// turns.
 #[test]
 fn floods_wait_for_none_that_is_not_read() {
     virtual_time(2, async {
-        let texts = large(200);
         let stuck = Subscription::to(Stuck.start().recipient::<Received>()).capacity(5).hold_back();
-        let mut others = [(); 2].map(|()| Recorder::start());
-        let _stuck = flooded(&texts, settings(), stuck).await;
-        let mut kept = Vec::new();
-        for other in &others {
-            kept.push(flooded(&texts, settings(), other.messages().into()).await);
-        }
-        let [goes, stays] = &mut others;
-        goes.expect(text(&*texts[0])).await;
-        let (_goes, flood) = kept.swap_remove(0);
+        let _stuck = flooded(settings(), stuck).await;
+        let (mut ends, mut stays) = (Recorder::start(), Recorder::start());
+        let (connection, flood) = flooded(settings(), ends.messages().into()).await;
+        let _stays = flooded(settings(), stays.messages().into()).await;
+        ends.expect(text(texts().next().unwrap())).await;
+        drop(connection);
         flood.abort();
-        for expected in &texts {
-            stays.expect(text(&**expected)).await;
+        for expected in texts() {
+            stays.expect(text(expected)).await;
         }
     });
 }
@@ -118,7 +102,7 @@ impl Handler<Received> for Stuck {
 
 struct Subscriber {
     reads: Arc<Reads>,
-    heard: Rc<Cell<usize>>,
+    heard: watch::Sender<usize>,
 }
 
 impl Actor for Subscriber {
@@ -129,8 +113,12 @@ impl Handler<ReceivedBatch> for Subscriber {
     type Result = ();
 
     fn handle(&mut self, batch: ReceivedBatch, _: &mut actix::Context<Self>) {
-        self.heard.set(self.heard.get() + batch.len());
+        self.heard.send_modify(|heard| *heard += batch.len());
         self.reads.unheard.store(0, Ordering::Relaxed);
+        if *self.heard.borrow() < TEXTS {
+            // Nobody knows of a flood before its first large read.
+            self.reads.at_once.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -145,7 +133,7 @@ struct Reads {
 
 impl Reads {
     fn count(&self, bytes: usize) {
-        if bytes > 20_000 {
+        if bytes > LARGE {
             let unheard = self.unheard.fetch_add(1, Ordering::Relaxed) + 1;
             self.at_once.fetch_max(unheard, Ordering::Relaxed);
         }

@@ -335,7 +335,7 @@ async fn a_slow_subscriber_slows_its_server() {
         }
         peer
     });
-    // 4 MiB are in flight at most, and one read more: about 420 of the 2,000 messages.
+    // 4 MiB are in flight at most, and one read more: about 430 of the 2,000 messages.
     soon("the bound", watched.wait_for(|seen| *seen >= 410)).await.unwrap();
     let received = connection.send(GetStatus).await.unwrap().received;
     assert!(received <= 440, "{received} messages were read for a subscriber that holds them all");
