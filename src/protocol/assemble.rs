@@ -1,3 +1,5 @@
+use bytes::BufMut;
+
 use super::{BatchBuilder, ProtocolError, utf8::Utf8Text};
 
 /// A message in progress: fragmented, or cut by the end of what was received so far.
@@ -22,6 +24,19 @@ impl Message {
 
     pub(super) const fn binary() -> Self {
         Self { body: Body::Binary(Vec::new()), frames: 1, is_compressed: false }
+    }
+
+    /// Whether no memory was allocated for it so far.
+    pub(super) const fn has_no_memory(&self) -> bool {
+        self.capacity() == 0
+    }
+
+    /// Begins in this memory, which holds no bytes.
+    pub(super) fn begin_in(&mut self, memory: Vec<u8>) {
+        match &mut self.body {
+            Body::Text(text) => *text = Utf8Text::begin_in(memory),
+            Body::Binary(buffer) => *buffer = memory,
+        }
     }
 
     /// Counts one frame more.
@@ -49,23 +64,52 @@ impl Message {
         bytes: &[u8],
         to_come: Option<usize>,
     ) -> Result<(), ProtocolError> {
-        let needed = self.len() + bytes.len();
-        let whole = to_come.map(|to_come| needed.saturating_add(to_come));
+        self.grow(self.len() + bytes.len(), to_come);
         match &mut self.body {
-            Body::Text(text) => {
-                if needed > text.capacity() {
-                    text.grow_to(next_capacity(text.capacity(), needed, whole));
-                }
-                text.push(bytes).map_err(|_| ProtocolError::InvalidUtf8)
-            }
+            Body::Text(text) => text.push(bytes).map_err(|_| ProtocolError::InvalidUtf8),
             Body::Binary(buffer) => {
-                if needed > buffer.capacity() {
-                    let capacity = next_capacity(buffer.capacity(), needed, whole);
-                    buffer.reserve_exact(capacity - buffer.len());
-                }
                 buffer.extend_from_slice(bytes);
                 Ok(())
             }
+        }
+    }
+
+    /// Lets `read` append up to `most` bytes of payload. `to_come` is how many bytes the message lacks
+    /// before them, where that is known. A text is judged by the next [`push`](Self::push).
+    pub(super) fn fill<R>(
+        &mut self,
+        most: usize,
+        to_come: Option<usize>,
+        read: impl FnOnce(&mut dyn BufMut) -> R,
+    ) -> R {
+        let spare = self.capacity() - self.len();
+        if spare < most.min(LEAST_ROOM) {
+            self.grow(self.capacity() + 1, to_come.map(|to_come| to_come - spare - 1));
+        }
+        match &mut self.body {
+            Body::Text(text) => read(&mut text.room(most)),
+            Body::Binary(buffer) => read(&mut buffer.limit(most)),
+        }
+    }
+
+    /// Sees to it that `needed` bytes fit. `to_come` is how many bytes the message lacks after them, where
+    /// that is known.
+    fn grow(&mut self, needed: usize, to_come: Option<usize>) {
+        let present = self.capacity();
+        if needed > present {
+            let whole = to_come.map(|to_come| needed.saturating_add(to_come));
+            let capacity = next_capacity(present, needed, whole);
+            match &mut self.body {
+                Body::Text(text) => text.grow_to(capacity),
+                Body::Binary(buffer) => buffer.reserve_exact(capacity - buffer.len()),
+            }
+        }
+    }
+
+    const fn capacity(&self) -> usize {
+        match &self.body {
+            Body::Text(text) => text.capacity(),
+            Body::Binary(buffer) => buffer.capacity(),
         }
     }
 
@@ -117,6 +161,9 @@ fn next_capacity(present: usize, needed: usize, whole: Option<usize>) -> usize {
 /// The first allocation for a message in progress, in bytes, unless it is known to be smaller.
 const FIRST_CAPACITY: usize = 4 * 1024;
 
+/// A room smaller than this grows before it is read into, in bytes: each read is a call of the system.
+const LEAST_ROOM: usize = 64 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,13 +178,6 @@ mod tests {
         assert_eq!(buffer.capacity(), FIRST_CAPACITY);
     }
 
-    fn capacity(message: &Message) -> usize {
-        match &message.body {
-            Body::Text(text) => text.capacity(),
-            Body::Binary(buffer) => buffer.capacity(),
-        }
-    }
-
     #[test]
     fn a_dribble_grows_fourfold_and_ends_exact() {
         let whole = 60_000;
@@ -145,8 +185,8 @@ mod tests {
             let mut capacities = Vec::new();
             for received in 1..=whole {
                 message.push(&[0], Some(whole - received)).unwrap();
-                if capacities.last() != Some(&capacity(&message)) {
-                    capacities.push(capacity(&message));
+                if capacities.last() != Some(&message.capacity()) {
+                    capacities.push(message.capacity());
                 }
             }
             assert_eq!(capacities, [4096, 4 * 4097, 60_000]);
@@ -158,9 +198,9 @@ mod tests {
         for mut message in [Message::text(), Message::binary()] {
             message.push(&[b'x'; 4_000], None).unwrap();
             message.push(&[b'x'; 96], None).unwrap();
-            assert_eq!(capacity(&message), 4096);
+            assert_eq!(message.capacity(), 4096);
             message.push(b"x", None).unwrap();
-            assert_eq!(capacity(&message), 8192);
+            assert_eq!(message.capacity(), 8192);
         }
     }
 

@@ -22,9 +22,9 @@ pub struct BatchBuilder {
     lent: Bytes,
 }
 
-/// Which memory is worth using again: around a read's worth. Under a flood it would else
-/// be asked of the system, and given back, with every batch.
-const RECYCLED: RangeInclusive<usize> = 16 * 1024..=256 * 1024;
+/// Which memory is worth using again: from a good part of a read to a large message. Under a flood it
+/// would else be asked of the system, and given back, with every batch.
+const RECYCLED: RangeInclusive<usize> = 16 * 1024..=2 * 1024 * 1024;
 
 /// Places of messages that an empty builder may keep.
 const RETAINED: usize = 1_024;
@@ -116,7 +116,7 @@ impl BatchBuilder {
 
     /// Makes room for `bytes` more bytes of text, to save growing step by step.
     pub fn reserve_text(&mut self, bytes: usize) {
-        if self.text.capacity() == 0 && bytes >= *RECYCLED.start() {
+        if self.text.capacity() == 0 && is_worth_recycling(bytes) {
             self.begin_text();
         }
         self.text.reserve(bytes);
@@ -124,10 +124,16 @@ impl BatchBuilder {
 
     /// Makes room for `bytes` more bytes of binary, to save growing step by step.
     pub fn reserve_binary(&mut self, bytes: usize) {
-        if self.binary.capacity() == 0 && bytes >= *RECYCLED.start() {
+        if self.binary.capacity() == 0 && is_worth_recycling(bytes) {
             self.begin_binary();
         }
         self.binary.reserve(bytes);
+    }
+
+    /// Memory for a message of so many bytes that is put together elsewhere, to be
+    /// [adopted](Self::adopt_text): what an earlier batch has left, or none.
+    pub(super) fn memory_for(&mut self, bytes: usize) -> Vec<u8> {
+        if is_worth_recycling(bytes) { self.reclaim() } else { Vec::new() }
     }
 
     /// The messages, in order.
@@ -255,6 +261,11 @@ impl BatchBuilder {
             }
         }
     }
+}
+
+/// Whether memory for so many bytes had better be memory that was used before.
+fn is_worth_recycling(bytes: usize) -> bool {
+    bytes >= *RECYCLED.start()
 }
 
 /// Shows how much there is, not what it says.

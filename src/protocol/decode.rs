@@ -1,5 +1,7 @@
 use std::mem;
 
+use bytes::BufMut;
+
 #[cfg(feature = "deflate")]
 use super::deflate::{DeflateAgreement, Inflater};
 use super::{
@@ -108,6 +110,27 @@ impl Decoder {
         result
     }
 
+    /// Lets `read` put what comes next straight into the unfinished message, where that has 32 KiB and
+    /// lacks as many: its bytes are then not copied once more. `read` gets room for a part of this
+    /// message and for nothing behind it, 1 MiB at most.
+    ///
+    /// Afterwards call [`decode`](Self::decode) with empty input: it judges what was put there, and
+    /// delivers the message if that was its last.
+    ///
+    /// `None`, and `read` was not called, where there is no such message: read into a buffer of your
+    /// own, and hand that to [`decode`](Self::decode).
+    pub fn fill<R>(&mut self, read: impl FnOnce(&mut dyn BufMut) -> R) -> Option<R> {
+        match &mut self.phase {
+            Phase::Data(frame) => frame.fill(read),
+            _ => None,
+        }
+    }
+
+    /// Whether [`fill`](Self::fill) has something to fill.
+    pub(crate) const fn is_filling(&self) -> bool {
+        matches!(&self.phase, Phase::Data(frame) if frame.is_filling())
+    }
+
     /// Whether a frame or a message is unfinished: the peer owes bytes.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {
@@ -145,7 +168,7 @@ impl Decoder {
                     self.phase = self.begin(header);
                 }
                 Phase::Data(mut frame) => {
-                    self.take_payload(&mut frame, rest)?;
+                    self.take_payload(&mut frame, rest, out)?;
                     if frame.missing > 0 {
                         self.phase = Phase::Data(frame);
                         return Ok(Step::NeedMore);
@@ -197,12 +220,12 @@ impl Decoder {
             return Ok(());
         }
         // One reservation for all that may follow, instead of a growing area. For one message it is exact.
-        match rest.first() {
-            Some(&WHOLE_TEXT) if out.is_empty() => out.reserve_text(payload_len(rest)),
-            Some(&WHOLE_BINARY) if out.is_empty() => out.reserve_binary(payload_len(rest)),
+        let longest = self.limits.max_frame().min(self.limits.max_message());
+        match split_whole_frame(rest, longest) {
+            Some((WHOLE_TEXT, ..)) if out.is_empty() => out.reserve_text(payload_len(rest)),
+            Some((WHOLE_BINARY, ..)) if out.is_empty() => out.reserve_binary(payload_len(rest)),
             _ => {}
         }
-        let longest = self.limits.max_frame().min(self.limits.max_message());
         while let Some((first, payload, next)) = split_whole_frame(rest, longest) {
             match first {
                 WHOLE_TEXT => {
@@ -256,12 +279,16 @@ impl Decoder {
         &mut self,
         frame: &mut DataFrame,
         rest: &mut &[u8],
+        out: &mut BatchBuilder,
     ) -> Result<(), ProtocolError> {
         #[cfg(feature = "deflate")]
         if frame.message.is_compressed
             && let Some(inflater) = &mut self.inflater
         {
             return frame.take_compressed(rest, inflater, self.limits.max_message());
+        }
+        if frame.message.has_no_memory() && !rest.is_empty() {
+            frame.message.begin_in(out.memory_for(frame.missing));
         }
         frame.take_payload(rest)
     }

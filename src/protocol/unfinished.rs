@@ -1,5 +1,7 @@
 //! What the end of a read leaves for the next one to finish.
 
+use bytes::BufMut;
+
 #[cfg(feature = "deflate")]
 use super::deflate::Inflater;
 use super::{
@@ -23,7 +25,26 @@ impl DataFrame {
         self.message.push(bytes, self.fin.then_some(self.missing))
     }
 
-    /// The same for a compressed message: what it inflates to goes into the message, as long as
+    /// Whether so much came, and so much is missing, that the message is worth reads of its own.
+    pub(super) const fn is_filling(&self) -> bool {
+        !self.message.is_compressed
+            && self.message.len() >= WORTH_A_READ
+            && self.missing >= WORTH_A_READ
+    }
+
+    /// Lets `read` put bytes straight into a message that is worth it.
+    pub(super) fn fill<R>(&mut self, read: impl FnOnce(&mut dyn BufMut) -> R) -> Option<R> {
+        if !self.is_filling() {
+            return None;
+        }
+        let Self { message, missing, fin } = self;
+        let held = message.len();
+        let result = message.fill((*missing).min(ONE_READ), fin.then_some(*missing), read);
+        *missing -= message.len() - held;
+        Some(result)
+    }
+
+    /// Takes the payload of a compressed message: what it inflates to goes into the message, as long as
     /// that is no longer than `limit`.
     #[cfg(feature = "deflate")]
     pub(super) fn take_compressed(
@@ -103,3 +124,9 @@ impl PartialHeader {
         self.bytes.get(..self.len()).unwrap_or_default()
     }
 }
+
+/// Bytes from which on copying them costs more than what a read of their own does.
+const WORTH_A_READ: usize = 32 * 1024;
+
+/// Bytes that one read puts into a message at most, so that one connection does not hold up its thread.
+const ONE_READ: usize = 1024 * 1024;

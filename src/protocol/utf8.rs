@@ -1,14 +1,17 @@
+use bytes::BufMut;
+
 /// A text that arrives in pieces, checked as it comes.
 ///
-/// Pieces may be cut anywhere, also inside a character. What is certain goes into the text at once;
-/// at most three bytes of an unfinished character wait. Bad input fails with the first byte that no
-/// continuation can mend (`F4 90` fails, although the character is four bytes long), as RFC 6455
-/// §8.1 and Autobahn 6.4 want it.
+/// Pieces may be cut anywhere, also inside a character: at most three bytes of an unfinished one wait
+/// for the next piece to be judged. Bad input fails with the first byte that no continuation can mend
+/// (`F4 90` fails, although the character is four bytes long), as RFC 6455 §8.1 and Autobahn 6.4 want
+/// it.
 #[derive(Debug, Default)]
 pub struct Utf8Text {
-    text: String,
-    unfinished: [u8; 4],
-    unfinished_len: usize,
+    bytes: Vec<u8>,
+    /// So many of the bytes are UTF-8, which was seen. [`finish`](Self::finish) relies on it: only
+    /// [`check`](Self::check) raises it, and nothing here changes bytes that were checked.
+    checked: usize,
 }
 
 impl Utf8Text {
@@ -18,17 +21,9 @@ impl Utf8Text {
     ///
     /// [`InvalidUtf8`] as soon as the bytes so far cannot be the beginning of a text. The value is
     /// of no use then.
-    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
-        while self.unfinished_len > 0 {
-            let Some((&byte, rest)) = piece.split_first() else {
-                return Ok(());
-            };
-            self.push_byte(byte)?;
-            piece = rest;
-        }
-        let (whole, cut) = piece.split_at(piece.len() - unfinished_suffix(piece));
-        self.text.push_str(simdutf8::basic::from_utf8(whole).map_err(|_| InvalidUtf8)?);
-        cut.iter().try_for_each(|&byte| self.push_byte(byte))
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+        self.bytes.extend_from_slice(piece);
+        self.check()
     }
 
     /// The text, if it does not end inside a character.
@@ -36,14 +31,24 @@ impl Utf8Text {
     /// # Errors
     ///
     /// [`InvalidUtf8`] if it does.
+    #[expect(
+        unsafe_code,
+        reason = "checking a text of 1 MiB once more takes a quarter of its whole time"
+    )]
     pub fn finish(self) -> Result<String, InvalidUtf8> {
-        if self.unfinished_len == 0 { Ok(self.text) } else { Err(InvalidUtf8) }
+        if self.checked < self.bytes.len() {
+            return Err(InvalidUtf8);
+        }
+        debug_assert!(std::str::from_utf8(&self.bytes).is_ok(), "what was checked has changed");
+        // SAFETY: all bytes were checked, in order, by `check`, and each time up to the end of a
+        // character; text behind text is text.
+        Ok(unsafe { String::from_utf8_unchecked(self.bytes) })
     }
 
     /// How many bytes are held, an unfinished character's included.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.text.len() + self.unfinished_len
+        self.bytes.len()
     }
 
     /// Whether no byte came yet.
@@ -52,30 +57,36 @@ impl Utf8Text {
         self.len() == 0
     }
 
+    /// A text that begins in this memory, with the bytes that are there.
+    pub(super) const fn begin_in(bytes: Vec<u8>) -> Self {
+        Self { bytes, checked: 0 }
+    }
+
     /// How many bytes the text can grow to without moving.
     pub(super) const fn capacity(&self) -> usize {
-        self.text.capacity()
+        self.bytes.capacity()
     }
 
     /// Makes the text's capacity `capacity` or a little more.
     pub(super) fn grow_to(&mut self, capacity: usize) {
-        self.text.reserve_exact(capacity.saturating_sub(self.text.len()));
+        self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
     }
 
-    /// Adds a byte to the unfinished character, and the character to the text once it is whole.
-    fn push_byte(&mut self, byte: u8) -> Result<(), InvalidUtf8> {
-        let slot = self.unfinished.get_mut(self.unfinished_len).ok_or(InvalidUtf8)?;
-        *slot = byte;
-        self.unfinished_len += 1;
-        let bytes = self.unfinished.get(..self.unfinished_len).unwrap_or_default();
-        match std::str::from_utf8(bytes) {
-            Ok(character) => {
-                self.text.push_str(character);
-                self.unfinished_len = 0;
-                Ok(())
-            }
-            Err(error) if error.error_len().is_none() => Ok(()),
-            Err(_) => Err(InvalidUtf8),
+    /// Room for the next `most` bytes, which can only be appended there. They are judged by the next
+    /// [`push`](Self::push).
+    pub(super) fn room(&mut self, most: usize) -> impl BufMut {
+        (&mut self.bytes).limit(most)
+    }
+
+    /// Judges what was not judged yet.
+    fn check(&mut self) -> Result<(), InvalidUtf8> {
+        let new = self.bytes.get(self.checked..).unwrap_or_default();
+        let (whole, cut) = new.split_at(new.len() - unfinished_suffix(new));
+        simdutf8::basic::from_utf8(whole).map_err(|_| InvalidUtf8)?;
+        self.checked += whole.len();
+        match std::str::from_utf8(cut) {
+            Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
+            _ => Ok(()),
         }
     }
 }
@@ -155,6 +166,19 @@ mod tests {
         assert_eq!(one_by_one(all.as_bytes()).as_deref(), Ok(&*all));
     }
 
+    /// [`Utf8Text::finish`] does not check again: what was not checked must not be in it.
+    #[test]
+    fn what_nobody_has_judged_is_no_text() {
+        let mut text = Utf8Text::default();
+        text.push(b"ab").unwrap();
+        text.room(2).put_slice(b"\xFF\xFF");
+        assert_eq!(text.finish(), Err(InvalidUtf8));
+        assert_eq!(Utf8Text::begin_in(b"\xFF".to_vec()).finish(), Err(InvalidUtf8));
+        let mut text = Utf8Text::begin_in(b"\xFF".to_vec());
+        assert_eq!(text.push(b"ab"), Err(InvalidUtf8));
+        assert_eq!(text.finish(), Err(InvalidUtf8), "also after it has failed");
+    }
+
     fn nearly_text() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             8 => any::<char>().prop_map(|c| c.to_string().into_bytes()),
@@ -169,14 +193,21 @@ mod tests {
         fn any_cut_gives_the_verdict_of_the_standard_library(
             bytes in nearly_text(),
             cuts: [prop::sample::Index; 4],
+            in_place: [bool; 5],
         ) {
             let mut cuts = cuts.map(|cut| cut.index(bytes.len() + 1));
             cuts.sort_unstable();
             let mut text = Utf8Text::default();
             let mut fed = 0;
             let mut verdict = Ok(());
-            for end in cuts.into_iter().chain([bytes.len()]) {
-                verdict = text.push(&bytes[fed..end]);
+            for (end, in_place) in cuts.into_iter().chain([bytes.len()]).zip(in_place) {
+                let piece = &bytes[fed..end];
+                verdict = if in_place {
+                    text.room(piece.len()).put_slice(piece);
+                    text.push(&[])
+                } else {
+                    text.push(piece)
+                };
                 fed = end;
                 let so_far = std::str::from_utf8(&bytes[..fed]);
                 let hopeless = so_far.is_err_and(|error| error.error_len().is_some());

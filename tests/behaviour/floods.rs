@@ -1,35 +1,51 @@
 //! Connections of one thread whose servers send as fast as they are read.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use actix::{Actor, Addr, Handler, ResponseFuture};
 use tokio::{sync::watch, task::JoinHandle};
 use wsvisor::{
-    Connect, Connection, Received, ReceivedBatch, Settings, Subscription,
-    testing::{Recorder, text, virtual_time},
+    Connect, Connection, Payload, Received, ReceivedBatch, Settings, Subscription,
+    testing::{Network, Peer, Recorder, Server, text, virtual_time},
 };
 
-use crate::support::{listen, loopback_policy, settings, soon, watching_reads};
+use crate::support::{listen, loopback_policy, network, settings, soon, watching_reads};
+
+/// A connection to a server, and the server's side of it.
+async fn connected(
+    server: &Server,
+    settings: Settings,
+    subscription: Subscription,
+) -> (Addr<Connection>, Peer) {
+    let builder = Connection::string("a").settings(settings).policy(loopback_policy());
+    let connection = builder.subscribe(subscription).start().unwrap();
+    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
+    (connection, server.open().await)
+}
+
+/// Sends these as fast as they are read.
+fn flood(mut peer: Peer, texts: impl Iterator<Item = String> + 'static) -> JoinHandle<Peer> {
+    actix_rt::spawn(async move {
+        for text in texts {
+            peer.text(text).await;
+        }
+        peer
+    })
+}
 
 /// A connection to a server that sends the [`texts`], and that server.
 async fn flooded(
     settings: Settings,
     subscription: Subscription,
-) -> (Addr<Connection>, JoinHandle<()>) {
-    let server = listen();
-    let builder = Connection::string("a").settings(settings).policy(loopback_policy());
-    let connection = builder.subscribe(subscription).start().unwrap();
-    connection.send(Connect::to(server.url())).await.unwrap().unwrap();
-    let mut peer = server.open().await;
-    let flood = actix_rt::spawn(async move {
-        for text in texts() {
-            peer.text(text).await;
-        }
-    });
-    (connection, flood)
+) -> (Addr<Connection>, JoinHandle<Peer>) {
+    let (connection, peer) = connected(&listen(), settings, subscription).await;
+    (connection, flood(peer, texts()))
 }
 
 const TEXTS: usize = 200;
@@ -46,7 +62,8 @@ fn floods_are_read_in_turn() {
     virtual_time(1, async {
         let reads = Arc::new(Reads::default());
         let counted = Arc::clone(&reads);
-        let settings = settings().dialler(watching_reads(move |bytes| counted.count(bytes)));
+        let settings =
+            settings().dialler(watching_reads(network(), move |bytes| counted.count(bytes)));
         let (heard, mut watched) = watch::channel(0);
         let subscriber = Subscriber { reads: Arc::clone(&reads), heard }.start();
         let mut kept = Vec::new();
@@ -60,6 +77,37 @@ fn floods_are_read_in_turn() {
             (1..=2).contains(&at_once),
             "{at_once} of 10 floods were read before one was heard"
         );
+    });
+}
+
+/// A large message is read to its end before one of another flood is begun: a thread does not hold a
+/// part of each.
+#[test]
+fn large_messages_come_one_after_the_other() {
+    const SIZE: usize = 1 << 20;
+    virtual_time(3, async {
+        let on_their_way = Arc::new(OnTheirWay::default());
+        let counted = Arc::clone(&on_their_way);
+        // One read takes of a message all that its server has sent.
+        let network = Network::with_capacity(2 * SIZE);
+        let server = network.listen("ws://127.0.0.1:1");
+        let settings =
+            settings().dialler(watching_reads(network, move |bytes| counted.came(bytes)));
+        let (heard, mut watched) = watch::channel(0);
+        let subscriber = Hears { on_their_way: Arc::clone(&on_their_way), heard }.start();
+        let (mut connections, mut peers) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            let wants = subscriber.clone().recipient::<ReceivedBatch>().into();
+            let (connection, peer) = connected(&server, settings.clone(), wants).await;
+            connections.push(connection);
+            peers.push(peer);
+        }
+        let texts = || iter::repeat_with(|| "x".repeat(SIZE)).take(3);
+        let _floods: Vec<_> = peers.into_iter().map(|peer| flood(peer, texts())).collect();
+        soon("all texts", watched.wait_for(|heard| *heard == 10 * 3 * SIZE)).await.unwrap();
+        let most = on_their_way.most.load(Ordering::Relaxed);
+        // Two, and a first read of each: nobody knows of a flood before.
+        assert!(most < 3 * SIZE, "{most} bytes of 10 floods had come and were not heard");
     });
 }
 
@@ -119,6 +167,40 @@ impl Handler<ReceivedBatch> for Subscriber {
             // Nobody knows of a flood before its first large read.
             self.reads.at_once.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+/// Hears of bytes.
+struct Hears {
+    on_their_way: Arc<OnTheirWay>,
+    heard: watch::Sender<usize>,
+}
+
+impl Actor for Hears {
+    type Context = actix::Context<Self>;
+}
+
+impl Handler<ReceivedBatch> for Hears {
+    type Result = ();
+
+    fn handle(&mut self, batch: ReceivedBatch, _: &mut actix::Context<Self>) {
+        let bytes = batch.iter().map(Payload::len).sum();
+        self.on_their_way.now.fetch_sub(bytes, Ordering::Relaxed);
+        self.heard.send_modify(|heard| *heard += bytes);
+    }
+}
+
+/// Bytes of all streams that were read, and are not heard.
+#[derive(Default)]
+struct OnTheirWay {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl OnTheirWay {
+    fn came(&self, bytes: usize) {
+        let now = self.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.most.fetch_max(now, Ordering::Relaxed);
     }
 }
 

@@ -19,7 +19,7 @@ use wsvisor::{
     testing::{ClientFrame, Peer, Recorder, Server, connected, virtual_time},
 };
 
-use crate::support::{alone, listen, ms, settings, watching_reads};
+use crate::support::{alone, listen, ms, network, settings, watching_reads};
 
 async fn open(server: &Server, settings: Settings) -> (Addr<Connection>, Recorder, Peer) {
     let (connection, events) = alone(Connection::string("bot").settings(settings));
@@ -158,7 +158,8 @@ fn a_session_sleeps_while_the_socket_is_full_and_a_message_may_pass() {
         let (server, reads) = (listen(), Arc::new(AtomicU32::new(0)));
         let limit = SendLimit::per(1, ms(1_000)).unwrap();
         let counted = Arc::clone(&reads);
-        let dialler = watching_reads(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+        let dialler =
+            watching_reads(network(), move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
         let settings = settings().send_limit(limit).dialler(dialler);
         let (connection, mut events, mut peer) = open(&server, settings).await;
         events.expect(connected()).await;

@@ -4,9 +4,12 @@ mod agreement;
 mod cuts;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod filling;
 mod round_trip;
 mod rules;
 mod streams;
+
+use std::ops::ControlFlow;
 
 use super::{BatchBuilder, CloseFrame, Decoder, Limits, OpCode, OwnedPayload, ProtocolError, Step};
 
@@ -34,15 +37,36 @@ fn decode_pieces<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>)
 }
 
 fn decode_pieces_with<'a>(
-    mut decoder: Decoder,
+    decoder: Decoder,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Vec<Event> {
-    let mut out = BatchBuilder::default();
-    let mut events = Vec::new();
+    let mut session = Session::new(decoder);
     for piece in pieces {
+        if session.read(piece).is_break() {
+            break;
+        }
+    }
+    session.events
+}
+
+/// A decoder, and what came out of it.
+struct Session {
+    decoder: Decoder,
+    out: BatchBuilder,
+    events: Vec<Event>,
+}
+
+impl Session {
+    fn new(decoder: Decoder) -> Self {
+        Self { decoder, out: BatchBuilder::default(), events: Vec::new() }
+    }
+
+    /// Decodes this, and breaks off after an error.
+    fn read(&mut self, piece: &[u8]) -> ControlFlow<()> {
+        let Self { decoder, out, events } = self;
         let mut at = 0;
         loop {
-            let step = decoder.decode(piece, &mut at, &mut out);
+            let step = decoder.decode(piece, &mut at, out);
             let batch = out.freeze();
             events.extend((0..batch.len()).filter_map(|i| batch.get_owned(i)).map(Event::Message));
             match step {
@@ -56,13 +80,13 @@ fn decode_pieces_with<'a>(
                 Err(error) => {
                     assert!(!decoder.is_mid_message() && decoder.buffered_bytes() == 0);
                     events.push(Event::Failed(error));
-                    return events;
+                    return ControlFlow::Break(());
                 }
             }
         }
         assert_eq!(at, piece.len());
+        ControlFlow::Continue(())
     }
-    events
 }
 
 fn decode(bytes: &[u8]) -> Vec<Event> {

@@ -216,7 +216,7 @@ impl<D: Inbound + Unpin> Future for Session<D> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
         let session = self.get_mut();
         if let Some(turnstile) = &mut session.turnstile {
-            turnstile.hand_on();
+            turnstile.next_turn();
         }
         session.inbound.begin_turn();
         if let Some(frame) = session.link.take_close() {

@@ -2,12 +2,12 @@
 
 use std::{
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 
 use super::{Inbound, Session};
 use crate::{
@@ -71,23 +71,34 @@ impl<D: Inbound> Session<D> {
         if let Some(turnstile) = &mut self.turnstile {
             ready!(turnstile.poll(cx));
         }
-        let polled = Workspace::with(|Workspace { read, batch, urgent, .. }| {
-            let mut buffer = ReadBuf::new(read);
-            Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
-                let read = buffer.filled();
-                self.ingest(read, batch, urgent);
-                read.len()
+        let polled = self.poll_fill(cx).unwrap_or_else(|| {
+            Workspace::with(|Workspace { read, batch, urgent, .. }| {
+                let mut buffer = ReadBuf::new(read);
+                Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
+                    let read = buffer.filled();
+                    self.ingest(read, batch, urgent);
+                    read.len()
+                })
             })
         });
         if polled.is_pending() {
             self.judge_unfinished(cx);
         }
-        if let Poll::Ready(Ok(FLOOD..)) = polled {
-            self.turnstile.get_or_insert_default();
+        if let Poll::Ready(Ok(read @ FLOOD..)) = polled {
+            self.turnstile.get_or_insert_default().has_read(read, self.decoder.is_filling());
         } else {
             self.turnstile = None;
         }
         polled
+    }
+
+    /// Reads into the unfinished message itself, if that is large.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Option<Poll<io::Result<usize>>> {
+        let polled = self.decoder.fill(|room| pin!(self.io.read_buf(room)).poll(cx))?;
+        if let Poll::Ready(Ok(1..)) = polled {
+            Workspace::with(|Workspace { batch, urgent, .. }| self.ingest(&[], batch, urgent));
+        }
+        Some(polled)
     }
 
     /// Decodes `input`, delivers what it completes and takes what is replied at once.

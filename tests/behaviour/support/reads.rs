@@ -6,26 +6,29 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use wsvisor::{BoxedStream, Dialler, Dialling, Target};
+use wsvisor::{BoxedStream, Dialler, Dialling, Target, testing::Network};
 
-use super::network;
-
-/// Dials into the test's network, and shows `seen` of each read of a stream how many bytes it brought, none
+/// Dials into this network, and shows `seen` of each read of a stream how many bytes it brought, none
 /// where it has to wait.
-pub(crate) fn watching_reads(seen: impl Fn(usize) + Send + Sync + 'static) -> impl Dialler {
-    WatchesReads(Arc::new(seen))
+pub(crate) fn watching_reads(
+    network: Network,
+    seen: impl Fn(usize) + Send + Sync + 'static,
+) -> impl Dialler {
+    WatchesReads { network, seen: Arc::new(seen) }
 }
 
-struct WatchesReads(Seen);
+struct WatchesReads {
+    network: Network,
+    seen: Seen,
+}
 
 type Seen = Arc<dyn Fn(usize) + Send + Sync>;
 
 impl Dialler for WatchesReads {
     fn dial<'a>(&'a self, target: Target<'a>) -> Dialling<'a> {
-        let network = network();
         Box::pin(async move {
-            let stream = network.dial(target).await?;
-            Ok(Box::new(Watched { stream, seen: Arc::clone(&self.0) }) as BoxedStream)
+            let stream = self.network.dial(target).await?;
+            Ok(Box::new(Watched { stream, seen: Arc::clone(&self.seen) }) as BoxedStream)
         })
     }
 }
