@@ -126,11 +126,6 @@ impl Decoder {
         }
     }
 
-    /// Whether [`fill`](Self::fill) has something to fill.
-    pub(crate) const fn is_filling(&self) -> bool {
-        matches!(&self.phase, Phase::Data(frame) if frame.is_filling())
-    }
-
     /// Whether a frame or a message is unfinished: the peer owes bytes.
     #[must_use]
     pub const fn is_mid_message(&self) -> bool {

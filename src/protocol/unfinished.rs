@@ -26,7 +26,7 @@ impl DataFrame {
     }
 
     /// Whether so much came, and so much is missing, that the message is worth reads of its own.
-    pub(super) const fn is_filling(&self) -> bool {
+    const fn is_filling(&self) -> bool {
         !self.message.is_compressed
             && self.message.len() >= WORTH_A_READ
             && self.missing >= WORTH_A_READ

@@ -14,22 +14,21 @@ thread_local! {
 
 /// A flooded session's place at the turnstile of its thread, which lets one of them through at a time.
 ///
-/// Its time there lasts from a read to the session's next turn, so that its subscribers have theirs in
-/// between, and what was read is mostly gone before the next session reads. Without it a thread reads
-/// a hundred floods one after the other, and what is then on its way is more than a near cache holds.
-/// For the same reason a large message is read to its end, or [`MOST`] bytes of it, where a hundred
-/// would else be unfinished at once.
+/// Who is through reads on, [`MOST`] bytes, or until its socket has little left. After each read it
+/// yields, so that its subscribers have their turn, and what was read is mostly gone before the next
+/// read. Without it a thread reads a hundred floods one after the other, what is then on its way is more
+/// than a near cache holds, and a hundred large messages are unfinished at once.
 ///
-/// Who is through is woken anyway, and nothing it waits for is in another's hands: it hands on the turn
+/// Who is through is woken anyway, and nothing it waits for is in another's hands: it hands on
 /// whatever its subscribers do. One that stops reading has to leave, by being dropped.
 #[derive(Default)]
 pub(super) struct Turnstile {
     through: Option<OwnedSemaphorePermit>,
     queued: Option<Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>>>>>,
-    /// Bytes that were read since it was let through.
+    /// Bytes that it has read since it was let through.
     read: usize,
-    /// It goes on reading in its next turn.
-    stays: bool,
+    /// It has read since its last turn.
+    reads_on: bool,
 }
 
 impl Turnstile {
@@ -53,24 +52,25 @@ impl Turnstile {
         Poll::Ready(())
     }
 
-    /// The session has read so many bytes. Where they left a large message `unfinished` it may stay.
-    pub(super) fn has_read(&mut self, bytes: usize, unfinished: bool) {
+    /// The session has read so many bytes.
+    pub(super) fn has_read(&mut self, bytes: usize) {
         self.read += bytes;
-        self.stays = unfinished && self.read < MOST;
+        self.reads_on = true;
     }
 
-    /// The session has its next turn: the next one is let through.
+    /// The session has its next turn: if it has read enough, the next one is let through.
     pub(super) fn next_turn(&mut self) {
-        if !self.stays {
+        if !self.reads_on || self.read >= MOST {
             self.through = None;
             self.read = 0;
         }
-        self.stays = false;
+        self.reads_on = false;
     }
 }
 
-/// Bytes of one message that are read before another session has its time.
-const MOST: usize = 2 * 1024 * 1024;
+/// Bytes that one session reads before another is let through: about what a socket holds. It is a
+/// millisecond or two.
+const MOST: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -101,31 +101,25 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_large_message_unfinished_stays() {
+    fn who_reads_on_is_through_until_it_has_read_enough() {
         let [mut first, mut second] = [(); 2].map(|()| Turnstile::default());
-        assert!(is_through(&mut first));
-        assert!(!is_through(&mut second));
-        for read in [MOST / 2, MOST / 2 - 1] {
-            first.has_read(read, true);
+        for _ in 0..2 {
+            assert!(is_through(&mut first));
+            assert!(!is_through(&mut second));
+            for read in [MOST / 2, MOST / 2 - 1] {
+                first.has_read(read);
+                first.next_turn();
+                assert!(!is_through(&mut second), "{read} bytes more");
+            }
+            first.has_read(1);
             first.next_turn();
-            assert!(!is_through(&mut second), "{read} bytes of it came");
+            assert!(is_through(&mut second), "it has read enough");
+            assert!(!is_through(&mut first));
+            second.has_read(1);
+            second.next_turn();
+            second.next_turn();
         }
-        first.has_read(1, true);
-        first.next_turn();
-        assert!(is_through(&mut second), "enough of it came");
-
-        assert!(!is_through(&mut first));
-        second.has_read(1, true);
-        second.next_turn();
-        second.has_read(1, false);
-        second.next_turn();
-        assert!(is_through(&mut first), "the message came");
-
-        assert!(!is_through(&mut second));
-        first.has_read(1, true);
-        first.next_turn();
-        first.next_turn();
-        assert!(is_through(&mut second), "no more of it was read");
+        assert!(is_through(&mut first), "who has not read hands on");
     }
 
     #[test]

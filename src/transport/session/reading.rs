@@ -85,7 +85,7 @@ impl<D: Inbound> Session<D> {
             self.judge_unfinished(cx);
         }
         if let Poll::Ready(Ok(read @ FLOOD..)) = polled {
-            self.turnstile.get_or_insert_default().has_read(read, self.decoder.is_filling());
+            self.turnstile.get_or_insert_default().has_read(read);
         } else {
             self.turnstile = None;
         }
