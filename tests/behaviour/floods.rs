@@ -65,7 +65,16 @@ fn floods_are_read_in_turn() {
         let settings =
             settings().dialler(watching_reads(network(), move |bytes| counted.count(bytes)));
         let (heard, mut watched) = watch::channel(0);
-        let subscriber = Subscriber { reads: Arc::clone(&reads), heard }.start();
+        let counted = Arc::clone(&reads);
+        let subscriber = Subscriber(move |batch: &ReceivedBatch| {
+            heard.send_modify(|heard| *heard += batch.len());
+            counted.unheard.store(0, Ordering::Relaxed);
+            if *heard.borrow() < TEXTS {
+                // Nobody knows of a flood before its first large read.
+                counted.at_once.store(0, Ordering::Relaxed);
+            }
+        })
+        .start();
         let mut kept = Vec::new();
         for _ in 0..10 {
             let wants = subscriber.clone().recipient::<ReceivedBatch>().into();
@@ -94,7 +103,13 @@ fn large_messages_come_one_after_the_other() {
         let settings =
             settings().dialler(watching_reads(network, move |bytes| counted.came(bytes)));
         let (heard, mut watched) = watch::channel(0);
-        let subscriber = Hears { on_their_way: Arc::clone(&on_their_way), heard }.start();
+        let counted = Arc::clone(&on_their_way);
+        let subscriber = Subscriber(move |batch: &ReceivedBatch| {
+            let bytes = batch.iter().map(Payload::len).sum();
+            counted.now.fetch_sub(bytes, Ordering::Relaxed);
+            heard.send_modify(|heard| *heard += bytes);
+        })
+        .start();
         let (mut connections, mut peers) = (Vec::new(), Vec::new());
         for _ in 0..10 {
             let wants = subscriber.clone().recipient::<ReceivedBatch>().into();
@@ -148,45 +163,18 @@ impl Handler<Received> for Stuck {
     }
 }
 
-struct Subscriber {
-    reads: Arc<Reads>,
-    heard: watch::Sender<usize>,
-}
+/// Does this with what it hears.
+struct Subscriber<F>(F);
 
-impl Actor for Subscriber {
+impl<F: FnMut(&ReceivedBatch) + Unpin + 'static> Actor for Subscriber<F> {
     type Context = actix::Context<Self>;
 }
 
-impl Handler<ReceivedBatch> for Subscriber {
+impl<F: FnMut(&ReceivedBatch) + Unpin + 'static> Handler<ReceivedBatch> for Subscriber<F> {
     type Result = ();
 
     fn handle(&mut self, batch: ReceivedBatch, _: &mut actix::Context<Self>) {
-        self.heard.send_modify(|heard| *heard += batch.len());
-        self.reads.unheard.store(0, Ordering::Relaxed);
-        if *self.heard.borrow() < TEXTS {
-            // Nobody knows of a flood before its first large read.
-            self.reads.at_once.store(0, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Hears of bytes.
-struct Hears {
-    on_their_way: Arc<OnTheirWay>,
-    heard: watch::Sender<usize>,
-}
-
-impl Actor for Hears {
-    type Context = actix::Context<Self>;
-}
-
-impl Handler<ReceivedBatch> for Hears {
-    type Result = ();
-
-    fn handle(&mut self, batch: ReceivedBatch, _: &mut actix::Context<Self>) {
-        let bytes = batch.iter().map(Payload::len).sum();
-        self.on_their_way.now.fetch_sub(bytes, Ordering::Relaxed);
-        self.heard.send_modify(|heard| *heard += bytes);
+        (self.0)(&batch);
     }
 }
 
