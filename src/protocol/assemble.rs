@@ -64,7 +64,11 @@ impl Message {
         bytes: &[u8],
         to_come: Option<usize>,
     ) -> Result<(), ProtocolError> {
-        self.grow(self.len() + bytes.len(), to_come);
+        let needed = self.len() + bytes.len();
+        if needed > self.capacity() {
+            let whole = to_come.map(|to_come| needed.saturating_add(to_come));
+            self.grow_to(next_capacity(self.capacity(), needed, whole));
+        }
         match &mut self.body {
             Body::Text(text) => text.push(bytes).map_err(|_| ProtocolError::InvalidUtf8),
             Body::Binary(buffer) => {
@@ -82,9 +86,10 @@ impl Message {
         to_come: Option<usize>,
         read: impl FnOnce(&mut dyn BufMut) -> R,
     ) -> R {
-        let spare = self.capacity() - self.len();
-        if spare < most.min(LEAST_ROOM) {
-            self.grow(self.capacity() + 1, to_come.map(|to_come| to_come - spare - 1));
+        let len = self.len();
+        if self.capacity() - len < most.min(LEAST_ROOM) {
+            let whole = to_come.map(|to_come| len.saturating_add(to_come));
+            self.grow_to(next_capacity(len, len, whole));
         }
         match &mut self.body {
             Body::Text(text) => read(&mut text.room(most)),
@@ -92,17 +97,10 @@ impl Message {
         }
     }
 
-    /// Sees to it that `needed` bytes fit. `to_come` is how many bytes the message lacks after them, where
-    /// that is known.
-    fn grow(&mut self, needed: usize, to_come: Option<usize>) {
-        let present = self.capacity();
-        if needed > present {
-            let whole = to_come.map(|to_come| needed.saturating_add(to_come));
-            let capacity = next_capacity(present, needed, whole);
-            match &mut self.body {
-                Body::Text(text) => text.grow_to(capacity),
-                Body::Binary(buffer) => buffer.reserve_exact(capacity - buffer.len()),
-            }
+    fn grow_to(&mut self, capacity: usize) {
+        match &mut self.body {
+            Body::Text(text) => text.grow_to(capacity),
+            Body::Binary(buffer) => buffer.reserve_exact(capacity.saturating_sub(buffer.len())),
         }
     }
 
@@ -190,6 +188,33 @@ mod tests {
                 }
             }
             assert_eq!(capacities, [4096, 4 * 4097, 60_000]);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_filled_has_four_times_what_came_at_most_and_ends_exact() {
+        let whole: usize = 1 << 20;
+        for step in [1_000, 33_000, 70_000, 1 << 19] {
+            for (mut message, is_known) in [
+                (Message::text(), true),
+                (Message::binary(), true),
+                (Message::text(), false),
+                (Message::binary(), false),
+            ] {
+                let to_come = |left: usize| is_known.then_some(left);
+                message.push(&vec![b'x'; 33_000], to_come(whole - 33_000)).unwrap();
+                while message.len() < whole {
+                    let (came, left) = (message.len(), whole - message.len());
+                    message.fill(left, to_come(left), |room| {
+                        let len = step.min(left).min(room.chunk_mut().len());
+                        assert!(len > 0, "no room at {came} bytes");
+                        room.put_slice(&vec![b'x'; len]);
+                    });
+                    assert!(message.capacity() <= 4 * came, "{} for {came}", message.capacity());
+                }
+                message.push(&[], to_come(0)).unwrap();
+                assert!(!is_known || message.capacity() == whole, "{}", message.capacity());
+            }
         }
     }
 
