@@ -5,7 +5,9 @@ use tokio::sync::oneshot;
 
 use super::{
     connection::{Connection, ConnectionContext},
-    superior::{Adopt, Cut, Discard, Enforce, Hold, Release, Retire, Terminate, Update, Wane},
+    superior::{
+        Adopt, Cut, Discard, Dismiss, Enforce, Hold, Release, Retire, Terminate, Update, Wane,
+    },
 };
 use crate::protocol::{CloseCode, CloseFrame};
 
@@ -70,6 +72,14 @@ impl Handler<Cut> for Connection {
 
     fn handle(&mut self, _: Cut, _: &mut ConnectionContext) {
         self.cut();
+    }
+}
+
+impl Handler<Dismiss> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, _: Dismiss, _: &mut ConnectionContext) {
+        self.bond.superior = None;
     }
 }
 

@@ -104,6 +104,12 @@ pub(super) struct Wane;
 #[rtype(result = "()")]
 pub(super) struct Cut;
 
+/// The supervisor is no more, and this its last word: from now on the connection lives as long as somebody has its
+/// address.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Dismiss;
+
 /// What the next attempt is to use.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -1,10 +1,12 @@
-use std::{fmt, sync::Arc};
+use std::fmt;
+
+use arcstr::ArcStr;
 
 /// The name of a connection: unique within its supervisor, and shown in events, logs and errors.
 ///
-/// Choose one that holds no secret. Cloning it is cheap.
+/// Choose one that holds no secret. Cloning it is cheap, and a clone takes one word.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(Arc<str>);
+pub struct ConnectionId(ArcStr);
 
 impl ConnectionId {
     /// The id as text.
@@ -16,7 +18,7 @@ impl ConnectionId {
 
 impl<T: AsRef<str>> From<T> for ConnectionId {
     fn from(text: T) -> Self {
-        Self(Arc::from(text.as_ref()))
+        Self(ArcStr::from(text.as_ref()))
     }
 }
 
@@ -28,7 +30,7 @@ impl fmt::Display for ConnectionId {
 
 impl fmt::Debug for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use actix::{Addr, Message};
+use actix::{Addr, Message, WeakAddr};
 
 use super::Explanation;
 use crate::{
@@ -93,8 +93,7 @@ pub struct UpdateSpec(pub ConnectionSpec);
 #[rtype(result = "Result<Explanation, ChildError>")]
 pub struct ExplainConnection(pub ConnectionId);
 
-/// One line of [`WhichConnections`]. The address is another only where the arbiter stopped on which the
-/// connection ran.
+/// One line of [`WhichConnections`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -104,8 +103,16 @@ pub struct ConnectionInfo {
     pub state: State,
     /// Its latest attempt.
     pub epoch: Epoch,
-    /// Where to send commands.
-    pub address: Addr<Connection>,
+    pub(crate) address: WeakAddr<Connection>,
+}
+
+impl ConnectionInfo {
+    /// Where to send commands, unless the connection has ended since and is gone. It is another than before only
+    /// where the arbiter stopped on which the connection ran.
+    #[must_use]
+    pub fn address(&self) -> Option<Addr<Connection>> {
+        self.address.upgrade()
+    }
 }
 
 /// Starts a supervisor below another one, with the children of its spec. It is a child as a connection

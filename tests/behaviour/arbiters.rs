@@ -7,9 +7,10 @@ use std::sync::{
 };
 
 use actix::{Addr, Arbiter};
+use tokio::sync::oneshot;
 use wsvisor::{
-    ConnectionSpec, CountConnections, Dialler, Dialling, ExitReason, Rotate, Rotation, SendString,
-    Settings, StartConnection, Supervisor, Target, Tcp, WhichConnections,
+    Connection, ConnectionSpec, CountConnections, Dialler, Dialling, ExitReason, Rotate, Rotation,
+    SendString, Settings, StartConnection, Supervisor, Target, Tcp, WhichConnections,
     testing::{Peer, Server, backoff_scheduled, connected, connection_error, disconnected},
 };
 
@@ -70,7 +71,8 @@ async fn a_connection_outlives_its_arbiter() {
     events.expect(connected().epoch(3)).await;
     assert!(!lost.connected(), "the actor is lost with its thread");
     let infos = supervisor.send(WhichConnections::all()).await.unwrap();
-    infos[0].address.send(SendString::new("moved")).await.unwrap().unwrap();
+    let moved = infos[0].address().expect("it goes on");
+    moved.send(SendString::new("moved")).await.unwrap().unwrap();
     assert_eq!(peer.read().await.payload, b"moved");
     let counts = supervisor.send(CountConnections).await.unwrap();
     assert_eq!((counts.specs, counts.connected), (1, 1));
@@ -94,4 +96,50 @@ async fn a_successor_is_lost_with_the_arbiter_and_the_connection_goes_on() {
     events.expect(backoff_scheduled().epoch(1)).await;
     let _peer = after_the_lost_one(&server).await;
     events.expect(connected().epoch(3)).await;
+}
+
+/// Starts a supervisor with one connection, each on a thread of its own, and returns once that is connected. Whether
+/// somebody is left with the connection's address.
+async fn on_a_thread_of_its_own(
+    server: &Server,
+    keeps: bool,
+) -> (Arbiter, Peer, Option<Addr<Connection>>) {
+    let (arbiter, url) = (Arbiter::new(), server.url().to_owned());
+    let (started, start) = oneshot::channel();
+    arbiter.spawn(async move {
+        let builder = Supervisor::builder().policy(loopback_policy()).arbiters(1);
+        let supervisor = builder.start().unwrap();
+        let spec = ConnectionSpec::string("a", url);
+        let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+        let _ = started.send(keeps.then_some(connection));
+        // It lives until its thread ends.
+        std::future::pending::<()>().await;
+        drop(supervisor);
+    });
+    let peer = server.open().await;
+    (arbiter, peer, start.await.unwrap())
+}
+
+#[actix::test]
+async fn a_lost_supervisor_keeps_nobody_alive() {
+    let server = Server::on_loopback().await.unwrap();
+    let (arbiter, mut peer, _) = on_a_thread_of_its_own(&server, false).await;
+    // It has a supervisor, and so it lives though nobody has its address.
+    peer.ping("ping").await;
+    assert_eq!(peer.read().await.payload, b"ping");
+    arbiter.stop();
+    assert_eq!(peer.read_close().await, 1000_u16.to_be_bytes());
+}
+
+#[actix::test]
+async fn who_has_an_address_keeps_what_a_lost_supervisor_leaves() {
+    let server = Server::on_loopback().await.unwrap();
+    let (arbiter, mut peer, connection) = on_a_thread_of_its_own(&server, true).await;
+    arbiter.stop();
+    arbiter.join().unwrap();
+    let connection = connection.unwrap();
+    connection.send(SendString::new("alone")).await.unwrap().unwrap();
+    assert_eq!(peer.read().await.payload, b"alone");
+    drop(connection);
+    assert_eq!(peer.read_close().await, 1000_u16.to_be_bytes());
 }

@@ -125,7 +125,7 @@ async fn connections_are_listed_in_the_order_of_their_start() {
     let ids: Vec<_> = infos.iter().map(|info| info.id.as_str()).collect();
     assert_eq!(ids, ["c", "a", "b"]);
     assert!(infos.iter().all(|info| info.state == State::Connecting), "{infos:?}");
-    let status = infos[0].address.send(GetStatus).await.unwrap();
+    let status = infos[0].address().unwrap().send(GetStatus).await.unwrap();
     assert_eq!(status.id.as_str(), "c");
 }
 

@@ -75,7 +75,8 @@ impl Future for Life {
             cx.waker().wake_by_ref();
         }
         // What was sent before the last address was dropped comes first.
-        let is_abandoned = !context.waiting() && !mailbox.connected();
+        let is_abandoned =
+            !context.waiting() && connection.bond.superior.is_none() && !mailbox.connected();
         if is_abandoned && connection.is_at_work() {
             connection.abandon(context);
         }

@@ -3,11 +3,19 @@ use std::{
     ops::Bound,
 };
 
-use actix::{Addr, Arbiter, ArbiterHandle};
+use actix::{Addr, Arbiter, ArbiterHandle, WeakAddr};
+use futures_util::future::join_all;
 
-use super::{Supervisor, subordinate::Subordinate};
+use super::{
+    Supervisor,
+    subordinate::{Stop, Subordinate},
+};
 use crate::{
-    actor::{bond::STARTED, connection::Connection, superior::Report},
+    actor::{
+        bond::STARTED,
+        connection::Connection,
+        superior::{Dismiss, Report},
+    },
     error::ChildError,
     lifecycle::{ConnectionId, Epoch, RestartPolicy, State, Supervision},
     message::{Connect, ConnectionInfo, Counts, SupervisorInfo, WhichConnections},
@@ -40,7 +48,9 @@ pub(super) struct Child {
 /// What kind of child it is.
 pub(super) enum Post {
     Connection {
-        address: Addr<Connection>,
+        /// An address that kept it alive would be three pieces of memory, for each of many. It lives because it has
+        /// a supervisor.
+        address: WeakAddr<Connection>,
         /// What to dial when it is restarted.
         connect: Connect,
         kind: Kind,
@@ -59,7 +69,7 @@ impl Child {
     }
 
     /// Its address, where it is a connection.
-    pub(super) fn connection(&self) -> Option<&Addr<Connection>> {
+    pub(super) fn connection(&self) -> Option<&WeakAddr<Connection>> {
         match &self.post {
             Post::Connection { address, .. } => Some(address),
             Post::Supervisor { .. } => None,
@@ -78,7 +88,9 @@ impl Child {
 impl Children {
     pub(super) fn on_arbiters(count: usize) -> Self {
         let arbiters = (0..count).map(|_| Arbiter::new()).collect();
-        Self { arbiters, ..Self::default() }
+        let mut children = Self::default();
+        children.arbiters = arbiters;
+        children
     }
 
     /// The thread of a start, in turn, of those that run.
@@ -93,7 +105,7 @@ impl Children {
     }
 
     /// The connection has another actor.
-    pub(super) fn move_to(&mut self, id: &ConnectionId, address: Addr<Connection>) {
+    pub(super) fn move_to(&mut self, id: &ConnectionId, address: WeakAddr<Connection>) {
         if let Some(Child { post: Post::Connection { address: known, .. }, .. }) = self.get_mut(id)
         {
             *known = address;
@@ -188,11 +200,12 @@ impl Children {
         }
     }
 
-    /// Forgets all. What is left of them, and the threads that they run on.
-    pub(super) fn take_all(&mut self) -> (Vec<Subordinate>, Vec<Arbiter>) {
-        let left = self.all().rev().collect();
-        self.clear();
-        (left, std::mem::take(&mut self.arbiters))
+    /// Ends with them: stops all that are left at the same time, and then the threads that they run on.
+    pub(super) async fn stop(self) {
+        join_all(self.all().rev().map(|child| async move { child.stop(Stop::Retire).await })).await;
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
     }
 
     /// Forgets all, which have ended.
@@ -258,6 +271,17 @@ impl Children {
             })
         };
         self.by_serial.values().filter_map(|child| info(child)).collect()
+    }
+}
+
+/// A supervisor that is lost, as when its thread stops, keeps nobody alive.
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in self.by_serial.values() {
+            if let Some(connection) = child.connection().and_then(WeakAddr::upgrade) {
+                connection.do_send(Dismiss);
+            }
+        }
     }
 }
 

@@ -82,6 +82,7 @@ impl Handler<RestartConnection> for Supervisor {
         });
         Box::pin(async move {
             let ((address, connect), _) = found?;
+            let Some(address) = address.upgrade() else { return Err(ChildError::NotFound(id)) };
             match address.send(connect).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(source)) => Err(ChildError::Connect { id, source }),
@@ -121,7 +122,7 @@ impl Handler<ExplainConnection> for Supervisor {
     ) -> Self::Result {
         let address = self.children.get(&id).and_then(Child::connection).cloned();
         Box::pin(async move {
-            let explained = match address {
+            let explained = match address.and_then(|address| address.upgrade()) {
                 Some(address) => address.send(Explain).await.ok(),
                 None => None,
             };
@@ -149,7 +150,9 @@ impl Handler<UpdateSpec> for Supervisor {
             return Err(UpdateError::Fixed(id));
         }
         *connect = spec.connect;
-        address.do_send(Update { checked, settings, supervision: spec.supervision });
+        if let Some(address) = address.upgrade() {
+            address.do_send(Update { checked, settings, supervision: spec.supervision });
+        }
         Ok(())
     }
 }

@@ -17,14 +17,12 @@ use std::{
 };
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext as _, Context, SpawnHandle};
-use futures_util::future::join_all;
 
 pub use self::builder::SupervisorBuilder;
 use self::{
     children::{Children, Post},
     group::Regroup,
     stopping::Winding,
-    subordinate::Stop,
 };
 use super::{
     bond::Bond,
@@ -148,7 +146,7 @@ impl Supervisor {
         if !address.connected() {
             return Err(StartError::ArbiterGone);
         }
-        let post = Post::Connection { address: address.clone(), connect, kind };
+        let post = Post::Connection { address: address.downgrade(), connect, kind };
         self.children.insert(id, post, &supervision, serial);
         Ok(address)
     }
@@ -217,7 +215,7 @@ impl Supervisor {
         });
         // It may have changed meanwhile.
         address.do_send(Enforce(self.policy.clone()));
-        self.children.move_to(&id, address);
+        self.children.move_to(&id, address.downgrade());
     }
 }
 
@@ -233,12 +231,6 @@ impl Actor for Supervisor {
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
-        let (left, arbiters) = self.children.take_all();
-        actix_rt::spawn(async move {
-            join_all(left.iter().map(|child| child.stop(Stop::Retire))).await;
-            for arbiter in arbiters {
-                arbiter.stop();
-            }
-        });
+        actix_rt::spawn(std::mem::take(&mut self.children).stop());
     }
 }

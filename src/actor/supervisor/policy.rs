@@ -31,6 +31,7 @@ impl Subordinate {
         async move {
             match child {
                 Connection(address) => {
+                    let Some(address) = address.upgrade() else { return PolicySet::default() };
                     let judged = address.send(Enforce(policy)).await;
                     judged.map(PolicySet::of_one).unwrap_or_default()
                 }

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use actix::{Addr, Handler, Message};
+use actix::{Addr, Handler, Message, WeakAddr};
 
 use super::Supervisor;
 use crate::actor::{
@@ -11,7 +11,7 @@ use crate::actor::{
 /// A child, as its supervisor commands it: a connection, or a supervisor with all that is below it.
 #[derive(Clone)]
 pub(super) enum Subordinate {
-    Connection(Addr<Connection>),
+    Connection(WeakAddr<Connection>),
     Supervisor(Addr<Supervisor>),
 }
 
@@ -36,7 +36,11 @@ impl Subordinate {
         Supervisor: Handler<M>,
     {
         match self {
-            Self::Connection(address) => address.do_send(command),
+            Self::Connection(address) => {
+                if let Some(address) = address.upgrade() {
+                    address.do_send(command);
+                }
+            }
             Self::Supervisor(address) => address.do_send(command),
         }
     }
@@ -50,7 +54,7 @@ impl Subordinate {
         Supervisor: Handler<M>,
     {
         match self {
-            Self::Connection(address) => address.send(command).await.ok(),
+            Self::Connection(address) => address.upgrade()?.send(command).await.ok(),
             Self::Supervisor(address) => address.send(command).await.ok(),
         }
     }
