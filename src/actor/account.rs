@@ -39,7 +39,7 @@ impl Connection {
     pub(super) fn explain(&mut self) -> Explanation {
         let allowed = self.route.as_ref().and_then(|route| route.endpoint());
         let (host_is_down, waiting_for_host) = match (&self.bond.superior, &allowed) {
-            (Some(superior), Some(allowed)) => superior.gate.look(allowed.url().origin()),
+            (Some(superior), Some(allowed)) => superior.above.gate.look(allowed.url().origin()),
             _ => (false, 0),
         };
         let is_connecting = self.machine.state() == State::Connecting;

@@ -67,7 +67,7 @@ impl Bond {
             let ((state, epoch), id) = (now, id.clone());
             let alarm = self.rare.as_mut().and_then(|rare| rare.alarm.take());
             let serial = superior.serial;
-            if let Some(supervisor) = superior.reports.upgrade() {
+            if let Some(supervisor) = superior.above.reports.upgrade() {
                 supervisor.do_send(Report { id, serial, state, epoch, alarm });
             }
         }

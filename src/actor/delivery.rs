@@ -83,7 +83,7 @@ impl Connection {
         reply: &Rc<BatchReply>,
     ) -> (usize, Option<Refusal>) {
         let unconfirmed = self.unconfirmed();
-        let (mut room, mut len) = (self.outbox.room(unconfirmed), 0);
+        let (mut room, mut len) = (self.outbox.room(&self.settings.outbox, unconfirmed), 0);
         let have_room = batch.lens().take_while(|len| room.take(*len));
         let accepted = have_room.inspect(|it| len += it).count();
         let is_cut = accepted < batch.len();
@@ -103,7 +103,8 @@ impl Connection {
         reply: &Rc<BatchReply>,
     ) -> (usize, Option<Refusal>) {
         let unconfirmed = self.unconfirmed();
-        let (count, mut room) = (batch.len(), self.outbox.room(unconfirmed));
+        let limits = &self.settings.outbox;
+        let (count, mut room) = (batch.len(), self.outbox.room(limits, unconfirmed));
         for (index, payload) in batch.into_payloads().enumerate() {
             if !room.take(payload.len()) {
                 return (index, Some(self.refuse_for_want_of_room(unconfirmed)));
@@ -112,7 +113,7 @@ impl Connection {
                 return (index, Some(refusal));
             }
             if index == 0 {
-                self.outbox.reserve(count);
+                self.outbox.reserve(count.min(self.settings.outbox.messages));
             }
             let reply = Reply::Batch(Rc::clone(reply), index..index + 1);
             self.outbox.push(payload, Some(reply), Some(terms.clone()));
@@ -125,7 +126,8 @@ impl Connection {
         self.judge_scope(terms.as_deref())?;
         let key = terms.as_ref().and_then(|terms| terms.key.clone());
         let unconfirmed = self.unconfirmed();
-        if !self.outbox.has_room(unconfirmed, len, key.as_deref()) {
+        let limits = &self.settings.outbox;
+        if !self.outbox.has_room(limits, unconfirmed, len, key.as_deref()) {
             return Err(self.refuse_for_want_of_room(unconfirmed));
         }
         if let Some(terms) = terms {
@@ -173,9 +175,9 @@ impl Connection {
 
     /// Where messages may be put in beside the mailbox.
     pub(super) fn sender(&self, ctx: &ConnectionContext) -> Sender {
-        let inlet = self.outbox.inlet(|limits| {
+        let inlet = self.outbox.inlet(|| {
             let connection = ctx.weak_address();
-            Inlet::new(self.kind, limits, move || {
+            Inlet::new(self.kind, self.settings.outbox, move || {
                 if let Some(connection) = connection.upgrade() {
                     connection.do_send(SendersRefused);
                 }

@@ -13,6 +13,7 @@ use super::{
     in_flight::InFlight,
     letter::{Content as _, Letter},
     outlet::{Outlet, Told},
+    outlets::Outlets,
 };
 use crate::{
     event::{
@@ -34,9 +35,9 @@ pub(super) struct Fanout {
     next_seq: u64,
     /// Of the lifecycle event that was told last.
     epoch: Epoch,
-    lifecycle: Vec<Outlet<Lifecycle>>,
-    each: Vec<Outlet<Received>>,
-    batches: Vec<Outlet<ReceivedBatch>>,
+    lifecycle: Outlets<Lifecycle>,
+    each: Outlets<Received>,
+    batches: Outlets<ReceivedBatch>,
     /// What is kept for those who come later. Boxed because it is rare.
     history: Option<Box<Ring>>,
     /// Requests that are not answered.
@@ -55,9 +56,9 @@ impl Fanout {
             kind,
             next_seq: 1,
             epoch: Epoch::NONE,
-            lifecycle: Vec::new(),
-            each: Vec::new(),
-            batches: Vec::new(),
+            lifecycle: Outlets::default(),
+            each: Outlets::default(),
+            batches: Outlets::default(),
             history: history.map(|bounds| Box::new(Ring::new(bounds))),
             requests: InFlight::default(),
             received: 0,
@@ -82,17 +83,17 @@ impl Fanout {
                 if let Some(wishes) = wishes {
                     self.catch_up(&mut outlet, &wishes, at);
                 }
-                add(&mut self.lifecycle, outlet);
+                self.lifecycle.add(outlet);
             }
             Subscriber::Each(to) => {
                 let mut outlet = Outlet::new(id, to, connection, wishes.clone());
                 self.catch_up_messages(&mut outlet, wishes.as_deref());
-                add(&mut self.each, outlet);
+                self.each.add(outlet);
             }
             Subscriber::Batches(to) => {
                 let mut outlet = Outlet::new(id, to, connection, wishes.clone());
                 self.catch_up_messages(&mut outlet, wishes.as_deref());
-                add(&mut self.batches, outlet);
+                self.batches.add(outlet);
             }
         }
     }
@@ -130,9 +131,9 @@ impl Fanout {
     }
 
     pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
-        self.lifecycle.retain(|outlet| outlet.id != id);
-        self.each.retain(|outlet| outlet.id != id);
-        self.batches.retain(|outlet| outlet.id != id);
+        self.lifecycle.remove(id);
+        self.each.remove(id);
+        self.batches.remove(id);
     }
 
     /// Tells all lifecycle subscribers.
@@ -168,7 +169,7 @@ impl Fanout {
         let seq = self.take_seqs(1);
         self.epoch = epoch;
         let moment = Moment { epoch, seq, event: event.clone() };
-        self.lifecycle.retain_mut(|outlet| left.tell(outlet, &moment));
+        self.lifecycle.tell_each(|outlet| left.tell(outlet, &moment));
         if let Some(history) = &mut self.history {
             history.keep_moment(moment);
         }
@@ -182,9 +183,7 @@ impl Fanout {
             tracing::warn!(connection = %self.connection, %epoch, "a subscriber was too slow and is let go");
             let event = LifecycleEvent::Unsubscribed { subscription };
             // It is the last that a lifecycle subscriber is told.
-            if let Some(place) = self.lifecycle.iter().position(|outlet| outlet.id == subscription)
-            {
-                let mut outlet = self.lifecycle.remove(place);
+            if let Some(mut outlet) = self.lifecycle.remove(subscription) {
                 let seq = self.take_seqs(1);
                 outlet.tell_anyway(Moment { epoch, seq, event: event.clone() });
             }
@@ -199,13 +198,13 @@ impl Fanout {
     }
 
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        for outlet in &self.each {
+        for outlet in self.each.iter() {
             ready!(outlet.poll_room(cx));
         }
-        for outlet in &self.batches {
+        for outlet in self.batches.iter() {
             ready!(outlet.poll_room(cx));
         }
-        for outlet in &self.lifecycle {
+        for outlet in self.lifecycle.iter() {
             ready!(outlet.poll_room(cx));
         }
         Poll::Ready(())
@@ -242,8 +241,8 @@ impl Fanout {
         let mut haul = Haul::new(epoch, first_seq, Arc::new(messages.freeze()));
         haul.overlap = epoch != self.epoch;
         // Those who get them one by one are sent the first, and the others while they hear these.
-        self.batches.retain_mut(|outlet| left.tell(outlet, &haul));
-        self.each.retain_mut(|outlet| left.tell(outlet, &haul));
+        self.batches.tell_each(|outlet| left.tell(outlet, &haul));
+        self.each.tell_each(|outlet| left.tell(outlet, &haul));
         if let Some(history) = &mut self.history {
             history.keep_haul(haul);
         }
@@ -252,14 +251,11 @@ impl Fanout {
 
     /// Sends what waits for one subscriber as there is room.
     fn poll_pump(&mut self, id: SubscriptionId, cx: &mut Context<'_>) -> Poll<()> {
-        fn of<M: Letter>(outlets: &mut [Outlet<M>], id: SubscriptionId) -> Option<&mut Outlet<M>> {
-            outlets.iter_mut().find(|outlet| outlet.id == id)
-        }
-        if let Some(outlet) = of(&mut self.each, id) {
+        if let Some(outlet) = self.each.get_mut(id) {
             outlet.poll_pump(cx)
-        } else if let Some(outlet) = of(&mut self.batches, id) {
+        } else if let Some(outlet) = self.batches.get_mut(id) {
             outlet.poll_pump(cx)
-        } else if let Some(outlet) = of(&mut self.lifecycle, id) {
+        } else if let Some(outlet) = self.lifecycle.get_mut(id) {
             outlet.poll_pump(cx)
         } else {
             Poll::Ready(())
@@ -313,12 +309,6 @@ impl Left {
             }));
         }
     }
-}
-
-/// Subscribers are few and stay: no slot is kept for more.
-fn add<T>(outlets: &mut Vec<T>, outlet: T) {
-    outlets.reserve_exact(1);
-    outlets.push(outlet);
 }
 
 fn is_json(payload: Payload<'_>) -> bool {

@@ -16,6 +16,7 @@ mod makings;
 mod obedience;
 mod orphan;
 mod outlet;
+mod outlets;
 mod requests;
 mod superior;
 mod supervisor;

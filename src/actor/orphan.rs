@@ -55,9 +55,9 @@ impl Drop for Connection {
         if self.is_at_rest() {
             return;
         }
-        let Some(Superior { reports, serial, .. }) = self.bond.superior.take() else { return };
+        let Some(Superior { above, serial }) = self.bond.superior.take() else { return };
         let (state, epoch) = (self.machine.state(), self.machine.epoch());
-        let Some(supervisor) = reports.upgrade() else { return };
+        let Some(supervisor) = above.reports.upgrade() else { return };
         let Some(remains) = self.leave_behind() else { return };
         let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(Box::new(remains)))));
         supervisor.do_send(Report { id, serial, state, epoch, alarm });

@@ -20,9 +20,17 @@ pub(super) struct Outlet<M: Letter> {
     pub(super) id: SubscriptionId,
     to: M::To,
     lane: Arc<Lane>,
-    lost: Option<Box<Lost>>,
     /// Absent for a subscriber that wants the default.
     custom: Option<Box<Custom<M>>>,
+    /// Absent for a subscriber that keeps up.
+    behind: Option<Box<Behind>>,
+}
+
+/// What a subscriber is behind with.
+#[derive(Default)]
+struct Behind {
+    /// To be told before what comes next.
+    lost: Option<Lost>,
     /// Somebody waits for room in its lane.
     is_pumped: bool,
 }
@@ -72,7 +80,7 @@ impl<M: Letter> Outlet<M> {
             Box::new(Custom { wishes, overflow, queue, queued: (0, 0), room })
         });
         let lane = Lane::new(connection, in_lane.0, in_lane.1);
-        Self { id, to: to.into(), lane, lost: None, custom, is_pumped: false }
+        Self { id, to: to.into(), lane, custom, behind: None }
     }
 
     fn overflow(&self) -> Overflow {
@@ -94,19 +102,16 @@ impl<M: Letter> Outlet<M> {
             // The lane is the bound on what is in flight; the mailbox has none that can be relied on,
             // so it is not asked.
             if M::Content::OVERFLOW == Overflow::HoldBack || self.lane.has_room() {
-                M::send(
-                    &mut self.to,
-                    &self.lane,
-                    content.clone(),
-                    self.lost.take().map(|lost| *lost),
-                );
+                let lost = Behind::take_lost(&mut self.behind);
+                M::send(&mut self.to, &self.lane, content.clone(), lost);
                 return if M::connected(&self.to) { Told::Fine } else { Told::Dead };
             }
             return self.lose(content);
         };
         let Some(content) = content.select(&custom.wishes) else { return Told::Fine };
         if custom.queue.is_empty() && self.lane.has_room() {
-            M::send(&mut self.to, &self.lane, content, self.lost.take().map(|lost| *lost));
+            let lost = Behind::take_lost(&mut self.behind);
+            M::send(&mut self.to, &self.lane, content, lost);
             return if M::connected(&self.to) { Told::Fine } else { Told::Dead };
         }
         match custom.overflow {
@@ -123,7 +128,7 @@ impl<M: Letter> Outlet<M> {
 
     /// Tells it even where there is no room: the last event of a subscription, or its first ones.
     pub(super) fn tell_anyway(&mut self, content: M::Content) {
-        M::send(&mut self.to, &self.lane, content, self.lost.take().map(|lost| *lost));
+        M::send(&mut self.to, &self.lane, content, Behind::take_lost(&mut self.behind));
         M::send_rest(&mut self.to);
     }
 
@@ -136,8 +141,9 @@ impl<M: Letter> Outlet<M> {
     }
 
     fn count_lost(&mut self, content: &M::Content) {
-        let events = content.events() + self.lost.as_ref().map_or(0, |lost| lost.events);
-        self.lost = Some(Box::new(Lost { events, place: content.place() }));
+        let Behind { lost, .. } = &mut **self.behind.get_or_insert_default();
+        let events = content.events() + lost.map_or(0, |lost| lost.events);
+        *lost = Some(Lost { events, place: content.place() });
     }
 
     fn queue(&mut self, content: M::Content) -> Told {
@@ -166,13 +172,21 @@ impl<M: Letter> Outlet<M> {
     /// Whether somebody is to wait for room in its lane, and nobody does yet.
     pub(super) fn wants_pump(&mut self) -> bool {
         let has_more = self.custom.as_ref().is_some_and(|custom| !custom.queue.is_empty())
-            || self.lost.as_ref().is_some_and(|lost| M::Content::of_loss(**lost).is_some());
-        has_more && !std::mem::replace(&mut self.is_pumped, true)
+            || self.loss().is_some();
+        has_more && !std::mem::replace(&mut self.behind.get_or_insert_default().is_pumped, true)
     }
 
     /// Who waited does no more.
-    pub(super) const fn lose_pump(&mut self) {
-        self.is_pumped = false;
+    pub(super) fn lose_pump(&mut self) {
+        if let Some(behind) = &mut self.behind {
+            behind.is_pumped = false;
+        }
+        self.behind.take_if(|behind| behind.lost.is_none());
+    }
+
+    /// What tells of a loss by itself, where that is to be told.
+    fn loss(&self) -> Option<M::Content> {
+        M::Content::of_loss(self.behind.as_ref()?.lost?)
     }
 
     /// Sends what waits as there is room. Ready when nothing waits any more.
@@ -183,20 +197,28 @@ impl<M: Letter> Outlet<M> {
                 Some(Poll::Pending) => return Poll::Pending,
                 Some(Poll::Ready(content)) => content,
                 None => {
-                    let Some(loss) =
-                        self.lost.as_ref().and_then(|lost| M::Content::of_loss(**lost))
-                    else {
-                        break;
-                    };
+                    let Some(loss) = self.loss() else { break };
                     ready!(self.lane.poll_room(cx));
-                    self.lost = None;
+                    Behind::take_lost(&mut self.behind);
                     loss
                 }
             };
             self.tell_anyway(content);
         }
-        self.is_pumped = false;
+        self.lose_pump();
         Poll::Ready(())
+    }
+}
+
+impl Behind {
+    /// What is told now. Nothing is kept where nobody waits either.
+    fn take_lost(this: &mut Option<Box<Self>>) -> Option<Lost> {
+        let behind = this.as_mut()?;
+        let lost = behind.lost.take();
+        if !behind.is_pumped {
+            *this = None;
+        }
+        lost
     }
 }
 

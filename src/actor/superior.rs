@@ -13,10 +13,16 @@ use crate::{
     transport::Gate,
 };
 
-/// The supervisor, as its connections see it.
-pub(super) struct Superior {
+/// The supervisor, as its children see it.
+pub(super) struct Above {
     pub(super) gate: Gate,
     pub(super) reports: WeakRecipient<Report>,
+}
+
+/// The supervisor, as one of its children sees it.
+pub(super) struct Superior {
+    /// Shared by all of them.
+    pub(super) above: Arc<Above>,
     /// Tells this actor from an earlier one of the same id.
     pub(super) serial: u64,
 }

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use actix::Message;
 use secrecy::SecretString;
@@ -153,7 +153,7 @@ impl Connect {
         self.checked(endpoints)
     }
 
-    fn checked(&self, endpoints: CheckedEndpoints) -> Result<CheckedConnect, ConnectError> {
+    fn checked(&self, endpoints: Arc<CheckedEndpoints>) -> Result<CheckedConnect, ConnectError> {
         let checked = self.wishes.as_deref().map(ConnectWishes::check).transpose();
         let wishes = checked.map_err(ConnectError::InvalidHeaders)?.map(Box::new);
         Ok(CheckedConnect { endpoints, wishes })
@@ -193,7 +193,7 @@ impl ConnectWishes {
 /// What is left of a [`Connect`] once nothing can be wrong with it.
 #[derive(Clone)]
 pub(crate) struct CheckedConnect {
-    pub(crate) endpoints: CheckedEndpoints,
+    pub(crate) endpoints: Arc<CheckedEndpoints>,
     /// Boxed because most want nothing more.
     wishes: Option<Box<CheckedWishes>>,
 }

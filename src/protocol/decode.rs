@@ -103,7 +103,7 @@ impl Decoder {
             Ok(_) => {}
             Err(error) => {
                 rest = &[];
-                self.end(Phase::Failed(error.clone()));
+                self.end(Phase::Failed(Box::new(error.clone())));
             }
         }
         *at = input.len() - rest.len();
@@ -199,7 +199,7 @@ impl Decoder {
                     self.phase = Phase::Closed;
                     return Ok(Step::NeedMore);
                 }
-                Phase::Failed(error) => return Err(error),
+                Phase::Failed(error) => return Err(*error),
             }
         }
     }
@@ -377,7 +377,7 @@ enum Phase {
     /// Of no interest: it comes after a Close.
     Closed,
     /// Of no interest: it comes after this error.
-    Failed(ProtocolError),
+    Failed(Box<ProtocolError>),
 }
 
 /// A message that was cut by the end of a read is handed over from this size on, in bytes, and not copied: a

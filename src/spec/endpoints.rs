@@ -29,11 +29,10 @@ use crate::{
 /// );
 /// ```
 #[derive(Clone)]
-pub struct Endpoints(Kind);
+pub struct Endpoints(Arc<Kind>);
 
-#[derive(Clone)]
 enum Kind {
-    Listed(Arc<[String]>),
+    Listed(Box<[String]>),
     Provided(SharedEndpointProvider),
 }
 
@@ -60,20 +59,22 @@ where
 impl Endpoints {
     /// Asks `provider` on every attempt.
     pub fn provided_by(provider: impl EndpointProvider) -> Self {
-        Self(Kind::Provided(SharedEndpointProvider(Arc::new(provider))))
+        Self(Arc::new(Kind::Provided(SharedEndpointProvider(Arc::new(provider)))))
     }
 
     /// Asks the policy about those that are known now.
-    pub(crate) fn check(&self, policy: &AccessPolicy) -> Result<CheckedEndpoints, ConnectError> {
-        match &self.0 {
-            Kind::Listed(urls) if urls.is_empty() => Err(ConnectError::NoEndpoint),
+    pub(crate) fn check(
+        &self,
+        policy: &AccessPolicy,
+    ) -> Result<Arc<CheckedEndpoints>, ConnectError> {
+        Ok(Arc::new(match &*self.0 {
+            Kind::Listed(urls) if urls.is_empty() => return Err(ConnectError::NoEndpoint),
             Kind::Listed(urls) => {
-                let allowed: Vec<_> =
-                    urls.iter().map(|url| policy.check(url)).collect::<Result<_, _>>()?;
-                Ok(CheckedEndpoints::Listed(allowed.into()))
+                let allowed = urls.iter().map(|url| policy.check(url));
+                CheckedEndpoints::Listed(allowed.collect::<Result<_, _>>()?)
             }
-            Kind::Provided(provider) => Ok(CheckedEndpoints::Provided(provider.clone())),
-        }
+            Kind::Provided(provider) => CheckedEndpoints::Provided(provider.clone()),
+        }))
     }
 
     /// As [`check`](Self::check), for one of many connections: where they lead to the same endpoints as the one
@@ -82,20 +83,18 @@ impl Endpoints {
         &mut self,
         familiar: &mut Familiar,
         policy: &AccessPolicy,
-    ) -> Result<CheckedEndpoints, ConnectError> {
-        if let Kind::Listed(urls) = &mut self.0
-            && let Some(Known { urls: known, allowed }) = &familiar.0
-            && **urls == **known
+    ) -> Result<Arc<CheckedEndpoints>, ConnectError> {
+        if let Some(Known { endpoints, checked }) = &familiar.0
+            && let (Kind::Listed(urls), Kind::Listed(known)) = (&*self.0, &*endpoints.0)
+            && let CheckedEndpoints::Listed(allowed) = &**checked
+            && urls == known
             && allowed.iter().all(|allowed| policy.allows_as_before(allowed))
         {
-            *urls = Arc::clone(known);
-            return Ok(CheckedEndpoints::Listed(Arc::clone(allowed)));
+            *self = endpoints.clone();
+            return Ok(Arc::clone(checked));
         }
         let checked = self.check(policy)?;
-        if let (Kind::Listed(urls), CheckedEndpoints::Listed(allowed)) = (&self.0, &checked) {
-            let (urls, allowed) = (Arc::clone(urls), Arc::clone(allowed));
-            familiar.0 = Some(Known { urls, allowed });
-        }
+        familiar.0 = Some(Known { endpoints: self.clone(), checked: Arc::clone(&checked) });
         Ok(checked)
     }
 }
@@ -105,13 +104,13 @@ impl Endpoints {
 pub(crate) struct Familiar(Option<Known>);
 
 struct Known {
-    urls: Arc<[String]>,
-    allowed: Arc<[Allowed]>,
+    endpoints: Endpoints,
+    checked: Arc<CheckedEndpoints>,
 }
 
 impl From<String> for Endpoints {
     fn from(url: String) -> Self {
-        Self(Kind::Listed([url].into()))
+        Self::from_iter([url])
     }
 }
 
@@ -141,14 +140,14 @@ impl<U: Into<String>, const N: usize> From<[U; N]> for Endpoints {
 
 impl<U: Into<String>> FromIterator<U> for Endpoints {
     fn from_iter<I: IntoIterator<Item = U>>(urls: I) -> Self {
-        Self(Kind::Listed(urls.into_iter().map(Into::into).collect()))
+        Self(Arc::new(Kind::Listed(urls.into_iter().map(Into::into).collect())))
     }
 }
 
 /// How many there are; a URL may hold a secret.
 impl fmt::Debug for Endpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &*self.0 {
             Kind::Listed(urls) => write!(f, "Endpoints({})", urls.len()),
             Kind::Provided(_) => f.write_str("Endpoints(provided)"),
         }
@@ -156,9 +155,8 @@ impl fmt::Debug for Endpoints {
 }
 
 /// Endpoints that an attempt may dial, or be given.
-#[derive(Clone)]
 pub(crate) enum CheckedEndpoints {
-    Listed(Arc<[Allowed]>),
+    Listed(Box<[Allowed]>),
     Provided(SharedEndpointProvider),
 }
 
@@ -218,10 +216,7 @@ mod tests {
     ) -> Result<Known, ConnectError> {
         let mut endpoints: Endpoints = urls.iter().copied().collect();
         let checked = endpoints.check_among(familiar, policy)?;
-        match (endpoints.0, checked) {
-            (Kind::Listed(urls), CheckedEndpoints::Listed(allowed)) => Ok(Known { urls, allowed }),
-            _ => panic!("they are listed"),
-        }
+        Ok(Known { endpoints, checked })
     }
 
     #[test]
@@ -230,10 +225,11 @@ mod tests {
         let both = ["wss://a.example/?token=1", "wss://b.example"];
         let first = checked(familiar, &policy, &both).unwrap();
         let second = checked(familiar, &policy, &both).unwrap();
-        assert!(Arc::ptr_eq(&first.urls, &second.urls));
-        assert!(Arc::ptr_eq(&first.allowed, &second.allowed));
+        assert!(Arc::ptr_eq(&first.endpoints.0, &second.endpoints.0));
+        assert!(Arc::ptr_eq(&first.checked, &second.checked));
         let other = checked(familiar, &policy, &both[..1]).unwrap();
-        assert!(!Arc::ptr_eq(&first.urls, &other.urls) && other.allowed.len() == 1);
+        assert!(!Arc::ptr_eq(&first.endpoints.0, &other.endpoints.0));
+        assert_eq!(other.checked.len(), 1);
     }
 
     #[test]
@@ -244,7 +240,8 @@ mod tests {
         let refused = checked(familiar, &policy("allow wss://b.example"), &url).err().unwrap();
         assert!(matches!(refused, ConnectError::UrlBlocked(_)), "{refused}");
         let known = checked(familiar, &policy("allow wss://*.example"), &url).unwrap();
-        assert_eq!(known.allowed[0].rule().to_string(), "allow wss://*.example");
+        let CheckedEndpoints::Listed(allowed) = &*known.checked else { panic!("it is listed") };
+        assert_eq!(allowed[0].rule().to_string(), "allow wss://*.example");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    backlog::Backlog,
     greeting::Greeting,
     load::{self, LEAST_FRAME, Load},
     reply::{Reply, tell},
@@ -30,21 +31,26 @@ pub(crate) struct Link(RefCell<Inner>);
 struct Inner {
     outbox: Rc<SharedOutbox>,
     flight: Flight<Load, Reply>,
-    /// Encoded bytes that the socket did not take yet, from `taken` on.
-    backlog: Vec<u8>,
-    taken: usize,
+    /// Encoded bytes that the socket did not take yet. Boxed, as most sockets take what they are given.
+    backlog: Option<Box<Backlog>>,
     /// Messages that wait for readiness may be written.
     is_ready: bool,
     /// Which of two sessions this is, where there are two.
     side: Side,
     /// What has to be written before any message. Boxed because it is rare and short.
     greeting: Option<Box<Greeting>>,
-    /// The send limit holds the next message back until then.
-    held_until: Option<Instant>,
-    /// Boxed because it is large and rare, as connections are many.
-    close: Option<Box<CloseFrame>>,
-    /// Why the session is to end, beside a close frame. Boxed because it is rare.
-    end: Option<Box<ExitReason>>,
+    /// The send limit holds the next message back until then. Boxed because most connections have no limit.
+    held_until: Option<Box<Instant>>,
+    /// How the session is to end. Boxed because it is large and comes once.
+    end: Option<Box<End>>,
+}
+
+/// What was asked for, if anything: a close is overtaken by an end.
+#[derive(Default)]
+pub(super) struct End {
+    pub(super) close: Option<CloseFrame>,
+    /// Why the session is to end, beside a close frame.
+    pub(super) reason: Option<ExitReason>,
 }
 
 impl Link {
@@ -52,14 +58,12 @@ impl Link {
         Rc::new(Self(RefCell::new(Inner {
             outbox,
             flight: Flight::default(),
-            backlog: Vec::new(),
-            taken: 0,
+            backlog: None,
             is_ready: false,
             side,
             greeting: None,
             held_until: None,
             end: None,
-            close: None,
         })))
     }
 
@@ -86,16 +90,17 @@ impl Link {
 
     /// Asks the session to end for a reason of ours: nothing more is written but the close frame.
     pub(crate) fn request_end(&self, reason: ExitReason) {
-        self.0.borrow_mut().end = Some(Box::new(reason));
+        self.0.borrow_mut().end.get_or_insert_default().reason = Some(reason);
     }
 
-    pub(super) fn take_end(&self) -> Option<ExitReason> {
-        self.0.borrow_mut().end.take().map(|reason| *reason)
+    /// What was asked for since this was asked last.
+    pub(super) fn take_end(&self) -> Option<Box<End>> {
+        self.0.borrow_mut().end.take()
     }
 
     /// When the send limit lets the next message pass, where it holds one back.
     pub(super) fn held_until(&self) -> Option<Instant> {
-        self.0.borrow().held_until
+        self.0.borrow().held_until.as_deref().copied()
     }
 
     /// That time has come.
@@ -115,7 +120,7 @@ impl Link {
 
     /// Asks the session to write what is queued and then to begin the closing handshake.
     pub(crate) fn request_close(&self, frame: CloseFrame) {
-        self.0.borrow_mut().close = Some(Box::new(frame));
+        self.0.borrow_mut().end.get_or_insert_default().close = Some(frame);
     }
 
     /// This session is up from now on, or is beside the one that is.
@@ -131,7 +136,7 @@ impl Link {
     /// Whether the peer is still to confirm a message, or to be sent one that is encoded.
     pub(super) fn is_in_flight(&self) -> bool {
         let inner = self.0.borrow();
-        !inner.backlog.is_empty() || inner.flight.unconfirmed() > 0
+        inner.backlog.is_some() || inner.flight.unconfirmed() > 0
     }
 
     /// Messages that are written and wait to be confirmed.
@@ -169,10 +174,6 @@ impl Link {
         inner.outbox.end_session(side, inner.is_ready, exit);
     }
 
-    pub(super) fn take_close(&self) -> Option<CloseFrame> {
-        self.0.borrow_mut().close.take().map(|frame| *frame)
-    }
-
     /// Whether there is a message that may be written now.
     pub(super) fn has_due(&self) -> bool {
         let inner = self.0.borrow();
@@ -189,7 +190,7 @@ impl Link {
 
     /// Whether bytes are encoded that the socket did not take.
     pub(super) fn has_backlog(&self) -> bool {
-        !self.0.borrow().backlog.is_empty()
+        self.0.borrow().backlog.is_some()
     }
 
     /// A pong was read.
@@ -227,7 +228,7 @@ impl Link {
         match greeting.encode((out, budget), messages, &inner.outbox, &mut inner.flight) {
             Ok(true) => inner.greeting = None,
             Ok(false) => {}
-            Err(due) => inner.held_until = Some(due),
+            Err(due) => inner.held_until = Some(Box::new(due)),
         }
     }
 
@@ -249,11 +250,12 @@ impl Link {
         if out.len() < budget && inner.greeting.is_none() {
             let Inner { outbox, flight, side, is_ready, .. } = inner;
             flight.reserve(outbox.slot_count().min(budget / LEAST_FRAME));
-            inner.held_until = outbox.drain(*side, *is_ready, waker, |waiting, most| {
+            let held_until = outbox.drain(*side, *is_ready, waker, |waiting, most| {
                 let left = load::encode(waiting, most, (out, budget), messages, flight);
                 let is_full = out.len() >= budget;
                 (left, if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             });
+            inner.held_until = held_until.map(Box::new);
             inner.outbox.tell_senders(inner.side, inner.flight.unconfirmed());
         }
         if inner.flight.wants_barrier() {
@@ -277,8 +279,7 @@ impl Link {
         let inner = &mut *self.0.borrow_mut();
         inner.handed_over(written);
         if written < encoded.len() {
-            inner.backlog = std::mem::take(encoded);
-            inner.taken = written;
+            inner.backlog = Some(Box::new(Backlog::of(std::mem::take(encoded), written)));
         }
         Ok(())
     }
@@ -292,17 +293,18 @@ impl Link {
         if inner.flight.next_deadline().is_some() {
             inner.expire(now());
         }
-        while let Some(left) = inner.backlog.get(inner.taken..).filter(|left| !left.is_empty()) {
+        while let Some(backlog) = &mut inner.backlog {
+            let left = backlog.left();
+            if left.is_empty() {
+                inner.backlog = None;
+                break;
+            }
             let Poll::Ready(written) = write(left)? else { return Poll::Pending };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            inner.taken += written;
+            backlog.took(written);
             inner.handed_over(written);
-        }
-        if inner.backlog.capacity() > 0 {
-            inner.backlog = Vec::new();
-            inner.taken = 0;
         }
         Poll::Ready(Ok(()))
     }
@@ -326,17 +328,14 @@ impl Inner {
     fn expire(&mut self, now: Instant) {
         let side = self.side;
         let expired = self.flight.expire(now, &mut |reply, fate| tell(reply, fate, side, None));
-        for cut in expired {
-            self.cut(cut);
-        }
+        expired.into_iter().for_each(|cut| self.cut(cut));
         self.outbox.tell_senders(self.side, self.flight.unconfirmed());
     }
 
     /// Takes bytes out of the backlog, that the socket has no part of.
     fn cut(&mut self, cut: std::ops::Range<usize>) {
-        let (start, end) = (self.taken + cut.start, self.taken + cut.end);
-        if end <= self.backlog.len() {
-            self.backlog.drain(start..end);
+        if let Some(backlog) = &mut self.backlog {
+            backlog.cut(cut);
         }
     }
 }

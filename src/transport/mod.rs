@@ -4,6 +4,7 @@
 //! may dial in `policy`, and what follows an end in `lifecycle`.
 
 mod attempt;
+mod backlog;
 mod connect;
 mod dialler;
 mod gate;

@@ -20,12 +20,11 @@ use crate::{
     protocol::{Frames, OwnedPayload},
 };
 
-/// A connection's outbox: its actor puts messages in, and the session that is up takes them out.
-/// Both run on the same thread.
+/// A connection's outbox: its actor puts messages in, as far as its limits go, and the session that is up takes
+/// them out. Both run on the same thread.
 pub(crate) struct SharedOutbox(RefCell<Inner>);
 
 struct Inner {
-    limits: OutboxLimits,
     outbox: Outbox<Load, Reply>,
     /// Boxed because most connections have none.
     throttle: Option<Box<Throttle>>,
@@ -34,16 +33,15 @@ struct Inner {
 }
 
 impl SharedOutbox {
-    pub(crate) fn new(limits: OutboxLimits, limit: Option<SendLimit>) -> Rc<Self> {
+    pub(crate) fn new(limit: Option<SendLimit>) -> Rc<Self> {
         let outbox = Outbox::default();
         let throttle = limit.map(|limit| Box::new(Throttle::new(limit)));
-        Rc::new(Self(RefCell::new(Inner { limits, outbox, throttle, inlet: None })))
+        Rc::new(Self(RefCell::new(Inner { outbox, throttle, inlet: None })))
     }
 
     /// Other limits hold from now on. What waits stays.
     pub(crate) fn limit(&self, limits: OutboxLimits, limit: Option<SendLimit>) {
         let inner = &mut *self.0.borrow_mut();
-        inner.limits = limits;
         if let Some(inlet) = &inner.inlet {
             inlet.limit(limits);
         }
@@ -54,21 +52,24 @@ impl SharedOutbox {
     }
 
     /// Whether a message fits, beside others that are written and wait to be confirmed.
-    pub(crate) fn has_room(&self, unconfirmed: usize, len: usize, key: Option<&str>) -> bool {
-        let inner = self.0.borrow();
-        inner.outbox.has_room(&inner.limits, unconfirmed, len, key)
+    pub(crate) fn has_room(
+        &self,
+        limits: &OutboxLimits,
+        unconfirmed: usize,
+        len: usize,
+        key: Option<&str>,
+    ) -> bool {
+        self.0.borrow().outbox.has_room(limits, unconfirmed, len, key)
     }
 
     /// What is left of the limits, beside others that are written and wait to be confirmed.
-    pub(crate) fn room(&self, unconfirmed: usize) -> Room {
-        let inner = self.0.borrow();
-        inner.outbox.room(&inner.limits, unconfirmed)
+    pub(crate) fn room(&self, limits: &OutboxLimits, unconfirmed: usize) -> Room {
+        self.0.borrow().outbox.room(limits, unconfirmed)
     }
 
-    /// Makes place for so many messages more, as far as the limits go, to save growing step by step.
+    /// Makes place for so many messages more, to save growing step by step.
     pub(crate) fn reserve(&self, messages: usize) {
-        let inner = &mut *self.0.borrow_mut();
-        inner.outbox.reserve(messages.min(inner.limits.messages));
+        self.0.borrow_mut().outbox.reserve(messages);
     }
 
     /// How long the send limit would keep a message waiting that is accepted now, behind what waits and
@@ -116,9 +117,8 @@ impl SharedOutbox {
     }
 
     /// Where senders put what they send: `make` makes the place, when the first is asked for.
-    pub(crate) fn inlet(&self, make: impl FnOnce(OutboxLimits) -> Arc<Inlet>) -> Arc<Inlet> {
-        let inner = &mut *self.0.borrow_mut();
-        Arc::clone(inner.inlet.get_or_insert_with(|| make(inner.limits)))
+    pub(crate) fn inlet(&self, make: impl FnOnce() -> Arc<Inlet>) -> Arc<Inlet> {
+        Arc::clone(self.0.borrow_mut().inlet.get_or_insert_with(make))
     }
 
     /// Whether there is a session in which senders may send.

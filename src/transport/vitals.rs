@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,12 +16,11 @@ use crate::{
     entropy::with_entropy,
     lifecycle::{Liveness, Order, Pulse, Vigil},
     protocol::{BatchBuilder, ControlPayload},
-    spec::Settings,
 };
 
-/// The pulse of a session, and the timer that feels it. Absent where nothing is watched.
+/// The pulse of a session, and the timer that feels it. Absent where nothing is watched. What is watched is the
+/// session's to say: it is asked for each time, as the session has it anyway.
 pub(super) struct Vitals {
-    settings: Arc<Settings>,
     pulse: Pulse,
     /// What is expected of messages. It belongs to the connection.
     vigil: Option<Rc<RefCell<Vigil>>>,
@@ -34,35 +32,21 @@ pub(super) struct Vitals {
 }
 
 impl Vitals {
-    pub(super) fn begin(
-        settings: &Arc<Settings>,
-        vigil: Option<Rc<RefCell<Vigil>>>,
-    ) -> Option<Box<Self>> {
-        let liveness = &settings.liveness;
-        if liveness.is_off() && vigil.is_none() {
+    pub(super) fn begin(plan: &Liveness, vigil: Option<Rc<RefCell<Vigil>>>) -> Option<Box<Self>> {
+        if plan.is_off() && vigil.is_none() {
             return None;
         }
         if let Some(vigil) = &vigil {
             vigil.borrow_mut().begin(now(), with_entropy(|rng| rng.random()));
         }
         let chance = with_entropy(|rng| rng.random());
-        let pulse = Pulse::begin(liveness, now(), calendar(), chance);
-        Some(Box::new(Self {
-            settings: Arc::clone(settings),
-            pulse,
-            vigil,
-            alarm: None,
-            is_settled: false,
-        }))
-    }
-
-    fn plan(&self) -> &Liveness {
-        &self.settings.liveness
+        let pulse = Pulse::begin(plan, now(), calendar(), chance);
+        Some(Box::new(Self { pulse, vigil, alarm: None, is_settled: false }))
     }
 
     /// Something came from the peer.
-    pub(super) fn heard(&mut self) {
-        if self.pulse.listens(self.plan()) {
+    pub(super) fn heard(&mut self, plan: &Liveness) {
+        if self.pulse.listens(plan) {
             self.is_settled &= !self.pulse.heard(now());
         }
     }
@@ -76,9 +60,9 @@ impl Vitals {
     }
 
     /// The number of a ping to send now.
-    pub(super) fn probe(&mut self) -> u32 {
+    pub(super) fn probe(&mut self, plan: &Liveness) -> u32 {
         self.is_settled = false;
-        self.pulse.probe(&self.settings.liveness, now())
+        self.pulse.probe(plan, now())
     }
 
     /// A pong came: how long it took, where it answers our latest ping.
@@ -111,20 +95,20 @@ impl Vitals {
 
     /// What is to be done now. To be asked after the socket was read, and until it is pending: then the
     /// task is woken when it is to be asked again.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+    pub(super) fn poll(&mut self, plan: &Liveness, cx: &mut Context<'_>) -> Poll<Order> {
         // So it is in most turns: what is heard mostly puts off what is due.
         if self.is_settled && self.alarm.as_ref().is_none_or(|alarm| !alarm.is_elapsed()) {
             return Poll::Pending;
         }
-        let order = self.poll_due(cx);
+        let order = self.poll_due(plan, cx);
         // What is expected of messages changes without being asked here.
         self.is_settled = order.is_pending() && self.vigil.is_none();
         order
     }
 
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+    fn poll_due(&mut self, plan: &Liveness, cx: &mut Context<'_>) -> Poll<Order> {
         loop {
-            let due = ready!(self.due());
+            let due = ready!(self.due(plan));
             // The session stays in one task, which the alarm wakes: it is enough to poll it once.
             if let Some(alarm) = &self.alarm
                 && !alarm.is_elapsed()
@@ -132,10 +116,10 @@ impl Vitals {
             {
                 return Poll::Pending;
             }
-            if let Some(order) = self.next() {
+            if let Some(order) = self.next(plan) {
                 return Poll::Ready(order);
             }
-            let due = ready!(self.due());
+            let due = ready!(self.due(plan));
             let alarm = match &mut self.alarm {
                 Some(alarm) => {
                     alarm.as_mut().reset(due);
@@ -147,14 +131,14 @@ impl Vitals {
         }
     }
 
-    fn due(&self) -> Poll<Instant> {
+    fn due(&self, plan: &Liveness) -> Poll<Instant> {
         let expected = self.vigil.as_ref().and_then(|vigil| vigil.borrow().due());
-        let due = [self.pulse.due(self.plan()), expected].into_iter().flatten().min();
+        let due = [self.pulse.due(plan), expected].into_iter().flatten().min();
         due.map_or(Poll::Pending, |due| Poll::Ready(due.into()))
     }
 
-    fn next(&mut self) -> Option<Order> {
-        let order = self.pulse.next(&self.settings.liveness, now(), calendar());
+    fn next(&mut self, plan: &Liveness) -> Option<Order> {
+        let order = self.pulse.next(plan, now(), calendar());
         order.or_else(|| self.vigil.as_ref().and_then(|vigil| vigil.borrow_mut().next(now())))
     }
 }

@@ -21,7 +21,8 @@ use crate::{
 /// and handed to the socket with one call.
 #[derive(Default)]
 pub(super) struct Writer {
-    pongs: Vec<ControlPayload>,
+    /// Answers to pings. Boxed, as they go out in the turn in which they come.
+    pongs: Option<Box<Pongs>>,
     /// Frames of messages that go before those that wait.
     urgent: Vec<u8>,
     /// The number of the ping that is due.
@@ -33,6 +34,9 @@ pub(super) struct Writer {
     #[cfg(feature = "deflate")]
     release: Option<Box<Release>>,
 }
+
+#[derive(Default)]
+struct Pongs(Vec<ControlPayload>);
 
 /// Which messages may go out, and whether a close frame follows them.
 pub(super) enum Outlet<'a> {
@@ -61,6 +65,15 @@ const WRITES_PER_STEP: usize = 8;
 /// Pings that are answered one by one; of a flood, only the newest is (RFC 6455 §5.5.3).
 const MAX_PONGS: usize = 16;
 
+impl Pongs {
+    fn push(&mut self, payload: ControlPayload) {
+        if self.0.len() == MAX_PONGS {
+            self.0.pop();
+        }
+        self.0.push(payload);
+    }
+}
+
 impl Writer {
     /// A writer that compresses as was agreed.
     #[cfg(feature = "deflate")]
@@ -82,10 +95,7 @@ impl Writer {
 
     /// Queues the answer to a ping.
     pub(super) fn pong(&mut self, payload: ControlPayload) {
-        if self.pongs.len() == MAX_PONGS {
-            self.pongs.pop();
-        }
-        self.pongs.push(payload);
+        self.pongs.get_or_insert_default().push(payload);
     }
 
     /// Sends a ping before any message that waits. One that still waits itself is replaced.
@@ -157,7 +167,7 @@ impl Writer {
     fn wants_to_write(&self, link: &Link, outlet: &Outlet<'_>) -> bool {
         !matches!(outlet, Outlet::Open)
             || self.ping.is_some()
-            || !self.pongs.is_empty()
+            || self.pongs.is_some()
             || !self.urgent.is_empty()
             || link.wants_to_write()
     }
@@ -181,11 +191,10 @@ impl Writer {
         waker: &Waker,
     ) {
         let Workspace { write: out, urgent, .. } = workspace;
-        for pong in self.pongs.drain(..) {
-            link.encode_control(out, OpCode::Pong, pong.as_slice());
-        }
-        if self.pongs.capacity() > 0 {
-            self.pongs = Vec::new();
+        if let Some(pongs) = self.pongs.take() {
+            for pong in &pongs.0 {
+                link.encode_control(out, OpCode::Pong, pong.as_slice());
+            }
         }
         if let Some(number) = self.ping.take() {
             link.encode_ping(out, &ping_payload(number));

@@ -98,25 +98,26 @@ async fn a_successor_is_lost_with_the_arbiter_and_the_connection_goes_on() {
     events.expect(connected().epoch(3)).await;
 }
 
-/// Starts a supervisor with one connection, each on a thread of its own, and returns once that is connected. Whether
-/// somebody is left with the connection's address.
+/// Starts a supervisor with one connection, each on a thread of its own, and returns once that is connected. The
+/// first thread, and the connection's address if it is to be kept.
 async fn on_a_thread_of_its_own(
     server: &Server,
     keeps: bool,
 ) -> (Arbiter, Peer, Option<Addr<Connection>>) {
-    let (arbiter, url) = (Arbiter::new(), server.url().to_owned());
+    let arbiter = Arbiter::new();
+    let (spec, mut events) = recorded(ConnectionSpec::string("a", server.url()));
     let (started, start) = oneshot::channel();
     arbiter.spawn(async move {
         let builder = Supervisor::builder().policy(loopback_policy()).arbiters(1);
         let supervisor = builder.start().unwrap();
-        let spec = ConnectionSpec::string("a", url);
         let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
         let _ = started.send(keeps.then_some(connection));
-        // It lives until its thread ends.
+        // The supervisor lives until its thread ends.
         std::future::pending::<()>().await;
         drop(supervisor);
     });
     let peer = server.open().await;
+    events.expect(connected()).await;
     (arbiter, peer, start.await.unwrap())
 }
 

@@ -36,7 +36,7 @@ impl Connection {
             id: self.id.clone(),
             asked,
             settings: Arc::clone(&self.settings),
-            gate: self.bond.superior.as_ref().map(|superior| superior.gate.clone()),
+            gate: self.bond.superior.as_ref().map(|superior| superior.above.gate.clone()),
             memory: Memory::default(),
             standing,
         })

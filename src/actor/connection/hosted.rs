@@ -11,7 +11,8 @@ use crate::{
     transport::Session,
 };
 
-/// A session in its connection's task, which a panic in it does not harm. Absent once it is cut.
+/// The session in its connection's task, which a panic in it does not harm; or none.
+#[derive(Default)]
 pub(super) struct Hosted(Option<Box<Session<EpochInbound>>>);
 
 impl Hosted {
@@ -19,19 +20,26 @@ impl Hosted {
         Self(Some(Box::new(session)))
     }
 
-    /// Drops the socket. That it has ended follows in the next turn.
-    pub(super) fn cut(&mut self) {
+    pub(super) const fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Drops the socket. Whether there was one.
+    pub(super) fn cut(&mut self) -> bool {
         let session = self.0.take();
+        let was_there = session.is_some();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(session))) {
             tracing::error!("a session panicked as it was dropped: {}", panic_text(&*panic));
         }
+        was_there
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        let Some(session) = &mut self.0 else { return Poll::Ready(ExitReason::CloseUnanswered) };
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Poll<ExitReason>> {
+        let session = self.0.as_mut()?;
         // What a panic leaves half done is dropped. The actor has what is to be told of its messages.
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(session).poll(cx)));
-        polled.unwrap_or_else(|panic| Poll::Ready(ExitReason::Crashed(panic_text(&*panic).into())))
+        let crashed = |panic: Box<dyn Any + Send>| ExitReason::Crashed(panic_text(&*panic).into());
+        Some(polled.unwrap_or_else(|panic| Poll::Ready(crashed(panic))))
     }
 
     /// What the session has found in its turn.

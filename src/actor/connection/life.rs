@@ -32,7 +32,7 @@ impl Connection {
     pub(in crate::actor) fn start_here(self) -> Addr<Self> {
         let (address, mailbox) = channel(MAILBOX);
         let address = Addr::new(address);
-        actix_rt::spawn(Life::new(self, address.downgrade(), mailbox));
+        Life::new(self, address.downgrade(), mailbox).spawn();
         address
     }
 
@@ -45,7 +45,7 @@ impl Connection {
         let address = Addr::new(address);
         let own = address.downgrade();
         arbiter.spawn_fn(move || {
-            actix_rt::spawn(Life::new(make(), own, mailbox));
+            Life::new(make(), own, mailbox).spawn();
         });
         address
     }
@@ -59,6 +59,11 @@ impl Life {
     ) -> Self {
         let context = ConnectionContext::new(address);
         Self { connection, context, mailbox: Mailbox::new(mailbox) }
+    }
+
+    /// Boxed, because tokio rounds the memory of a task up to 128 bytes.
+    fn spawn(self) {
+        actix_rt::spawn(Box::pin(self));
     }
 }
 

@@ -92,7 +92,7 @@ impl Connection {
             machine,
             fanout: Rc::new(RefCell::new(fanout)),
             vigil: vigil(&settings),
-            outbox: SharedOutbox::new(settings.outbox, settings.send_limit.clone()),
+            outbox: SharedOutbox::new(settings.send_limit.clone()),
             overflow: None,
             id,
             kind,

@@ -43,7 +43,7 @@ impl Connection {
             _ if reason.close_code() == CloseCode::TRY_AGAIN_LATER => TRY_AGAIN_LATER,
             _ => return,
         };
-        superior.gate.hold(&endpoint.url().origin().into(), asked_for);
+        superior.above.gate.hold(&endpoint.url().origin().into(), asked_for);
     }
 }
 

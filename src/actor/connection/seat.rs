@@ -1,5 +1,6 @@
 use std::{
     collections::VecDeque,
+    mem,
     rc::Rc,
     task::{Context, Poll},
 };
@@ -21,7 +22,9 @@ use crate::{
 pub(in crate::actor) struct Seat {
     /// A task of its own, as it is large and short.
     pub(super) attempt: Option<Owned<Result<Opened, ExitReason>>>,
-    pub(super) session: Option<Hosted>,
+    pub(super) session: Hosted,
+    /// The session was cut, and its end is still to be told.
+    pub(super) is_cut: bool,
     /// Present while a session is up or closing.
     pub(in crate::actor) link: Option<Rc<Link>>,
     /// What the session still waits for until it is ready.
@@ -56,7 +59,7 @@ pub(super) enum Happening {
 
 impl Seat {
     pub(super) const fn is_taken(&self) -> bool {
-        self.attempt.is_some() || self.session.is_some()
+        self.attempt.is_some() || self.session.is_there() || self.is_cut
     }
 
     /// Drops the socket, or what is to become one.
@@ -64,9 +67,7 @@ impl Seat {
         if let Some(attempt) = &self.attempt {
             attempt.abort();
         }
-        if let Some(session) = &mut self.session {
-            session.cut();
-        }
+        self.is_cut |= self.session.cut();
         self.greeter = None;
     }
 
@@ -86,11 +87,13 @@ impl Seat {
             let panicked = GreetingFailure::Provider(ProviderFailure::Panicked);
             return Poll::Ready(Happening::GreetingCame(ended.unwrap_or(Err(panicked))));
         }
-        if let Some(session) = &mut self.session {
-            let polled = session.poll(cx);
-            let findings = session.take_findings();
+        if mem::take(&mut self.is_cut) {
+            return Poll::Ready(Happening::Ended(vec![], ExitReason::CloseUnanswered));
+        }
+        if let Some(polled) = self.session.poll(cx) {
+            let findings = self.session.take_findings();
             if let Poll::Ready(reason) = polled {
-                self.session = None;
+                self.session.cut();
                 self.greeter = None;
                 return Poll::Ready(Happening::Ended(findings, reason));
             }

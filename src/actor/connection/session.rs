@@ -55,7 +55,7 @@ impl Connection {
         let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), lookout };
         let session = Session::new(opened, &self.settings, vigil, link, inbound);
         if let Some(seat) = self.seat_of(epoch) {
-            seat.session = Some(Hosted::new(session));
+            seat.session = Hosted::new(session);
         }
         if side == Side::Beside && awaited.is_over() {
             let _ = self.step(Input::SuccessorReady(epoch), ctx);

@@ -217,6 +217,7 @@ pub(super) fn build(
         deadline: None,
         winding: None,
         children: Children::on_arbiters(builder.arbiters),
+        above: None,
         first_children: children,
         children_run_on: false,
         restraint: Arc::new(Restraint::new(builder.intensity, cascades)),

@@ -28,7 +28,7 @@ use super::{
     bond::Bond,
     connection::Connection,
     makings::Makings,
-    superior::{Enforce, Remains, Superior},
+    superior::{Above, Enforce, Remains, Superior},
 };
 use crate::{
     error::StartError,
@@ -92,6 +92,8 @@ pub struct Supervisor {
     winding: Option<Winding>,
 
     children: Children,
+    /// How they see this supervisor, once there are any.
+    above: Option<Arc<Above>>,
     /// Those that it starts with.
     first_children: Vec<ChildSpec>,
 
@@ -180,8 +182,12 @@ impl Supervisor {
     }
 
     /// This supervisor, as one of its children sees it.
-    fn superior_of(&self, serial: u64, ctx: &Context<Self>) -> Superior {
-        Superior { gate: self.gate.clone(), reports: ctx.address().downgrade().recipient(), serial }
+    fn superior_of(&mut self, serial: u64, ctx: &Context<Self>) -> Superior {
+        let above = self.above.get_or_insert_with(|| {
+            let reports = ctx.address().downgrade().recipient();
+            Arc::new(Above { gate: self.gate.clone(), reports })
+        });
+        Superior { above: Arc::clone(above), serial }
     }
 
     fn settings_of(&self, spec: &ConnectionSpec) -> Arc<Settings> {

@@ -23,8 +23,8 @@ pub(crate) struct Pulse {
     stalled: Option<Mark>,
     /// When the session is too old.
     old_at: Option<Mark>,
-    /// By how much the calendar was ahead of the session's time when it was looked at.
-    calendar_ahead: Duration,
+    /// By how many nanoseconds the calendar was ahead of the session's time when it was looked at.
+    calendar_ahead: u64,
     /// A subscriber holds the socket back: nothing can be heard.
     held: bool,
     silence_told: bool,
@@ -42,8 +42,7 @@ impl Mark {
 
     /// This time after another.
     fn after(self, wait: Duration) -> Self {
-        let wait = u64::try_from(wait.min(FAR).as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(wait))
+        Self(self.0.saturating_add(nanos(wait.min(FAR))))
     }
 
     fn since(self, earlier: Self) -> Duration {
@@ -63,7 +62,7 @@ impl Pulse {
             heard: Mark::BEGINNING,
             stalled: None,
             old_at: plan.max_age.map(|max_age| Mark::BEGINNING.after(max_age.drawn(chance))),
-            calendar_ahead: calendar.duration_since(UNIX_EPOCH).unwrap_or_default(),
+            calendar_ahead: since_1970(calendar),
             held: false,
             silence_told: false,
             excused: false,
@@ -241,11 +240,10 @@ impl Pulse {
         now: Mark,
         calendar: SystemTime,
     ) -> Option<Order> {
-        let ahead = calendar.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ahead = ahead.saturating_sub(now.since(Mark::BEGINNING));
+        let ahead = since_1970(calendar).saturating_sub(nanos(now.since(Mark::BEGINNING)));
         let before = std::mem::replace(&mut self.calendar_ahead, ahead);
         let (least, remedy) = plan.clock_jump?;
-        let by = ahead.saturating_sub(before);
+        let by = Duration::from_nanos(ahead.saturating_sub(before));
         if by < least {
             return None;
         }
@@ -260,6 +258,15 @@ impl Pulse {
             }
         }
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// In nanoseconds, which last until 2554.
+fn since_1970(calendar: SystemTime) -> u64 {
+    nanos(calendar.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::{
 use rand::Rng;
 
 use super::{
-    Action, Actions, Machine, Phase, Stability, Supervised, Then, Urgency, succession::delay,
+    Action, Actions, Failures, Machine, Phase, Stability, Supervised, Then, Urgency,
+    succession::delay,
 };
 use crate::lifecycle::{ExitClass, ExitReason, Floor, LifecycleEvent, OnExceeded};
 
@@ -60,7 +61,7 @@ impl Machine {
             Some(Then::GiveUp(_)) => self.phase = Phase::Failed,
             Some(Then::Hold(due)) => {
                 self.phase = Phase::BackingOff { due, held: true };
-                let (attempt, delay) = (self.attempt, due.saturating_duration_since(now));
+                let (attempt, delay) = (self.attempt(), due.saturating_duration_since(now));
                 actions.push(self.emit(LifecycleEvent::BackoffScheduled { attempt, delay }));
             }
             None => self.after_exit(reason, class, stable, now, rng, &mut actions),
@@ -98,6 +99,18 @@ impl Machine {
         }
     }
 
+    /// What has failed in a row, this end included, unless that came after a stable session.
+    fn count_failure(&mut self, stable: bool, now: Instant) -> Option<Failures> {
+        if stable {
+            self.start_anew();
+            return None;
+        }
+        let new = || Box::new(Failures { count: 0, since: now });
+        let failures = self.failures.get_or_insert_with(new);
+        failures.count = failures.count.saturating_add(1);
+        Some(**failures)
+    }
+
     fn after_exit(
         &mut self,
         reason: ExitReason,
@@ -124,17 +137,14 @@ impl Machine {
             }
             return;
         }
-        self.attempt = if stable { 0 } else { self.attempt.saturating_add(1) };
-        let since = *self.failing_since.get_or_insert(now);
-        if stable {
-            self.failing_since = None;
-        }
+        let failures = self.count_failure(stable, now);
+        let attempt = failures.map_or(0, |failures| failures.count);
         let elsewhere = self.endpoints.ended(&reason);
         let mut delay = if let ExitReason::SupervisorPanicked = reason {
             // What it supervises runs on meanwhile.
             Duration::ZERO
         } else {
-            delay(&supervision.backoff, class, &reason, elsewhere, self.attempt, rng)
+            delay(&supervision.backoff, class, &reason, elsewhere, attempt, rng)
         };
         // Nobody has asked for a pause.
         let mut may_be_now = !class.has_floor();
@@ -158,11 +168,13 @@ impl Machine {
                 }
             }
         }
-        if !stable && supervision.budget.is_spent(self.attempt, since, now + delay) {
-            let (attempts, last) = (self.attempt, Arc::new(reason));
+        if let Some(Failures { count: attempts, since }) = failures
+            && supervision.budget.is_spent(attempts, since, now + delay)
+        {
+            let last = Arc::new(reason);
             return self.give_up(ExitReason::RetriesExhausted { attempts, last }, actions);
         }
-        let (due, attempt) = (now + delay, self.attempt);
+        let due = now + delay;
         // The group's other connections are to end before this one is started again.
         let held = restraint.fails_group(class);
         if may_be_now && !held && self.take_over(now, actions) {

@@ -36,10 +36,8 @@ use crate::{policy::PolicyDenied, protocol::Subprotocol};
 pub(crate) struct Machine {
     phase: Phase,
     epoch: Epoch,
-    /// Attempts in a row that failed or did not become stable.
-    attempt: u32,
-    /// When the first of them ended.
-    failing_since: Option<Instant>,
+    /// Absent while nothing fails. Boxed because that is most of the time.
+    failures: Option<Box<Failures>>,
     /// Restarts that count against the supervisor's intensity, where each connection has a count.
     restarts: Option<Box<Ledger>>,
     supervised: Option<Supervised>,
@@ -48,6 +46,14 @@ pub(crate) struct Machine {
     succession: Option<Box<succession::Succession>>,
     /// Its supervisor is ending: no attempt follows any more.
     wanes: bool,
+}
+
+/// Attempts in a row that failed or did not become stable.
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    /// When the first of them ended.
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -86,8 +92,7 @@ impl Machine {
         Self {
             phase: Phase::Idle,
             epoch: Epoch::NONE,
-            attempt: 0,
-            failing_since: None,
+            failures: None,
             restarts: None,
             supervised,
             endpoints: EndpointRotation::over(1),
@@ -191,9 +196,8 @@ impl Machine {
     }
 
     /// What failed before counts no more.
-    const fn start_anew(&mut self) {
-        self.attempt = 0;
-        self.failing_since = None;
+    fn start_anew(&mut self) {
+        self.failures = None;
     }
 
     fn opened(&mut self, subprotocol: Option<Subprotocol>, now: Instant) -> Actions {

@@ -8,13 +8,14 @@ use crate::lifecycle::{Budgets, ClassRule, ExitClass, ExitReason, Restraint, Ret
 impl Machine {
     pub(crate) fn budgets(&self, now: Instant) -> Budgets {
         let budget = self.supervision().map(|terms| &terms.budget);
-        let taken = self.failing_since.map_or(Duration::ZERO, |since| now.duration_since(since));
+        let taken =
+            self.failures.as_ref().map_or(Duration::ZERO, |it| now.duration_since(it.since));
         let attempts = budget.and_then(RetryBudget::max_attempts);
         let elapsed = budget.and_then(RetryBudget::max_elapsed);
         let left = |restraint: &Restraint| restraint.left(self.restarts.as_deref(), now);
         Budgets {
-            failed: self.attempt,
-            attempts_left: attempts.map(|most| most.saturating_sub(self.attempt)),
+            failed: self.attempt(),
+            attempts_left: attempts.map(|most| most.saturating_sub(self.attempt())),
             time_left: elapsed.map(|most| most.saturating_sub(taken)),
             restarts_left: self
                 .supervised

@@ -28,8 +28,8 @@ impl Machine {
         self.epoch
     }
 
-    pub(crate) const fn attempt(&self) -> u32 {
-        self.attempt
+    pub(crate) fn attempt(&self) -> u32 {
+        self.failures.as_ref().map_or(0, |failures| failures.count)
     }
 
     /// Whether the session that is up counts as stable, as of when the machine was asked to

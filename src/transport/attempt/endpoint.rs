@@ -8,7 +8,7 @@ use crate::{
 /// The endpoint of this attempt, if the policy allows it: what was allowed before may be forbidden
 /// by now.
 pub(super) async fn choose(route: &Route, occasion: &Occasion) -> Result<Allowed, ExitReason> {
-    let allowed = match &route.asked.endpoints {
+    let allowed = match &*route.asked.endpoints {
         CheckedEndpoints::Listed(listed) => {
             let policy = route.standing.policy();
             let allowed = CheckedEndpoints::first_allowed(listed, occasion.endpoint, &policy);

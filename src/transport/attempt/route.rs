@@ -81,7 +81,7 @@ impl Route {
 
     /// The endpoint of the latest attempt, or else of the first one, where it is known.
     pub(crate) fn endpoint(&self) -> Option<Allowed> {
-        self.standing.dialled().or_else(|| match &self.asked.endpoints {
+        self.standing.dialled().or_else(|| match &*self.asked.endpoints {
             CheckedEndpoints::Listed(listed) => listed.first().cloned(),
             CheckedEndpoints::Provided(_) => None,
         })

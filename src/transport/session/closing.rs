@@ -12,8 +12,8 @@ use tokio::time::Sleep;
 use super::{Inbound, Session};
 use crate::{
     lifecycle::{ExitReason, Verdict},
-    protocol::{CloseFrame, ProtocolError},
-    transport::writer::Farewell,
+    protocol::{CloseCode, CloseFrame, ProtocolError},
+    transport::{link::End, writer::Farewell},
 };
 
 pub(super) struct Closing {
@@ -39,6 +39,17 @@ pub(super) enum Draining {
 }
 
 impl<D: Inbound> Session<D> {
+    pub(super) fn asked_to_end(&mut self, End { close, reason }: End) {
+        match close {
+            Some(frame) if self.link.is_beside() => self.begin_draining(frame),
+            Some(frame) => self.begin_close(frame, None),
+            None => {}
+        }
+        if let Some(reason) = reason {
+            self.end(Farewell::Frame(CloseFrame::bare(CloseCode::JUDGED)), reason);
+        }
+    }
+
     /// Begins the closing handshake: it was asked for, or this verdict asks for it.
     pub(super) fn begin_close(&mut self, frame: CloseFrame, verdict: Option<Verdict>) {
         if self.closing.is_none() {
@@ -56,7 +67,7 @@ impl<D: Inbound> Session<D> {
     }
 
     /// Begins to end the session, since another has taken over.
-    pub(super) fn begin_draining(&mut self, frame: CloseFrame) {
+    fn begin_draining(&mut self, frame: CloseFrame) {
         self.begin_close(frame, None);
         if let Some(closing) = &mut self.closing
             && closing.exit.is_none()

@@ -28,7 +28,7 @@ use super::{
     link::Link,
     turnstile::Turnstile,
     vitals::Vitals,
-    writer::{Farewell, Outlet, Writer},
+    writer::{Outlet, Writer},
 };
 use crate::{
     lifecycle::{ExitReason, Order, Rotation, Verdict, Vigil},
@@ -116,7 +116,7 @@ impl<D: Inbound> Session<D> {
             inbound,
             settings: Arc::clone(settings),
             unfinished: None,
-            vitals: Vitals::begin(settings, vigil),
+            vitals: Vitals::begin(&settings.liveness, vigil),
             early: (!opened.rest.is_empty()).then(|| Box::new(opened.rest)),
             turnstile: None,
             throttled: None,
@@ -132,9 +132,10 @@ impl<D: Inbound> Session<D> {
     /// After the socket was read, so that nothing is judged by what only waits to be read.
     fn poll_vitals(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
         while let Some(vitals) = &mut self.vitals {
-            match ready!(vitals.poll(cx)) {
+            let plan = &self.settings.liveness;
+            match ready!(vitals.poll(plan, cx)) {
                 Order::Ping(number) => self.writer.ping(number),
-                Order::Probe => self.writer.ping(vitals.probe()),
+                Order::Probe => self.writer.ping(vitals.probe(plan)),
                 Order::Send(text) => self.writer.urgent(&text),
                 // Of one beside nobody has heard yet.
                 Order::Report(_) if self.link.is_beside() => {}
@@ -219,15 +220,8 @@ impl<D: Inbound + Unpin> Future for Session<D> {
             turnstile.next_turn();
         }
         session.inbound.begin_turn();
-        if let Some(frame) = session.link.take_close() {
-            if session.link.is_beside() {
-                session.begin_draining(frame);
-            } else {
-                session.begin_close(frame, None);
-            }
-        }
-        if let Some(reason) = session.link.take_end() {
-            session.end(Farewell::Frame(CloseFrame::bare(CloseCode::JUDGED)), reason);
+        if let Some(end) = session.link.take_end() {
+            session.asked_to_end(*end);
         }
         if !session.waits_out_of_courtesy(cx)
             && let Poll::Ready(exit) = session.poll_read(cx)

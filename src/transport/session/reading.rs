@@ -33,7 +33,7 @@ impl<D: Inbound> Session<D> {
                 Ok(0) => return Poll::Ready(self.stream_ended(None)),
                 Ok(read) => {
                     if let Some(vitals) = &mut self.vitals {
-                        vitals.heard();
+                        vitals.heard(&self.settings.liveness);
                     }
                     if read > FEW
                         || self.early.is_some()
