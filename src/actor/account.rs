@@ -11,7 +11,7 @@ use crate::{
 impl Connection {
     pub(super) fn status(&mut self) -> Status {
         self.machine.settle(now());
-        let fanout = self.fanout.borrow();
+        let fanout = &self.fanout;
         let next_attempt_in = match self.machine.state() {
             State::BackingOff => {
                 self.machine.next_attempt().map(|due| due.saturating_duration_since(now()))

@@ -82,7 +82,7 @@ impl Handler<Subscribe> for Connection {
     ) -> Self::Result {
         let id: SubscriptionId = subscription.id();
         let now = (self.machine.epoch(), self.machine.state());
-        self.fanout.borrow_mut().subscribe(subscription, Some(now));
+        self.fanout.subscribe(subscription, Some(now));
         MessageResult(id)
     }
 }
@@ -91,7 +91,7 @@ impl Handler<Unsubscribe> for Connection {
     type Result = ();
 
     fn handle(&mut self, Unsubscribe(id): Unsubscribe, _: &mut ConnectionContext) {
-        self.fanout.borrow_mut().unsubscribe(id);
+        self.fanout.unsubscribe(id);
     }
 }
 

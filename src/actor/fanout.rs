@@ -1,7 +1,4 @@
 use std::{
-    cell::RefCell,
-    future::poll_fn,
-    rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -10,7 +7,6 @@ use std::{
 use serde::de::IgnoredAny;
 
 use super::{
-    in_flight::InFlight,
     letter::{Content as _, Letter},
     outlet::{Outlet, Told},
     outlets::Outlets,
@@ -40,8 +36,6 @@ pub(super) struct Fanout {
     batches: Outlets<ReceivedBatch>,
     /// What is kept for those who come later. Boxed because it is rare.
     history: Option<Box<Ring>>,
-    /// Requests that are not answered.
-    pub(super) requests: InFlight,
     pub(super) received: u64,
     pub(super) unheard: u64,
     pub(super) not_json: u64,
@@ -60,7 +54,6 @@ impl Fanout {
             each: Outlets::default(),
             batches: Outlets::default(),
             history: history.map(|bounds| Box::new(Ring::new(bounds))),
-            requests: InFlight::default(),
             received: 0,
             unheard: 0,
             not_json: 0,
@@ -137,20 +130,18 @@ impl Fanout {
     }
 
     /// Tells all lifecycle subscribers.
-    pub(super) fn emit(this: &Rc<RefCell<Self>>, epoch: Epoch, event: &LifecycleEvent) {
-        let mut left = Left::default();
-        this.borrow_mut().tell_event(epoch, event, &mut left);
-        left.pump(this);
+    pub(super) fn emit(&mut self, epoch: Epoch, event: &LifecycleEvent) {
+        let mut too_slow = Vec::new();
+        self.tell_event(epoch, event, &mut too_slow);
+        self.let_go(too_slow);
     }
 
-    /// It has moved to another thread: those who waited there wait no more.
-    pub(super) fn resume(this: &Rc<RefCell<Self>>) {
-        let mut left = Left::default();
-        let fanout = &mut *this.borrow_mut();
-        fanout.lifecycle.iter_mut().for_each(|outlet| left.resume(outlet));
-        fanout.each.iter_mut().for_each(|outlet| left.resume(outlet));
-        fanout.batches.iter_mut().for_each(|outlet| left.resume(outlet));
-        left.pump(this);
+    /// Sends what waits for subscribers, as far as they have room. Few let events wait: they chose to lose some, and
+    /// are too slow.
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>) {
+        self.lifecycle.iter_mut().for_each(|outlet| outlet.pump(cx));
+        self.each.iter_mut().for_each(|outlet| outlet.pump(cx));
+        self.batches.iter_mut().for_each(|outlet| outlet.pump(cx));
     }
 
     /// Whether somebody was told some of the last messages only: [`tell_rest`](Self::tell_rest) is to be called
@@ -164,22 +155,21 @@ impl Fanout {
         self.each.iter_mut().for_each(Outlet::send_rest);
     }
 
-    fn tell_event(&mut self, epoch: Epoch, event: &LifecycleEvent, left: &mut Left) {
+    fn tell_event(&mut self, epoch: Epoch, event: &LifecycleEvent, too_slow: &mut TooSlow) {
         self.tell_rest();
         let seq = self.take_seqs(1);
         self.epoch = epoch;
         let moment = Moment { epoch, seq, event: event.clone() };
-        self.lifecycle.tell_each(|outlet| left.tell(outlet, &moment));
+        self.lifecycle.tell_each(|outlet| tell(outlet, &moment, too_slow));
         if let Some(history) = &mut self.history {
             history.keep_moment(moment);
         }
-        self.let_go(left);
     }
 
     /// Those that were too slow are left behind.
-    fn let_go(&mut self, left: &mut Left) {
+    fn let_go(&mut self, mut too_slow: TooSlow) {
         let epoch = self.epoch;
-        while let Some(subscription) = left.too_slow.pop() {
+        while let Some(subscription) = too_slow.pop() {
             tracing::warn!(connection = %self.connection, %epoch, "a subscriber was too slow and is let go");
             let event = LifecycleEvent::Unsubscribed { subscription };
             // It is the last that a lifecycle subscriber is told.
@@ -187,7 +177,7 @@ impl Fanout {
                 let seq = self.take_seqs(1);
                 outlet.tell_anyway(Moment { epoch, seq, event: event.clone() });
             }
-            self.tell_event(epoch, &event, left);
+            self.tell_event(epoch, &event, &mut too_slow);
         }
     }
 
@@ -211,14 +201,7 @@ impl Fanout {
     }
 
     /// Delivers all of `messages`.
-    pub(super) fn deliver(this: &Rc<RefCell<Self>>, epoch: Epoch, messages: &mut BatchBuilder) {
-        let mut left = Left::default();
-        this.borrow_mut().deliver_all(epoch, messages, &mut left);
-        left.pump(this);
-    }
-
-    fn deliver_all(&mut self, epoch: Epoch, messages: &mut BatchBuilder, left: &mut Left) {
-        self.requests.hear(epoch, messages);
+    pub(super) fn deliver(&mut self, epoch: Epoch, messages: &mut BatchBuilder) {
         if self.each.is_empty() && self.batches.is_empty() && self.history.is_none() {
             self.unheard += messages.len() as u64;
             messages.clear();
@@ -240,73 +223,29 @@ impl Fanout {
         let first_seq = self.take_seqs(messages.len());
         let mut haul = Haul::new(epoch, first_seq, Arc::new(messages.freeze()));
         haul.overlap = epoch != self.epoch;
+        let mut too_slow = Vec::new();
         // Those who get them one by one are sent the first, and the others while they hear these.
-        self.batches.tell_each(|outlet| left.tell(outlet, &haul));
-        self.each.tell_each(|outlet| left.tell(outlet, &haul));
+        self.batches.tell_each(|outlet| tell(outlet, &haul, &mut too_slow));
+        self.each.tell_each(|outlet| tell(outlet, &haul, &mut too_slow));
         if let Some(history) = &mut self.history {
             history.keep_haul(haul);
         }
-        self.let_go(left);
-    }
-
-    /// Sends what waits for one subscriber as there is room.
-    fn poll_pump(&mut self, id: SubscriptionId, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(outlet) = self.each.get_mut(id) {
-            outlet.poll_pump(cx)
-        } else if let Some(outlet) = self.batches.get_mut(id) {
-            outlet.poll_pump(cx)
-        } else if let Some(outlet) = self.lifecycle.get_mut(id) {
-            outlet.poll_pump(cx)
-        } else {
-            Poll::Ready(())
-        }
+        self.let_go(too_slow);
     }
 }
 
-/// What is left to do after something was told.
-#[derive(Default)]
-struct Left {
-    too_slow: Vec<SubscriptionId>,
-    /// Something waits until they have room.
-    waiting: Vec<SubscriptionId>,
-}
+/// Those that are to be let go.
+type TooSlow = Vec<SubscriptionId>;
 
-impl Left {
-    /// Tells a subscriber, and whether it stays.
-    fn tell<M: Letter>(&mut self, outlet: &mut Outlet<M>, content: &M::Content) -> bool {
-        match outlet.tell(content) {
-            Told::Fine => true,
-            Told::Dead => false,
-            Told::TooSlow => {
-                self.too_slow.push(outlet.id);
-                // A lifecycle subscriber is still to be told so.
-                M::Content::TELLS_OF_ENDS
-            }
-            Told::Waits => {
-                if outlet.wants_pump() {
-                    self.waiting.push(outlet.id);
-                }
-                true
-            }
-        }
-    }
-
-    fn resume<M: Letter>(&mut self, outlet: &mut Outlet<M>) {
-        outlet.lose_pump();
-        if outlet.wants_pump() {
-            self.waiting.push(outlet.id);
-        }
-    }
-
-    /// Waits for room on behalf of subscribers, as long as something waits for them. That is rare: they
-    /// chose to lose events, and are too slow.
-    fn pump(self, fanout: &Rc<RefCell<Fanout>>) {
-        for id in self.waiting {
-            let fanout = Rc::downgrade(fanout);
-            actix_rt::spawn(poll_fn(move |cx| match fanout.upgrade() {
-                Some(fanout) => fanout.borrow_mut().poll_pump(id, cx),
-                None => Poll::Ready(()),
-            }));
+/// Tells a subscriber, and whether it stays.
+fn tell<M: Letter>(outlet: &mut Outlet<M>, content: &M::Content, too_slow: &mut TooSlow) -> bool {
+    match outlet.tell(content) {
+        Told::Fine => true,
+        Told::Dead => false,
+        Told::TooSlow => {
+            too_slow.push(outlet.id);
+            // A lifecycle subscriber is still to be told so.
+            M::Content::TELLS_OF_ENDS
         }
     }
 }

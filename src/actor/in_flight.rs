@@ -1,6 +1,10 @@
 //! The requests of a connection that are not answered, and how their answers are known.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
@@ -18,9 +22,13 @@ pub(super) type Asker = oneshot::Sender<Result<Answer, RequestError>>;
 
 /// Requests that are not answered. Most connections have none: then there is nothing here, and nothing to ask.
 #[derive(Default)]
-pub(super) struct InFlight(Option<Box<Correlated>>);
+pub(super) struct InFlight(Option<SharedRequests>);
 
-struct Correlated {
+/// They are shared with the messages that carry them, whose fates are told here.
+pub(super) type SharedRequests = Rc<RefCell<Correlated>>;
+
+#[derive(Default)]
+pub(super) struct Correlated {
     requests: Requests<Asked>,
     correlator: Option<SharedCorrelator>,
 }
@@ -33,7 +41,8 @@ struct Asked {
 impl InFlight {
     /// Whether another of this key may be in flight, where that are `most` at most.
     pub(super) fn admits(&self, key: &str, most: usize) -> Result<(), Refusal> {
-        let Some(Correlated { requests, .. }) = self.0.as_deref() else { return Ok(()) };
+        let Some(correlated) = &self.0 else { return Ok(()) };
+        let requests = &correlated.borrow().requests;
         if requests.contains(key) {
             return Err(Refusal::KeyInFlight);
         }
@@ -43,23 +52,14 @@ impl InFlight {
         }
     }
 
-    /// One is on its way. `correlator` knows its answer, unless others are in flight that came with another.
-    pub(super) fn accept(
-        &mut self,
-        key: Box<str>,
-        asker: Asker,
-        after: Duration,
-        deadline: Instant,
-        correlator: Option<SharedCorrelator>,
-    ) {
-        let new = || Box::new(Correlated { requests: Requests::default(), correlator });
-        let Correlated { requests, .. } = &mut **self.0.get_or_insert_with(new);
-        requests.accept(key, Asked { asker, after }, deadline);
-    }
-
-    /// What became of the message of a request.
-    pub(super) fn told(&mut self, key: &str, fate: Fate, side: Side, exit: Option<&ExitReason>) {
-        self.with(|correlated| correlated.told(key, fate, side, exit));
+    /// Where another is put in. `correlator` knows its answer, unless others are in flight that came with another.
+    pub(super) fn open(&mut self, correlator: Option<SharedCorrelator>) -> SharedRequests {
+        let shared = self.0.get_or_insert_default();
+        let correlated = &mut *shared.borrow_mut();
+        if correlated.requests.len() == 0 {
+            correlated.correlator = correlator;
+        }
+        Rc::clone(shared)
     }
 
     /// Takes the answers to requests out of what was received.
@@ -83,7 +83,7 @@ impl InFlight {
 
     /// Whether answers may come in this session.
     pub(super) fn awaits(&self, side: Side) -> bool {
-        self.0.as_ref().is_some_and(|correlated| correlated.requests.awaits(side))
+        self.0.as_ref().is_some_and(|correlated| correlated.borrow().requests.awaits(side))
     }
 
     /// Tells whose time is over.
@@ -97,21 +97,31 @@ impl InFlight {
 
     /// When [`expire`](Self::expire) is wanted next.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.0.as_ref()?.requests.next_deadline()
+        self.0.as_ref()?.borrow().requests.next_deadline()
     }
 
     /// Nothing is kept once none is left.
     fn with(&mut self, change: impl FnOnce(&mut Correlated)) {
-        if let Some(correlated) = &mut self.0 {
-            change(correlated);
-            if correlated.requests.len() == 0 {
-                self.0 = None;
-            }
+        let Some(shared) = &self.0 else { return };
+        change(&mut shared.borrow_mut());
+        if shared.borrow().requests.len() == 0 {
+            self.0 = None;
         }
     }
 }
 
 impl Correlated {
+    /// A request is on its way.
+    pub(super) fn accept(
+        &mut self,
+        key: Box<str>,
+        asker: Asker,
+        after: Duration,
+        deadline: Instant,
+    ) {
+        self.requests.accept(key, Asked { asker, after }, deadline);
+    }
+
     fn answers(&mut self, epoch: Epoch, payload: Payload<'_>) -> bool {
         let key = match &self.correlator {
             Some(correlator) => correlator.0.answers(payload),
@@ -126,7 +136,7 @@ impl Correlated {
     }
 
     /// What became of the request's message.
-    fn told(&mut self, key: &str, fate: Fate, side: Side, exit: Option<&ExitReason>) {
+    pub(super) fn told(&mut self, key: &str, fate: Fate, side: Side, exit: Option<&ExitReason>) {
         let loss = match fate {
             Fate::Written | Fate::Confirmed => return self.requests.written(key, side),
             Fate::NotWritten(loss) | Fate::Unknown(loss) => loss,

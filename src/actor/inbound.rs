@@ -1,7 +1,6 @@
 //! The way from a session to its subscribers, and what it finds for its connection.
 
 use std::{
-    cell::RefCell,
     mem,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -10,6 +9,7 @@ use std::{
 
 use super::{
     fanout::Fanout,
+    in_flight::InFlight,
     inquiry::{Inquiry, Outcome},
 };
 use crate::{
@@ -19,10 +19,16 @@ use crate::{
     transport::{Inbound, Link},
 };
 
-/// The way from one epoch's session to the subscribers.
-pub(super) struct EpochInbound {
+/// The way from one epoch's session to the subscribers, while the session has its turn.
+pub(super) struct EpochInbound<'a> {
+    pub(super) way: &'a mut Way,
+    pub(super) fanout: &'a mut Fanout,
+    pub(super) requests: &'a mut InFlight,
+}
+
+/// What of that way stays from turn to turn.
+pub(super) struct Way {
     pub(super) epoch: Epoch,
-    pub(super) fanout: Rc<RefCell<Fanout>>,
     /// What is looked at on the way. Boxed because it is rare.
     pub(super) lookout: Option<Box<Lookout>>,
 }
@@ -103,7 +109,7 @@ impl Lookout {
     }
 }
 
-impl EpochInbound {
+impl Way {
     /// What was found since this was asked last, in order.
     pub(super) fn take_findings(&mut self) -> Vec<Finding> {
         self.lookout.as_mut().map_or_else(Vec::new, |lookout| mem::take(&mut lookout.findings))
@@ -125,57 +131,59 @@ impl Judge {
     }
 }
 
-impl Inbound for EpochInbound {
+impl Inbound for EpochInbound<'_> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(lookout) = &mut self.lookout {
+        if let Some(lookout) = &mut self.way.lookout {
             ready!(lookout.poll(cx));
         }
-        self.fanout.borrow().poll_room(cx)
+        self.fanout.poll_room(cx)
     }
 
     fn begin_turn(&mut self) {
-        self.fanout.borrow_mut().tell_rest();
+        self.fanout.tell_rest();
     }
 
     fn wants_turn(&self) -> bool {
-        self.fanout.borrow().has_more()
+        self.fanout.has_more()
     }
 
     fn deliver(&mut self, messages: &mut BatchBuilder, replies: Option<&mut Vec<u8>>) {
-        if let Some(lookout) = &mut self.lookout {
+        if let Some(lookout) = &mut self.way.lookout {
             if let Some(frames) = replies {
                 lookout.reply(messages, frames);
             }
             lookout.look(messages);
             if lookout.is_over() {
-                self.lookout = None;
+                self.way.lookout = None;
             }
         }
-        Fanout::deliver(&self.fanout, self.epoch, messages);
+        // Answers are heard by who asked, and by nobody else.
+        self.requests.hear(self.way.epoch, messages);
+        self.fanout.deliver(self.way.epoch, messages);
     }
 
     fn round_trip(&mut self, took: Duration) {
-        self.fanout.borrow_mut().round_trip = Some(took);
+        self.fanout.round_trip = Some(took);
     }
 
     fn suspect(&mut self, verdict: Verdict) {
         let event = LifecycleEvent::Suspected { verdict };
-        let connection = &self.fanout.borrow().connection.clone();
-        tracing::warn!(%connection, epoch = %self.epoch, "{event}");
-        Fanout::emit(&self.fanout, self.epoch, &event);
+        let connection = &self.fanout.connection;
+        tracing::warn!(%connection, epoch = %self.way.epoch, "{event}");
+        self.fanout.emit(self.way.epoch, &event);
     }
 
     fn outgrow(&mut self, verdict: Verdict) {
-        if let Some(lookout) = &mut self.lookout {
+        if let Some(lookout) = &mut self.way.lookout {
             lookout.findings.push(Finding::Outgrown(verdict));
         }
     }
 
     fn rotates(&self) -> bool {
-        self.lookout.as_ref().is_some_and(|lookout| lookout.rotates)
+        self.way.lookout.as_ref().is_some_and(|lookout| lookout.rotates)
     }
 
     fn awaits_answers(&self) -> bool {
-        self.fanout.borrow().requests.awaits(Side::Beside)
+        self.requests.awaits(Side::Beside)
     }
 }

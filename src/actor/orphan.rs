@@ -33,8 +33,7 @@ impl Connection {
             },
             machine: std::mem::replace(&mut self.machine, Machine::new(None)),
             checked: self.route.as_ref().map(|route| route.asked.clone()),
-            // Its session may be lost in the middle of a delivery.
-            fanout: std::mem::replace(&mut *self.fanout.try_borrow_mut().ok()?, fanout),
+            fanout: std::mem::replace(&mut self.fanout, fanout),
         })
     }
 }
@@ -44,12 +43,10 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let reason = &ExitReason::ArbiterStopped;
         self.links().for_each(|link| link.settle(reason));
-        if let Ok(mut fanout) = self.fanout.try_borrow_mut() {
-            // What is sent in part is known to this thread only.
-            fanout.tell_rest();
-            fanout.requests.end_session(Side::Beside, reason);
-            fanout.requests.end_session(Side::Up, reason);
-        }
+        // What is sent in part is known to this thread only.
+        self.fanout.tell_rest();
+        self.requests.end_session(Side::Beside, reason);
+        self.requests.end_session(Side::Up, reason);
         self.machine.lose_beside();
         self.outbox.end();
         if self.is_at_rest() {

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use actix::Recipient;
@@ -22,17 +22,8 @@ pub(super) struct Outlet<M: Letter> {
     lane: Arc<Lane>,
     /// Absent for a subscriber that wants the default.
     custom: Option<Box<Custom<M>>>,
-    /// Absent for a subscriber that keeps up.
-    behind: Option<Box<Behind>>,
-}
-
-/// What a subscriber is behind with.
-#[derive(Default)]
-struct Behind {
-    /// To be told before what comes next.
-    lost: Option<Lost>,
-    /// Somebody waits for room in its lane.
-    is_pumped: bool,
+    /// To be told before what comes next. Absent for a subscriber that keeps up.
+    lost: Option<Box<Lost>>,
 }
 
 struct Custom<M: Letter> {
@@ -48,10 +39,8 @@ struct Custom<M: Letter> {
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    /// It is on its way, or was not wanted, or was counted as lost.
+    /// It is on its way, or was not wanted, or waits, or was counted as lost.
     Fine,
-    /// It waits, or what was lost is still to be told: somebody has to wait for room.
-    Waits,
     /// The subscriber was too slow, and is to be let go.
     TooSlow,
     /// The subscriber is dead.
@@ -80,7 +69,7 @@ impl<M: Letter> Outlet<M> {
             Box::new(Custom { wishes, overflow, queue, queued: (0, 0), room })
         });
         let lane = Lane::new(connection, in_lane.0, in_lane.1);
-        Self { id, to: to.into(), lane, custom, behind: None }
+        Self { id, to: to.into(), lane, custom, lost: None }
     }
 
     fn overflow(&self) -> Overflow {
@@ -102,16 +91,15 @@ impl<M: Letter> Outlet<M> {
             // The lane is the bound on what is in flight; the mailbox has none that can be relied on,
             // so it is not asked.
             if M::Content::OVERFLOW == Overflow::HoldBack || self.lane.has_room() {
-                let lost = Behind::take_lost(&mut self.behind);
-                M::send(&mut self.to, &self.lane, content.clone(), lost);
+                let lost = self.lost.take();
+                M::send(&mut self.to, &self.lane, content.clone(), lost.map(|lost| *lost));
                 return if M::connected(&self.to) { Told::Fine } else { Told::Dead };
             }
             return self.lose(content);
         };
         let Some(content) = content.select(&custom.wishes) else { return Told::Fine };
         if custom.queue.is_empty() && self.lane.has_room() {
-            let lost = Behind::take_lost(&mut self.behind);
-            M::send(&mut self.to, &self.lane, content, lost);
+            M::send(&mut self.to, &self.lane, content, self.lost.take().map(|lost| *lost));
             return if M::connected(&self.to) { Told::Fine } else { Told::Dead };
         }
         match custom.overflow {
@@ -128,7 +116,7 @@ impl<M: Letter> Outlet<M> {
 
     /// Tells it even where there is no room: the last event of a subscription, or its first ones.
     pub(super) fn tell_anyway(&mut self, content: M::Content) {
-        M::send(&mut self.to, &self.lane, content, Behind::take_lost(&mut self.behind));
+        M::send(&mut self.to, &self.lane, content, self.lost.take().map(|lost| *lost));
         M::send_rest(&mut self.to);
     }
 
@@ -137,13 +125,12 @@ impl<M: Letter> Outlet<M> {
             return Told::Dead;
         }
         self.count_lost(content);
-        Told::Waits
+        Told::Fine
     }
 
     fn count_lost(&mut self, content: &M::Content) {
-        let Behind { lost, .. } = &mut **self.behind.get_or_insert_default();
-        let events = content.events() + lost.map_or(0, |lost| lost.events);
-        *lost = Some(Lost { events, place: content.place() });
+        let events = content.events() + self.lost.as_ref().map_or(0, |lost| lost.events);
+        self.lost = Some(Box::new(Lost { events, place: content.place() }));
     }
 
     fn queue(&mut self, content: M::Content) -> Told {
@@ -166,59 +153,36 @@ impl<M: Letter> Outlet<M> {
         for oldest in &dropped {
             self.count_lost(oldest);
         }
-        Told::Waits
-    }
-
-    /// Whether somebody is to wait for room in its lane, and nobody does yet.
-    pub(super) fn wants_pump(&mut self) -> bool {
-        let has_more = self.custom.as_ref().is_some_and(|custom| !custom.queue.is_empty())
-            || self.loss().is_some();
-        has_more && !std::mem::replace(&mut self.behind.get_or_insert_default().is_pumped, true)
-    }
-
-    /// Who waited does no more.
-    pub(super) fn lose_pump(&mut self) {
-        if let Some(behind) = &mut self.behind {
-            behind.is_pumped = false;
-        }
-        self.behind.take_if(|behind| behind.lost.is_none());
+        Told::Fine
     }
 
     /// What tells of a loss by itself, where that is to be told.
     fn loss(&self) -> Option<M::Content> {
-        M::Content::of_loss(self.behind.as_ref()?.lost?)
+        M::Content::of_loss(**self.lost.as_ref()?)
     }
 
-    /// Sends what waits as there is room. Ready when nothing waits any more.
-    pub(super) fn poll_pump(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Sends what waits, as far as there is room. The task is woken when there is more of it.
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>) {
+        // So it is with most.
+        if self.custom.is_none() && self.lost.is_none() {
+            return;
+        }
         while M::connected(&self.to) {
             let next = self.custom.as_mut().and_then(|custom| custom.next(&self.lane, cx));
             let content = match next {
-                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Pending) => return,
                 Some(Poll::Ready(content)) => content,
                 None => {
-                    let Some(loss) = self.loss() else { break };
-                    ready!(self.lane.poll_room(cx));
-                    Behind::take_lost(&mut self.behind);
+                    let Some(loss) = self.loss() else { return };
+                    if self.lane.poll_room(cx).is_pending() {
+                        return;
+                    }
+                    self.lost = None;
                     loss
                 }
             };
             self.tell_anyway(content);
         }
-        self.lose_pump();
-        Poll::Ready(())
-    }
-}
-
-impl Behind {
-    /// What is told now. Nothing is kept where nobody waits either.
-    fn take_lost(this: &mut Option<Box<Self>>) -> Option<Lost> {
-        let behind = this.as_mut()?;
-        let lost = behind.lost.take();
-        if !behind.is_pumped {
-            *this = None;
-        }
-        lost
     }
 }
 

@@ -27,10 +27,6 @@ impl<M: Letter> Outlets<M> {
         self.0.iter_mut()
     }
 
-    pub(super) fn get_mut(&mut self, id: SubscriptionId) -> Option<&mut Outlet<M>> {
-        self.iter_mut().find(|outlet| outlet.id == id)
-    }
-
     pub(super) fn add(&mut self, outlet: Outlet<M>) {
         let mut outlets = mem::take(&mut self.0).into_vec();
         outlets.reserve_exact(1);

@@ -1,7 +1,6 @@
 //! The way of a request out, and of its answer back.
 
 use std::{
-    cell::RefCell,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -10,8 +9,7 @@ use actix::{Handler, dev::MessageResponse};
 
 use super::{
     connection::{Connection, ConnectionContext},
-    fanout::Fanout,
-    in_flight::Asker,
+    in_flight::{Asker, SharedRequests},
 };
 use crate::{
     clock::now,
@@ -19,7 +17,6 @@ use crate::{
     lifecycle::{ExitReason, Expiry, Fate, Side, Terms},
     message::Request,
     protocol::OwnedPayload,
-    spec::SharedCorrelator,
     transport::{Reply, SharedOutbox},
 };
 
@@ -37,7 +34,7 @@ impl Connection {
         if !self.kind.sends(is_json) {
             return Err(Refusal::NotJson);
         }
-        self.fanout.borrow().requests.admits(&key, self.settings.outbox.messages)?;
+        self.requests.admits(&key, self.settings.outbox.messages)?;
         let (now, mut terms) = (now(), terms.unwrap_or_default());
         // It is not written any later than its answer could come in time.
         terms.accept(now);
@@ -49,8 +46,7 @@ impl Connection {
         self.admit(payload.len(), Some(&mut terms))?;
         Ok(Posed {
             outbox: Rc::clone(&self.outbox),
-            fanout: Rc::clone(&self.fanout),
-            correlator: self.settings.correlator.clone(),
+            requests: self.requests.open(self.settings.correlator.clone()),
             payload,
             terms,
             key,
@@ -68,8 +64,7 @@ pub struct Pose(Result<Posed, Refusal>);
 
 struct Posed {
     outbox: Rc<SharedOutbox>,
-    fanout: Rc<RefCell<Fanout>>,
-    correlator: Option<SharedCorrelator>,
+    requests: SharedRequests,
     payload: OwnedPayload,
     terms: Box<Terms>,
     key: Box<str>,
@@ -90,11 +85,10 @@ impl MessageResponse<Connection, Request> for Pose {
                 return;
             }
         };
-        let (Posed { outbox, fanout, correlator, payload, terms, key, deadline, after }, asker) =
-            posed;
-        fanout.borrow_mut().requests.accept(key.clone(), asker, after, deadline, correlator);
+        let (Posed { outbox, requests, payload, terms, key, deadline, after }, asker) = posed;
+        requests.borrow_mut().accept(key.clone(), asker, after, deadline);
         let told = move |fate: Fate, side: Side, exit: Option<&ExitReason>| {
-            fanout.borrow_mut().requests.told(&key, fate, side, exit);
+            requests.borrow_mut().told(&key, fate, side, exit);
         };
         outbox.push(payload, Some(Reply::Request(Box::new(told))), Some(terms));
     }

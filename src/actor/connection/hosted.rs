@@ -1,23 +1,32 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     task::{Context, Poll},
 };
 
 use crate::{
-    actor::inbound::{EpochInbound, Finding},
+    actor::{
+        fanout::Fanout,
+        in_flight::InFlight,
+        inbound::{EpochInbound, Finding, Way},
+    },
     lifecycle::ExitReason,
     transport::Session,
 };
 
 /// The session in its connection's task, which a panic in it does not harm; or none.
 #[derive(Default)]
-pub(super) struct Hosted(Option<Box<Session<EpochInbound>>>);
+pub(super) struct Hosted(Option<Box<Running>>);
+
+struct Running {
+    session: Session,
+    way: Way,
+}
 
 impl Hosted {
-    pub(super) fn new(session: Session<EpochInbound>) -> Self {
-        Self(Some(Box::new(session)))
+    /// Its messages go this way.
+    pub(super) fn new(session: Session, way: Way) -> Self {
+        Self(Some(Box::new(Running { session, way })))
     }
 
     pub(super) const fn is_there(&self) -> bool {
@@ -34,17 +43,23 @@ impl Hosted {
         was_there
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Poll<ExitReason>> {
-        let session = self.0.as_mut()?;
+    pub(super) fn poll(
+        &mut self,
+        fanout: &mut Fanout,
+        requests: &mut InFlight,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<ExitReason>> {
+        let Running { session, way } = &mut **self.0.as_mut()?;
+        let inbound = &mut EpochInbound { way, fanout, requests };
         // What a panic leaves half done is dropped. The actor has what is to be told of its messages.
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(session).poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| session.poll(inbound, cx)));
         let crashed = |panic: Box<dyn Any + Send>| ExitReason::Crashed(panic_text(&*panic).into());
         Some(polled.unwrap_or_else(|panic| Poll::Ready(crashed(panic))))
     }
 
     /// What the session has found in its turn.
     pub(super) fn take_findings(&mut self) -> Vec<Finding> {
-        self.0.as_mut().map_or_else(Vec::new, |session| session.inbound().take_findings())
+        self.0.as_mut().map_or_else(Vec::new, |running| running.way.take_findings())
     }
 }
 

@@ -15,7 +15,7 @@ mod timer;
 mod vigil;
 mod work;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use actix::Actor;
 
@@ -25,7 +25,9 @@ use self::{
     timer::Timer,
     vigil::{SharedVigil, vigil},
 };
-use super::{bond::Bond, fanout::Fanout, makings::Makings, superior::Superior};
+use super::{
+    bond::Bond, fanout::Fanout, in_flight::InFlight, makings::Makings, superior::Superior,
+};
 use crate::{
     clock::{calendar, now},
     entropy::with_entropy,
@@ -62,7 +64,9 @@ pub struct Connection {
     pub(super) machine: Machine,
     /// The last accepted parameters; absent until the first.
     pub(super) route: Option<Rc<Route>>,
-    pub(super) fanout: Rc<RefCell<Fanout>>,
+    pub(super) fanout: Fanout,
+    /// Requests that are not answered.
+    pub(super) requests: InFlight,
     /// Of the session that is up, unless another spec has come since it began, and of those to come.
     pub(super) vigil: SharedVigil,
     /// The attempt or the session.
@@ -90,7 +94,8 @@ impl Connection {
         Self {
             bond: Bond::to(superior, &machine),
             machine,
-            fanout: Rc::new(RefCell::new(fanout)),
+            fanout,
+            requests: InFlight::default(),
             vigil: vigil(&settings),
             outbox: SharedOutbox::new(settings.send_limit.clone()),
             overflow: None,
@@ -181,7 +186,7 @@ impl Connection {
             };
             self.slow_down_others(route, reason, *class);
         }
-        Fanout::emit(&self.fanout, epoch, event);
+        self.fanout.emit(epoch, event);
     }
 
     /// Nobody has this connection's address any more.
@@ -194,7 +199,6 @@ impl Actor for Connection {
     type Context = ConnectionContext;
 
     fn started(&mut self, ctx: &mut ConnectionContext) {
-        Fanout::resume(&self.fanout);
         let (state, epoch) = (self.machine.state(), self.machine.epoch());
         let input = match state {
             State::Idle if self.route.is_some() => Input::Connect,

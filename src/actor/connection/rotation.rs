@@ -106,7 +106,7 @@ impl Connection {
         if let Some(route) = &mut self.route {
             std::mem::swap(route, &mut beside.route);
         }
-        self.fanout.borrow_mut().requests.hand_over();
+        self.requests.hand_over();
     }
 
     pub(super) fn end_beside(&self, reason: ExitReason) {
@@ -123,7 +123,7 @@ impl Connection {
             Some(link) => link.settle(reason),
             None => self.outbox.end_session(Side::Beside, false, reason),
         }
-        self.fanout.borrow_mut().requests.end_session(Side::Beside, reason);
+        self.requests.end_session(Side::Beside, reason);
         self.forget_beside();
     }
 

@@ -11,7 +11,7 @@ use super::{
     vigil::SharedVigil,
 };
 use crate::{
-    actor::inbound::Finding,
+    actor::{fanout::Fanout, in_flight::InFlight, inbound::Finding},
     lifecycle::{Awaited, Epoch, ExitReason, GreetingFailure, ProviderFailure},
     protocol::OwnedPayload,
     transport::{Link, Opened, Route},
@@ -72,7 +72,12 @@ impl Seat {
     }
 
     /// Lets what there is go on. What has ended is here no more.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Happening> {
+    pub(super) fn poll(
+        &mut self,
+        fanout: &mut Fanout,
+        requests: &mut InFlight,
+        cx: &mut Context<'_>,
+    ) -> Poll<Happening> {
         if let Some(attempt) = &mut self.attempt
             && let Poll::Ready(ended) = attempt.poll(cx)
         {
@@ -90,7 +95,7 @@ impl Seat {
         if mem::take(&mut self.is_cut) {
             return Poll::Ready(Happening::Ended(vec![], ExitReason::CloseUnanswered));
         }
-        if let Some(polled) = self.session.poll(cx) {
+        if let Some(polled) = self.session.poll(fanout, requests, cx) {
             let findings = self.session.take_findings();
             if let Poll::Ready(reason) = polled {
                 self.session.cut();

@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc};
 use super::{Connection, ConnectionContext, hosted::Hosted};
 use crate::{
     actor::{
-        inbound::{EpochInbound, Judge, Lookout, ReadyWatch},
+        inbound::{Judge, Lookout, ReadyWatch, Way},
         inquiry::Inquiry,
     },
     lifecycle::{Awaited, Epoch, ExitReason, Input, Side, State},
@@ -52,10 +52,9 @@ impl Connection {
         let replier = self.settings.replier.clone();
         let lookout = (rotates || ready.is_some() || replier.is_some())
             .then(|| Box::new(Lookout { ready, rotates, replier, findings: Vec::new() }));
-        let inbound = EpochInbound { epoch, fanout: Rc::clone(&self.fanout), lookout };
-        let session = Session::new(opened, &self.settings, vigil, link, inbound);
+        let session = Session::new(opened, &self.settings, vigil, link);
         if let Some(seat) = self.seat_of(epoch) {
-            seat.session = Hosted::new(session);
+            seat.session = Hosted::new(session, Way { epoch, lookout });
         }
         if side == Side::Beside && awaited.is_over() {
             let _ = self.step(Input::SuccessorReady(epoch), ctx);
@@ -72,7 +71,7 @@ impl Connection {
             link.settle(&reason);
         }
         let side = self.side_of(epoch);
-        self.fanout.borrow_mut().requests.end_session(side, &reason);
+        self.requests.end_session(side, &reason);
         self.exited(side, epoch, reason, ctx);
     }
 }

@@ -18,7 +18,7 @@ impl Connection {
     pub(super) fn arm_timer(&mut self) {
         let links = self.links().filter_map(|link| link.next_deadline()).min();
         let overflow = self.tell_overflow();
-        let requests = self.fanout.borrow().requests.next_deadline();
+        let requests = self.requests.next_deadline();
         let dues = [self.machine.due(), links, self.outbox.next_deadline(), requests, overflow];
         match dues.into_iter().flatten().min() {
             Some(due) => self.set_timer(due),
@@ -53,12 +53,12 @@ impl Connection {
     }
 
     /// Tells messages whose deadline has come, those first that were accepted first.
-    pub(super) fn expire(&self) {
+    pub(super) fn expire(&mut self) {
         let now = now();
         self.links().for_each(|link| link.expire(now));
         self.outbox.expire(now);
         self.tell_senders();
-        self.fanout.borrow_mut().requests.expire(now);
+        self.requests.expire(now);
     }
 
     /// Of the session that is up, and of the one beside it.

@@ -23,17 +23,21 @@ impl Connection {
                 self.expire();
                 let _ = self.step(Input::Tick, ctx);
             } else {
-                return;
+                break;
             }
         }
+        self.fanout.pump(cx);
     }
 
     fn poll_seats(&mut self, cx: &mut Context<'_>) -> Poll<(Epoch, Happening)> {
-        if let Poll::Ready(happening) = self.seat.poll(cx) {
+        if let Poll::Ready(happening) = self.seat.poll(&mut self.fanout, &mut self.requests, cx) {
             return Poll::Ready((self.machine.epoch(), happening));
         }
         match &mut self.beside {
-            Some(beside) => beside.seat.poll(cx).map(|happening| (beside.epoch, happening)),
+            Some(beside) => {
+                let polled = beside.seat.poll(&mut self.fanout, &mut self.requests, cx);
+                polled.map(|happening| (beside.epoch, happening))
+            }
             None => Poll::Pending,
         }
     }

@@ -38,7 +38,7 @@ pub(super) enum Draining {
     Hurries,
 }
 
-impl<D: Inbound> Session<D> {
+impl Session {
     pub(super) fn asked_to_end(&mut self, End { close, reason }: End) {
         match close {
             Some(frame) if self.link.is_beside() => self.begin_draining(frame),
@@ -88,10 +88,10 @@ impl<D: Inbound> Session<D> {
     }
 
     /// Whether the close frame is kept back: the peer has still to answer or to confirm something.
-    pub(super) fn waits_while_draining(&self) -> bool {
+    pub(super) fn waits_while_draining(&self, inbound: &impl Inbound) -> bool {
         let closing = self.closing.as_ref();
         closing.is_some_and(|it| it.exit.is_none() && it.draining == Some(Draining::Waits))
-            && (self.link.is_in_flight() || self.inbound.awaits_answers())
+            && (self.link.is_in_flight() || inbound.awaits_answers())
     }
 
     pub(super) fn peer_closed(&mut self, frame: Option<CloseFrame>) {

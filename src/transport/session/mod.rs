@@ -68,13 +68,12 @@ pub(crate) trait Inbound {
     fn awaits_answers(&self) -> bool;
 }
 
-/// A session that is up: the future that owns its socket and reads and writes until it ends.
-pub(crate) struct Session<D> {
+/// A session that is up: it owns its socket, and reads and writes in its turns until it ends.
+pub(crate) struct Session {
     io: BoxedStream,
     decoder: Decoder,
     writer: Writer,
     link: Rc<Link>,
-    inbound: D,
     settings: Arc<Settings>,
     /// What is unfinished while nothing more can be read. Boxed because it is rare.
     unfinished: Option<Box<Unfinished>>,
@@ -90,13 +89,12 @@ pub(crate) struct Session<D> {
     closing: Option<Box<Closing>>,
 }
 
-impl<D: Inbound> Session<D> {
+impl Session {
     pub(crate) fn new(
         opened: Opened,
         settings: &Arc<Settings>,
         vigil: Option<Rc<RefCell<Vigil>>>,
         link: Rc<Link>,
-        inbound: D,
     ) -> Self {
         #[cfg(not(feature = "deflate"))]
         let (decoder, writer) = (Decoder::new(settings.limits), Writer::default());
@@ -113,7 +111,6 @@ impl<D: Inbound> Session<D> {
             decoder,
             writer,
             link,
-            inbound,
             settings: Arc::clone(settings),
             unfinished: None,
             vitals: Vitals::begin(&settings.liveness, vigil),
@@ -124,13 +121,12 @@ impl<D: Inbound> Session<D> {
         }
     }
 
-    /// Where its messages go.
-    pub(crate) const fn inbound(&mut self) -> &mut D {
-        &mut self.inbound
-    }
-
     /// After the socket was read, so that nothing is judged by what only waits to be read.
-    fn poll_vitals(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
+    fn poll_vitals(
+        &mut self,
+        inbound: &mut impl Inbound,
+        cx: &mut Context<'_>,
+    ) -> Poll<ExitReason> {
         while let Some(vitals) = &mut self.vitals {
             let plan = &self.settings.liveness;
             match ready!(vitals.poll(plan, cx)) {
@@ -139,9 +135,9 @@ impl<D: Inbound> Session<D> {
                 Order::Send(text) => self.writer.urgent(&text),
                 // Of one beside nobody has heard yet.
                 Order::Report(_) if self.link.is_beside() => {}
-                Order::Report(verdict) => self.inbound.suspect(verdict),
-                Order::Close(verdict) if self.inbound.rotates() && Rotation::replaces(&verdict) => {
-                    self.inbound.outgrow(verdict);
+                Order::Report(verdict) => inbound.suspect(verdict),
+                Order::Close(verdict) if inbound.rotates() && Rotation::replaces(&verdict) => {
+                    inbound.outgrow(verdict);
                 }
                 Order::Close(verdict) if verdict.is_of_a_dead_transport() => {
                     return Poll::Ready(ExitReason::Judged(verdict));
@@ -154,8 +150,12 @@ impl<D: Inbound> Session<D> {
         Poll::Pending
     }
 
-    fn poll_writes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let waits = self.waits_while_draining();
+    fn poll_writes(
+        &mut self,
+        inbound: &impl Inbound,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let waits = self.waits_while_draining(inbound);
         let outlet = match &mut self.closing {
             None => Outlet::Open,
             Some(closing) if closing.courtesy > 0 || waits => Outlet::Open,
@@ -209,34 +209,34 @@ impl<D: Inbound> Session<D> {
             cx.waker().wake_by_ref();
         }
     }
-}
 
-impl<D: Inbound + Unpin> Future for Session<D> {
-    type Output = ExitReason;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitReason> {
-        let session = self.get_mut();
-        if let Some(turnstile) = &mut session.turnstile {
+    /// Lets the session go on, until it waits. Ready when it has ended.
+    pub(crate) fn poll(
+        &mut self,
+        inbound: &mut impl Inbound,
+        cx: &mut Context<'_>,
+    ) -> Poll<ExitReason> {
+        if let Some(turnstile) = &mut self.turnstile {
             turnstile.next_turn();
         }
-        session.inbound.begin_turn();
-        if let Some(end) = session.link.take_end() {
-            session.asked_to_end(*end);
+        inbound.begin_turn();
+        if let Some(end) = self.link.take_end() {
+            self.asked_to_end(*end);
         }
-        if !session.waits_out_of_courtesy(cx)
-            && let Poll::Ready(exit) = session.poll_read(cx)
+        if !self.waits_out_of_courtesy(cx)
+            && let Poll::Ready(exit) = self.poll_read(inbound, cx)
         {
             return Poll::Ready(exit);
         }
-        if let Poll::Ready(exit) = session.poll_vitals(cx) {
+        if let Poll::Ready(exit) = self.poll_vitals(inbound, cx) {
             return Poll::Ready(exit);
         }
-        if let Poll::Ready(Err(error)) = session.poll_writes(cx) {
-            return Poll::Ready(session.stream_ended(Some(error)));
+        if let Poll::Ready(Err(error)) = self.poll_writes(inbound, cx) {
+            return Poll::Ready(self.stream_ended(Some(error)));
         }
         #[cfg(feature = "deflate")]
-        session.writer.poll_release(cx);
-        session.poll_throttle(cx);
-        session.poll_deadline(cx)
+        self.writer.poll_release(cx);
+        self.poll_throttle(cx);
+        self.poll_deadline(cx)
     }
 }

@@ -24,12 +24,24 @@ const FEW: usize = 4 * 1024;
 /// A read of so many bytes is one of a flood: before the next one the session waits for its turn.
 const FLOOD: usize = 16 * 1024;
 
-impl<D: Inbound> Session<D> {
+/// Where what is read goes.
+struct Sink<'a, I> {
+    batch: &'a mut BatchBuilder,
+    /// Frames of what is replied at once.
+    urgent: &'a mut Vec<u8>,
+    inbound: &'a mut I,
+}
+
+impl Session {
     /// Few reads a step: a flood of one session does not starve the others of its thread, and what
     /// was read is with its subscribers before the next read wants memory.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<ExitReason> {
+    pub(super) fn poll_read(
+        &mut self,
+        inbound: &mut impl Inbound,
+        cx: &mut Context<'_>,
+    ) -> Poll<ExitReason> {
         for _ in 0..READS_PER_STEP {
-            match ready!(self.poll_one_read(cx)) {
+            match ready!(self.poll_one_read(inbound, cx)) {
                 Ok(0) => return Poll::Ready(self.stream_ended(None)),
                 Ok(read) => {
                     if let Some(vitals) = &mut self.vitals {
@@ -38,7 +50,7 @@ impl<D: Inbound> Session<D> {
                     if read > FEW
                         || self.early.is_some()
                         || self.closing.is_some()
-                        || self.inbound.wants_turn()
+                        || inbound.wants_turn()
                     {
                         break;
                     }
@@ -51,9 +63,13 @@ impl<D: Inbound> Session<D> {
     }
 
     /// Pending while there is nothing to read, or nobody who could take it.
-    fn poll_one_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_one_read(
+        &mut self,
+        inbound: &mut impl Inbound,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if self.delivers() {
-            let held = self.writer.is_full() || self.inbound.poll_ready(cx).is_pending();
+            let held = self.writer.is_full() || inbound.poll_ready(cx).is_pending();
             if let Some(vitals) = &mut self.vitals {
                 vitals.hold(held);
             }
@@ -65,18 +81,20 @@ impl<D: Inbound> Session<D> {
             }
         }
         if let Some(early) = self.early.take() {
-            Workspace::with(|Workspace { batch, urgent, .. }| self.ingest(&early, batch, urgent));
+            Workspace::with(|Workspace { batch, urgent, .. }| {
+                self.ingest(&early, Sink { batch, urgent, inbound });
+            });
             return Poll::Ready(Ok(early.len()));
         }
         if let Some(turnstile) = &mut self.turnstile {
             ready!(turnstile.poll(cx));
         }
-        let polled = self.poll_fill(cx).unwrap_or_else(|| {
+        let polled = self.poll_fill(inbound, cx).unwrap_or_else(|| {
             Workspace::with(|Workspace { read, batch, urgent, .. }| {
                 let mut buffer = ReadBuf::new(read);
                 Pin::new(&mut self.io).poll_read(cx, &mut buffer).map_ok(|()| {
                     let read = buffer.filled();
-                    self.ingest(read, batch, urgent);
+                    self.ingest(read, Sink { batch, urgent, inbound });
                     read.len()
                 })
             })
@@ -93,31 +111,37 @@ impl<D: Inbound> Session<D> {
     }
 
     /// Reads into the unfinished message itself, if that is large.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Option<Poll<io::Result<usize>>> {
+    fn poll_fill(
+        &mut self,
+        inbound: &mut impl Inbound,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<io::Result<usize>>> {
         let polled = self.decoder.fill(|room| pin!(self.io.read_buf(room)).poll(cx))?;
         if let Poll::Ready(Ok(1..)) = polled {
-            Workspace::with(|Workspace { batch, urgent, .. }| self.ingest(&[], batch, urgent));
+            Workspace::with(|Workspace { batch, urgent, .. }| {
+                self.ingest(&[], Sink { batch, urgent, inbound });
+            });
         }
         Some(polled)
     }
 
     /// Decodes `input`, delivers what it completes and takes what is replied at once.
-    fn ingest(&mut self, input: &[u8], batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
-        self.decode(input, batch, urgent);
-        self.writer.take_urgent(urgent);
+    fn ingest(&mut self, input: &[u8], mut sink: Sink<'_, impl Inbound>) {
+        self.decode(input, &mut sink);
+        self.writer.take_urgent(sink.urgent);
     }
 
-    fn decode(&mut self, input: &[u8], batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
+    fn decode(&mut self, input: &[u8], sink: &mut Sink<'_, impl Inbound>) {
         if self.closing.as_ref().is_some_and(|closing| closing.exit.is_some()) {
             // The session is over; what still comes is read only so that the stream can end.
             return;
         }
         let mut at = 0;
         loop {
-            match self.decoder.decode(input, &mut at, batch) {
-                Ok(Step::NeedMore) => return self.deliver(batch, urgent),
+            match self.decoder.decode(input, &mut at, sink.batch) {
+                Ok(Step::NeedMore) => return self.deliver(sink),
                 Ok(Step::Flush) => {
-                    self.deliver(batch, urgent);
+                    self.deliver(sink);
                     // What a read inflates to may be a thousand times as long: the subscribers are
                     // asked before there is more of it.
                     let rest = input.get(at..).unwrap_or_default();
@@ -135,22 +159,22 @@ impl<D: Inbound> Session<D> {
                     self.link.pong(payload.as_slice());
                     let vitals = self.vitals.as_ref();
                     if let Some(took) = vitals.and_then(|vitals| vitals.pong(&payload)) {
-                        self.inbound.round_trip(took);
+                        sink.inbound.round_trip(took);
                     }
                 }
                 Ok(Step::Close(frame)) => {
-                    self.deliver(batch, urgent);
+                    self.deliver(sink);
                     return self.peer_closed(frame);
                 }
                 Err(error) => {
-                    self.deliver(batch, urgent);
+                    self.deliver(sink);
                     return self.refuse(error);
                 }
             }
         }
     }
 
-    fn deliver(&mut self, batch: &mut BatchBuilder, urgent: &mut Vec<u8>) {
+    fn deliver(&mut self, Sink { batch, urgent, inbound }: &mut Sink<'_, impl Inbound>) {
         if batch.is_empty() {
             return;
         }
@@ -160,7 +184,7 @@ impl<D: Inbound> Session<D> {
             }
             // RFC 6455 §5.5.1: nothing follows a close frame of ours.
             let may_reply = self.closing.as_ref().is_none_or(|closing| closing.farewell.is_some());
-            self.inbound.deliver(batch, may_reply.then_some(urgent));
+            inbound.deliver(batch, may_reply.then_some(&mut **urgent));
         } else {
             // After Disconnect nothing is delivered.
             batch.clear();

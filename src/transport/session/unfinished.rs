@@ -4,7 +4,7 @@ use std::{pin::Pin, task::Context};
 
 use tokio::time::Sleep;
 
-use super::{Inbound, Session};
+use super::Session;
 use crate::protocol::ProtocolError;
 
 /// A message of which bytes are missing.
@@ -14,7 +14,7 @@ pub(super) struct Unfinished {
     alarm: Pin<Box<Sleep>>,
 }
 
-impl<D: Inbound> Session<D> {
+impl Session {
     /// All that came was read: a message that is unfinished all the same may be so for a time only.
     pub(super) fn judge_unfinished(&mut self, cx: &mut Context<'_>) {
         let number = self.decoder.unfinished().filter(|_| self.closing.is_none());
