@@ -11,6 +11,7 @@
 
 use std::io::{self, Read, Write};
 
+use bytes::BufMut as _;
 use libfuzzer_sys::fuzz_target;
 use tungstenite::{
     Error, Message, WebSocket,
@@ -39,8 +40,10 @@ enum Verdict {
 fuzz_target!(|data: &[u8]| {
     let Some((&cut, bytes)) = data.split_first() else { return };
     let (ours, verdict) = decode([bytes]);
-    let pieces = bytes.chunks(usize::from(cut) % 40 + 1);
-    assert_eq!(decode(pieces), (ours.clone_events(), verdict.clone()), "cut into pieces");
+    let size = usize::from(cut) % 40 + 1;
+    let same = (ours.clone_events(), verdict.clone());
+    assert_eq!(decode(bytes.chunks(size)), same, "cut into pieces");
+    assert_eq!(decode_in_place(bytes, size), same, "read in place, {size} bytes at a time");
 
     let (theirs, their_verdict) = theirs(bytes);
     match verdict {
@@ -83,31 +86,66 @@ impl Event {
     }
 }
 
-fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Events, Verdict) {
-    let limits = Limits::default()
-        .with_max_frame(LIMIT)
-        .with_max_message(LIMIT)
-        .with_max_fragments(u32::MAX);
-    let mut decoder = Decoder::new(limits);
-    let mut out = BatchBuilder::default();
-    let mut events = Vec::new();
-    for piece in pieces {
-        let mut at = 0;
+/// A decoder, and what it has said.
+struct Ours {
+    decoder: Decoder,
+    events: Vec<Event>,
+}
+
+impl Ours {
+    fn new() -> Self {
+        let limits = Limits::default()
+            .with_max_frame(LIMIT)
+            .with_max_message(LIMIT)
+            .with_max_fragments(u32::MAX);
+        Self { decoder: Decoder::new(limits), events: Vec::new() }
+    }
+
+    /// The verdict, if these bytes lead to one.
+    fn read(&mut self, piece: &[u8]) -> Option<Verdict> {
+        let (mut at, mut out) = (0, BatchBuilder::default());
         loop {
-            let step = decoder.decode(piece, &mut at, &mut out);
+            let step = self.decoder.decode(piece, &mut at, &mut out);
             let batch = out.freeze();
-            events.extend((0..batch.len()).filter_map(|i| batch.get_owned(i)).map(Event::Message));
+            let messages = (0..batch.len()).filter_map(|index| batch.get_owned(index));
+            self.events.extend(messages.map(Event::Message));
             match step {
-                Ok(Step::NeedMore) => break,
+                Ok(Step::NeedMore) => return None,
                 Ok(Step::Flush) => assert!(!batch.is_empty(), "a flush of nothing never ends"),
-                Ok(Step::Ping(payload)) => events.push(Event::Ping(payload.as_slice().to_vec())),
-                Ok(Step::Pong(payload)) => events.push(Event::Pong(payload.as_slice().to_vec())),
-                Ok(Step::Close(_)) => return (Events(events), Verdict::Closed),
-                Err(error) => return (Events(events), Verdict::Rejected(Some(error))),
+                Ok(Step::Ping(ping)) => self.events.push(Event::Ping(ping.as_slice().to_vec())),
+                Ok(Step::Pong(pong)) => self.events.push(Event::Pong(pong.as_slice().to_vec())),
+                Ok(Step::Close(_)) => return Some(Verdict::Closed),
+                Err(error) => return Some(Verdict::Rejected(Some(error))),
             }
         }
     }
-    (Events(events), Verdict::Open)
+
+    fn end(self, verdict: Option<Verdict>) -> (Events, Verdict) {
+        (Events(self.events), verdict.unwrap_or(Verdict::Open))
+    }
+}
+
+fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Events, Verdict) {
+    let mut ours = Ours::new();
+    let verdict = pieces.into_iter().find_map(|piece| ours.read(piece));
+    ours.end(verdict)
+}
+
+/// Reads straight into messages wherever the decoder has them do so. Built for fuzzing it does from few bytes on.
+fn decode_in_place(mut bytes: &[u8], size: usize) -> (Events, Verdict) {
+    let mut ours = Ours::new();
+    let mut verdict = None;
+    while verdict.is_none() && !bytes.is_empty() {
+        let mut take = |most: usize| {
+            let (piece, rest) = bytes.split_at(size.min(most).min(bytes.len()));
+            bytes = rest;
+            piece
+        };
+        let filled = ours.decoder.fill(|room| room.put_slice(take(room.remaining_mut())));
+        let piece = if filled.is_some() { &[] } else { take(usize::MAX) };
+        verdict = ours.read(piece);
+    }
+    ours.end(verdict)
 }
 
 fn theirs(bytes: &[u8]) -> (Vec<Event>, Verdict) {

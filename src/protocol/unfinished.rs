@@ -125,8 +125,8 @@ impl PartialHeader {
     }
 }
 
-/// Bytes from which on copying them costs more than what a read of their own does.
-const WORTH_A_READ: usize = 32 * 1024;
+/// Bytes from which on copying them costs more than what a read of their own does. Fuzzed inputs are short.
+const WORTH_A_READ: usize = if cfg!(fuzzing) { 16 } else { 32 * 1024 };
 
 /// Bytes that one read puts into a message at most, so that one connection does not hold up its thread.
 const ONE_READ: usize = 1024 * 1024;

@@ -1,16 +1,12 @@
 //! That no secret shows: not in what is logged at trace level, by us or by what we depend on, and not in
 //! the `Debug` or `Display` of what a run produces.
 
-use std::{
-    fmt::{Debug, Display},
-    io,
-    sync::{Arc, Mutex},
-};
+mod shown;
 
-use actix::{Actor, Addr, Context, Handler};
+use std::sync::Arc;
+
+use actix::{Actor as _, Addr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::{filter::LevelFilter, fmt::format::FmtSpan, util::SubscriberInitExt as _};
 use wsvisor::{
     Connect, Connection, ConnectionSpec, CountConnections, Credentials, Disconnect, Explain,
     ExplainConnection, GetStatus, Greeting, Lifecycle, ProviderRequest, Received, ReceivedBatch,
@@ -20,115 +16,13 @@ use wsvisor::{
     },
 };
 
+use self::shown::Shown;
 use crate::{
     support::{listen, network, recorded, settings, string, supervisor},
     tls::authority::{Authority, Issued},
 };
 
-/// Every secret of this module begins with this, in one of these forms: as it is, in Base64, and as
-/// `Debug` and hexadecimal dumps have bytes.
-const FORMS: [&str; 4] = ["canary-", "y2fuyxj5l", "99, 97, 110, 97, 114, 121", "63616e617279"];
-
 const PAYLOAD: &str = "canary-payload";
-
-/// Where a secret is in `text`, with what is around it.
-fn secret_in(text: &str) -> Option<String> {
-    let text = text.to_lowercase();
-    let at = FORMS.iter().find_map(|form| text.find(form))?;
-    let around = text.as_bytes().get(at.saturating_sub(200)..(at + 60).min(text.len()))?;
-    Some(String::from_utf8_lossy(around).into_owned())
-}
-
-/// All that is logged on this thread, with all fields of all events and spans, while it lives; and all
-/// texts that are to be looked through.
-#[derive(Clone, Default)]
-struct Shown {
-    log: Log,
-    texts: Arc<Mutex<Vec<(String, String)>>>,
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Shown {
-    /// Records of `log` come too.
-    fn listen(&self) -> DefaultGuard {
-        let log = self.log.clone();
-        tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
-            .with_span_events(FmtSpan::FULL)
-            .with_ansi(false)
-            .with_writer(move || log.clone())
-            .finish()
-            .set_default()
-    }
-
-    fn debug(&self, what: &str, value: &impl Debug) {
-        let mut texts = self.texts.lock().unwrap();
-        texts.push((format!("Debug of {what}"), format!("{value:?}")));
-        texts.push((format!("alternate Debug of {what}"), format!("{value:#?}")));
-    }
-
-    fn both(&self, what: &str, value: &(impl Debug + Display)) {
-        self.debug(what, value);
-        self.texts.lock().unwrap().push((format!("Display of {what}"), value.to_string()));
-    }
-
-    fn logged(&self) -> String {
-        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
-    }
-
-    /// Each secret, and where it shows.
-    fn secrets(&self) -> Vec<(String, String)> {
-        let logged = self.logged();
-        let lines = logged.lines().map(|line| ("the log", line));
-        let texts = self.texts.lock().unwrap();
-        let texts = texts.iter().map(|(what, text)| (what.as_str(), text.as_str()));
-        let found = |(what, text)| Some((String::from(what), secret_in(text)?));
-        lines.chain(texts).filter_map(found).collect()
-    }
-}
-
-/// A subscriber that shows what it is told as it comes.
-impl Actor for Shown {
-    type Context = Context<Self>;
-}
-
-impl Handler<Lifecycle> for Shown {
-    type Result = ();
-
-    fn handle(&mut self, told: Lifecycle, _: &mut Context<Self>) {
-        self.debug("Lifecycle", &told);
-        self.both("LifecycleEvent", &told.event);
-    }
-}
-
-impl Handler<Received> for Shown {
-    type Result = ();
-
-    fn handle(&mut self, told: Received, _: &mut Context<Self>) {
-        self.debug("Received", &told);
-    }
-}
-
-impl Handler<ReceivedBatch> for Shown {
-    type Result = ();
-
-    fn handle(&mut self, told: ReceivedBatch, _: &mut Context<Self>) {
-        self.debug("ReceivedBatch", &told);
-    }
-}
 
 /// A supervisor, and all that it shows of one connection after the other.
 struct Run {
@@ -368,7 +262,7 @@ fn no_secret_shows_anywhere_in_a_run() {
     for target in ["INFO wsvisor::", "WARN wsvisor::", "DEBUG wsvisor::", " rustls::"] {
         assert!(logged.contains(target), "nothing of {target} was logged:\n{logged}");
     }
-    let told = shown.texts.lock().unwrap().len();
+    let told = shown.texts();
     assert!(told > 200, "only {told} texts were looked through");
     let secrets = shown.secrets();
     let list: Vec<_> = secrets.iter().map(|(what, text)| format!("{what}: …{text}…")).collect();
