@@ -22,9 +22,9 @@ impl Connection {
     }
 
     /// What another actor needs to go on with this connection.
-    fn leave_behind(&mut self) -> Option<Remains> {
+    fn leave_behind(&mut self) -> Remains {
         let fanout = Fanout::new(self.id.clone(), self.kind, None);
-        Some(Remains {
+        Remains {
             makings: Makings {
                 id: self.id.clone(),
                 kind: self.kind,
@@ -34,7 +34,7 @@ impl Connection {
             machine: std::mem::replace(&mut self.machine, Machine::new(None)),
             checked: self.route.as_ref().map(|route| route.asked.clone()),
             fanout: std::mem::replace(&mut self.fanout, fanout),
-        })
+        }
     }
 }
 
@@ -55,7 +55,7 @@ impl Drop for Connection {
         let Some(Superior { above, serial }) = self.bond.superior.take() else { return };
         let (state, epoch) = (self.machine.state(), self.machine.epoch());
         let Some(supervisor) = above.reports.upgrade() else { return };
-        let Some(remains) = self.leave_behind() else { return };
+        let remains = self.leave_behind();
         let (id, alarm) = (self.id.clone(), Some(Box::new(Alarm::Orphaned(Box::new(remains)))));
         supervisor.do_send(Report { id, serial, state, epoch, alarm });
     }

@@ -328,7 +328,9 @@ impl Inner {
     fn expire(&mut self, now: Instant) {
         let side = self.side;
         let expired = self.flight.expire(now, &mut |reply, fate| tell(reply, fate, side, None));
-        expired.into_iter().for_each(|cut| self.cut(cut));
+        for cut in expired {
+            self.cut(cut);
+        }
         self.outbox.tell_senders(self.side, self.flight.unconfirmed());
     }
 

@@ -23,7 +23,7 @@ use crate::{ALONE, MEMORY};
 fn an_idle_connection_takes_little() {
     const CONNECTIONS: usize = 500;
     /// As measured, what the recorder writes down of it included, and some 6 % more.
-    const LIMIT: usize = 3_470;
+    const LIMIT: usize = 2_960;
     let _alone = ALONE.blocking_lock();
     virtual_time(1, async {
         let mut recorder = Recorder::start();
@@ -58,7 +58,7 @@ fn an_idle_connection_takes_little() {
 fn a_connection_that_waits_at_the_gate_takes_little() {
     const CONNECTIONS: usize = 500;
     /// As measured, and some 6 % more.
-    const LIMIT: usize = 3_200;
+    const LIMIT: usize = 2_870;
     let _alone = ALONE.blocking_lock();
     virtual_time(1, async {
         let supervisor = Supervisor::builder()

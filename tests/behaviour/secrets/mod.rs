@@ -3,8 +3,6 @@
 
 mod shown;
 
-use std::sync::Arc;
-
 use actix::{Actor as _, Addr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wsvisor::{
