@@ -219,6 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_is_lent_grows_only_where_a_read_has_little_room() {
+        let came = vec![b'x'; 33_000];
+        for (room, grows) in [(LEAST_ROOM, false), (LEAST_ROOM - 1, true)] {
+            for mut message in [Message::text(), Message::binary()] {
+                let lent = Vec::with_capacity(came.len() + room);
+                let capacity = lent.capacity();
+                message.begin_in(lent);
+                message.push(&came, None).unwrap();
+                assert_eq!(message.capacity(), capacity, "it begins in what it is lent");
+                message.fill(1 << 20, None, |_| ());
+                assert_eq!(message.capacity() > capacity, grows, "with room for {room} bytes");
+            }
+        }
+    }
+
+    #[test]
     fn a_full_buffer_grows_with_the_next_byte() {
         for mut message in [Message::text(), Message::binary()] {
             message.push(&[b'x'; 4_000], None).unwrap();
