@@ -9,11 +9,8 @@ use rand::{Rng, RngExt as _};
 use super::{
     DialGate, HostBreaker, Place, WaitReason,
     breaker::{Allow, Breaker, Outcome},
+    line::{Line, Ticket},
 };
-
-/// One connection's turn to dial. They are numbered as they come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Ticket(u64);
 
 /// The queue before a supervisor's dials. It knows no clock and wakes nobody: whoever drives it asks
 /// [`next`](Self::next) after each change, and again at [`wake_at`](Self::wake_at).
@@ -44,7 +41,7 @@ pub(crate) enum Heed {
 #[derive(Debug)]
 struct Host {
     breaker: Breaker,
-    waiting: VecDeque<Ticket>,
+    waiting: Line,
 }
 
 impl Queue {
@@ -68,7 +65,7 @@ impl Queue {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         match heed {
-            Heed::Host => self.host(host).waiting.push_back(ticket),
+            Heed::Host => self.host(host).waiting.join(ticket),
             Heed::GateOnly => self.overruling.push_back((ticket, Arc::clone(host))),
         }
         ticket
@@ -77,9 +74,11 @@ impl Queue {
     /// It does not want to any more.
     pub(crate) fn withdraw(&mut self, host: &Arc<str>, ticket: Ticket, now: Instant) {
         if let Some(known) = self.hosts.get_mut(host) {
-            known.waiting.retain(|waiting| *waiting != ticket);
+            known.waiting.leave(ticket);
         }
-        self.overruling.retain(|(waiting, _)| *waiting != ticket);
+        if let Some(place) = self.overrules(ticket) {
+            self.overruling.remove(place);
+        }
         self.forget_blank(host, now);
     }
 
@@ -93,7 +92,7 @@ impl Queue {
             overruling
         } else {
             let host = self.first_allowed(now)?;
-            (self.hosts.get_mut(&host)?.waiting.pop_front()?, host)
+            (self.hosts.get_mut(&host)?.waiting.take_first()?, host)
         };
         self.host(&host).breaker.began();
         self.machine.began();
@@ -153,7 +152,7 @@ impl Queue {
 
     /// The one who is to ask again at [`wake_at`](Self::wake_at).
     pub(crate) fn first(&self) -> Option<Ticket> {
-        let waiting = self.hosts.values().filter_map(|host| host.waiting.front().copied());
+        let waiting = self.hosts.values().filter_map(|host| host.waiting.first());
         self.overruling.front().map(|(ticket, _)| *ticket).or_else(|| waiting.min())
     }
 
@@ -165,12 +164,11 @@ impl Queue {
 
     /// How many are to dial before this one, and what they all wait for; nothing where it does not wait.
     pub(crate) fn place(&self, ticket: Ticket, now: Instant) -> Option<Place> {
-        let overruling = self.overruling.iter().position(|(waiting, _)| *waiting == ticket);
-        if let Some(ahead) = overruling {
+        if let Some(ahead) = self.overrules(ticket) {
             return Some(Place { ahead, reason: self.own_limit() });
         }
-        let host = self.hosts.values().find(|host| host.waiting.contains(&ticket))?;
-        let ahead = host.waiting.iter().take_while(|waiting| **waiting != ticket).count();
+        let mut hosts = self.hosts.values();
+        let (host, ahead) = hosts.find_map(|host| Some((host, host.waiting.ahead_of(ticket)?)))?;
         let reason = match host.breaker.allow(now) {
             Allow::Yes => match self.machine.allow(now) {
                 Allow::Yes => self.own_limit(),
@@ -197,12 +195,17 @@ impl Queue {
         }
     }
 
+    /// Its place among those whom a person told to dial now, who are in the order of their tickets too.
+    fn overrules(&self, ticket: Ticket) -> Option<usize> {
+        self.overruling.binary_search_by_key(&ticket, |(waiting, _)| *waiting).ok()
+    }
+
     fn host(&mut self, host: &Arc<str>) -> &mut Host {
         // A breaker that never opens, where none is wanted; it still knows of holds.
         let terms = self.breaker.unwrap_or(HostBreaker::never());
         self.hosts
             .entry(Arc::clone(host))
-            .or_insert_with(|| Host { breaker: Breaker::new(terms), waiting: VecDeque::new() })
+            .or_insert_with(|| Host { breaker: Breaker::new(terms), waiting: Line::default() })
     }
 
     /// Hosts of which nothing is to be remembered take no room.
@@ -218,7 +221,7 @@ impl Queue {
             return None;
         }
         let allowed = self.hosts.iter().filter(|(_, host)| host.breaker.allow(now) == Allow::Yes);
-        let waiting = allowed.filter_map(|(name, host)| Some((host.waiting.front()?, name)));
+        let waiting = allowed.filter_map(|(name, host)| Some((host.waiting.first()?, name)));
         waiting.min().map(|(_, name)| Arc::clone(name))
     }
 

@@ -26,6 +26,9 @@ struct Inner {
     waiting: HashMap<Ticket, Waiter>,
 }
 
+/// Places that are kept while nobody waits.
+const RETAINED: usize = 64;
+
 enum Waiter {
     Waits(Waker),
     Admitted,
@@ -103,6 +106,15 @@ impl Inner {
         }
     }
 
+    /// It waits no more. After an outage of a whole fleet no places are kept for one.
+    fn forget(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let waiter = self.waiting.remove(&ticket);
+        if self.waiting.is_empty() && self.waiting.capacity() > RETAINED {
+            self.waiting = HashMap::new();
+        }
+        waiter
+    }
+
     fn admit(&mut self, ticket: Ticket) {
         if let Some(Waiter::Waits(waker)) = self.waiting.insert(ticket, Waiter::Admitted) {
             waker.wake();
@@ -128,7 +140,7 @@ impl Turn {
             let wake_at = {
                 let inner = &mut *self.gate.lock();
                 if inner.admits(self.ticket, now) {
-                    inner.waiting.remove(&self.ticket);
+                    inner.forget(self.ticket);
                     self.admitted = true;
                     // Somebody else is to ask again when time passes.
                     inner.advance(now);
@@ -158,7 +170,7 @@ impl Drop for Turn {
         }
         let now = now();
         let inner = &mut *self.gate.lock();
-        match inner.waiting.remove(&self.ticket) {
+        match inner.forget(self.ticket) {
             // It was let through and never knew.
             Some(Waiter::Admitted) => with_entropy(|rng| {
                 inner.queue.ended(&self.host, Outcome::Unknown, now, rng);

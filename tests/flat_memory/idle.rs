@@ -12,7 +12,7 @@ use tungstenite::handshake::derive_accept_key;
 use wsvisor::{
     AccessPolicy, BoxedStream, ConnectionSpec, CountConnections, DialGate, Dialler, Dialling,
     StartConnection, Supervisor, Target,
-    testing::{Recorder, connected, virtual_time},
+    testing::{Network, Recorder, connected, virtual_time},
 };
 
 use crate::{ALONE, MEMORY};
@@ -49,6 +49,43 @@ fn an_idle_connection_takes_little() {
         let each = grown / CONNECTIONS;
         println!("an idle connection takes {each} bytes");
         assert!(each <= LIMIT, "{each} bytes, and {LIMIT} are allowed");
+    });
+}
+
+/// What is left of an outage that a whole fleet has come back from: why the session before ended, which the
+/// connection tells who asks, and that it has not been stable since.
+#[test]
+fn a_connection_that_came_back_takes_little_more() {
+    const CONNECTIONS: usize = 500;
+    const LIMIT: usize = 200;
+    let _alone = ALONE.blocking_lock();
+    virtual_time(1, async {
+        let network = Network::new();
+        let server = network.listen("ws://127.0.0.1");
+        let supervisor = Supervisor::builder()
+            .policy(AccessPolicy::from_rules(["allow ws://127.0.0.1"]).unwrap())
+            .dialler(network)
+            .start()
+            .unwrap();
+        for number in 0..CONNECTIONS {
+            let spec = ConnectionSpec::string(format!("{number:04}"), server.url());
+            supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+        }
+        let mut usage = Vec::new();
+        for _ in 0..3 {
+            let mut peers = Vec::new();
+            for _ in 0..CONNECTIONS {
+                peers.push(server.open().await);
+            }
+            // Before the first ping.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let counts = supervisor.send(CountConnections).await.unwrap();
+            assert_eq!(counts.connected, CONNECTIONS, "{counts:?}");
+            usage.push(MEMORY.current_usage());
+        }
+        let each = |from: usize| usage[from + 1].saturating_sub(usage[from]) / CONNECTIONS;
+        println!("to have come back takes {} and then {} bytes", each(0), each(1));
+        assert!(each(0) <= LIMIT, "{} bytes, and {LIMIT} are allowed", each(0));
     });
 }
 
