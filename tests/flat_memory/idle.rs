@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tungstenite::handshake::derive_accept_key;
 use wsvisor::{
     AccessPolicy, BoxedStream, ConnectionSpec, CountConnections, DialGate, Dialler, Dialling,
-    StartConnection, Supervisor, Target,
+    SendString, StartConnection, Supervisor, Target,
     testing::{Network, Recorder, connected, virtual_time},
 };
 
@@ -86,6 +86,39 @@ fn a_connection_that_came_back_takes_little_more() {
         let each = |from: usize| usage[from + 1].saturating_sub(usage[from]) / CONNECTIONS;
         println!("to have come back takes {} and then {} bytes", each(0), each(1));
         assert!(each(0) <= LIMIT, "{} bytes, and {LIMIT} are allowed", each(0));
+    });
+}
+
+/// What is left of a message that a connection has sent: places for one more.
+#[test]
+fn a_connection_that_has_sent_takes_little_more() {
+    const CONNECTIONS: usize = 500;
+    const LIMIT: usize = 180;
+    let _alone = ALONE.blocking_lock();
+    virtual_time(1, async {
+        let network = Network::new();
+        let server = network.listen("ws://127.0.0.1");
+        let supervisor = Supervisor::builder()
+            .policy(AccessPolicy::from_rules(["allow ws://127.0.0.1"]).unwrap())
+            .dialler(network)
+            .start()
+            .unwrap();
+        let mut fleet = Vec::new();
+        for number in 0..CONNECTIONS {
+            let spec = ConnectionSpec::string(format!("{number:04}"), server.url());
+            let connection = supervisor.send(StartConnection(spec)).await.unwrap().unwrap();
+            fleet.push((connection, server.open().await));
+        }
+        let before = MEMORY.current_usage();
+        for (connection, peer) in &mut fleet {
+            for text in ["one", "and another"] {
+                connection.send(SendString::new(text)).await.unwrap().unwrap();
+                assert_eq!(peer.read().await.payload, text.as_bytes());
+            }
+        }
+        let each = MEMORY.current_usage().saturating_sub(before) / CONNECTIONS;
+        println!("to have sent takes {each} bytes");
+        assert!(each <= LIMIT, "{each} bytes, and {LIMIT} are allowed");
     });
 }
 

@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, ops::Range, time::Instant};
 
-use super::{Divide, Fate, Loss, Scope, Slot, Terms, run::Run};
+use super::{Divide, Fate, Loss, RETAINED, Scope, Slot, Terms, make_room, run::Run};
 use crate::protocol::OneOrMany;
 
 /// What a session has encoded, with its place in the stream of bytes, until its fate is known.
@@ -80,7 +80,12 @@ impl<R> Default for Rare<R> {
 impl<P, R> Flight<P, R> {
     /// Makes place for so many slots more, to save growing step by step.
     pub(crate) fn reserve(&mut self, slots: usize) {
-        self.encoded.reserve(slots);
+        make_room(&mut self.encoded, slots);
+    }
+
+    fn push(&mut self, encoded: Encoded<P, R>) {
+        make_room(&mut self.encoded, 1);
+        self.encoded.push_back(encoded);
     }
 
     /// A message was encoded into the next `size` bytes of the stream.
@@ -100,7 +105,7 @@ impl<P, R> Flight<P, R> {
             let payload = outlives_session.then_some(payload);
             Box::new(Special { seq, len, terms, payload })
         });
-        self.encoded.push_back(Encoded { start, end, reply, special, run: None });
+        self.push(Encoded { start, end, reply, special, run: None });
     }
 
     /// Messages of a run were encoded one behind the other, and end so many bytes from here.
@@ -111,7 +116,7 @@ impl<P, R> Flight<P, R> {
                 OneOrMany::Many(ends) if ends.len() > 1 => Some(Box::new(Run::new(ends))),
                 _ => None,
             };
-            self.encoded.push_back(Encoded { start, end, reply, special: None, run });
+            self.push(Encoded { start, end, reply, special: None, run });
         }
     }
 
@@ -386,8 +391,6 @@ impl<R> Rare<R> {
 
 /// Pings that may wait for their pongs.
 const MAX_PINGS: usize = 16;
-/// Slots that an idle session may keep.
-const RETAINED: usize = 8;
 
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,7 @@ impl<P, R> Outbox<P, R> {
 
     /// Makes place for so many messages more, to save growing step by step.
     pub(crate) fn reserve(&mut self, messages: usize) {
-        self.at_once.reserve(messages);
+        make_room(&mut self.at_once, messages);
     }
 
     /// Takes a message. One with the same key that waits is replaced, and told so; the newer one
@@ -149,7 +149,9 @@ impl<P, R> Outbox<P, R> {
         let slot = Slot { seq: self.next_seq, count, len, payload, reply, terms };
         self.next_seq += 1;
         self.added(&slot);
-        self.queue_of(&slot).push_back(slot);
+        let queue = self.queue_of(&slot);
+        make_room(queue, 1);
+        queue.push_back(slot);
     }
 
     /// Takes back messages that a session could not begin to write. They were accepted before, so there
@@ -368,5 +370,10 @@ impl<P, R> Outbox<P, R> {
     }
 }
 
-/// Slots that an empty queue may keep.
-const RETAINED: usize = 8;
+/// Slots that an empty queue may keep: connections are many, and most send one message now and then.
+const RETAINED: usize = 1;
+
+/// Makes place for so many slots more: at first for no others.
+fn make_room<T>(queue: &mut VecDeque<T>, more: usize) {
+    if queue.is_empty() { queue.reserve_exact(more) } else { queue.reserve(more) }
+}
